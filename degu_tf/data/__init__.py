@@ -1,0 +1,1 @@
+"""From files to `Splits`: every source, every released layout, and the tf.data pipeline."""

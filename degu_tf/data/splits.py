@@ -1,0 +1,179 @@
+"""Train, validation and test: the one form in which data move through the package."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from degu_tf.errors import InputError
+from degu_tf.heads import HeadLayout
+from degu_tf.sequence import check_sequences
+
+FRACTION_SEED = 1234
+"""Seed with which the released training subsets were drawn."""
+
+NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Sequences with what was measured of them.
+
+    Attributes
+    ----------
+    sequences
+        Tokens `(N, L)` uint8 (0-3 = A C G T, 4 = unknown), or float32 `(N, L, 4)` for sequences
+        that are not one-hot.
+    targets
+        Measured columns `(N, C)` or `(N, length, C)` float32, in the order of a `HeadLayout`.
+    names
+        Names of the sequences `(N,)`, or None.
+    ensemble_mean, ensemble_std
+        Teachers' labels `(N, T)` where a released file brought them along, or None.
+    """
+
+    sequences: np.ndarray
+    targets: np.ndarray
+    names: np.ndarray | None = None
+    ensemble_mean: np.ndarray | None = None
+    ensemble_std: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sequences", check_sequences(self.sequences))
+        object.__setattr__(self, "targets", np.asarray(self.targets, dtype=np.float32))
+        for name in ("targets", "names", "ensemble_mean", "ensemble_std"):
+            array = getattr(self, name)
+            if array is not None and len(array) != len(self.sequences):
+                raise InputError(
+                    f"expected one row of {name} for each of the {len(self.sequences)} sequences. "
+                    f"Received: {len(array)} rows"
+                )
+        finite = np.isfinite(self.targets.reshape(len(self.targets), -1)).all(axis=1)
+        if not finite.all():
+            row = int(np.argmin(finite))
+            raise InputError(
+                f"targets must be finite; {np.sum(~finite)} rows are not. Drop them or fill them "
+                f"in. Received: {self.targets[row].tolist()} in row {row} ({self.name_of(row)})"
+            )
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def name_of(self, row: int) -> str:
+        """The name of a row, or its number where rows have no names."""
+        return f"record {row}" if self.names is None else str(self.names[row])
+
+    def take(self, rows: np.ndarray | slice) -> "Split":
+        """The split restricted to some rows, in the order given."""
+
+        def pick(array: np.ndarray | None) -> np.ndarray | None:
+            return None if array is None else array[rows]
+
+        return Split(
+            self.sequences[rows],
+            self.targets[rows],
+            pick(self.names),
+            pick(self.ensemble_mean),
+            pick(self.ensemble_std),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Training, validation and test data, and what their target columns mean.
+
+    Parameters
+    ----------
+    train, validation, test
+        One `Split` each, of equal sequence length and columns.
+    heads
+        Layout of the target columns, the aleatoric ones (replicate std) included.
+
+    Raises
+    ------
+    InputError
+        If a split is empty, lengths differ, or the columns do not match `heads`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> part = Split(np.zeros((3, 8), np.uint8), np.zeros((3, 1)))
+    >>> splits = Splits(part, part, part, HeadLayout(("activity",)))
+    >>> splits.input_shape
+    (8, 4)
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    heads: HeadLayout
+
+    def __post_init__(self) -> None:
+        length = self.train.sequences.shape[1] if len(self.train) else None
+        for name, split in self.items():
+            if not len(split):
+                raise InputError(f"expected sequences in each split. Received: {name} is empty")
+            if split.sequences.shape[1] != length:
+                raise InputError(
+                    f"expected sequences of {length} bases, as in train. Received: "
+                    f"{split.sequences.shape[1]} bases in {name}"
+                )
+            self.heads.check(split.targets, f"targets of {name}")
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """`(length, 4)`, as architectures take it."""
+        return (self.train.sequences.shape[1], 4)
+
+    def items(self) -> Iterator[tuple[str, Split]]:
+        """Pairs of name and split: train, validation, test."""
+        return ((name, getattr(self, name)) for name in NAMES)
+
+    def fraction(self, fraction: float, seed: int = FRACTION_SEED) -> "Splits":
+        """A random subset of the training data; validation and test stay whole.
+
+        With the default seed the released subsets of the paper's data sets are drawn exactly
+        (Fig. 2: fractions 0.1, 0.25, 0.5, 0.75).
+
+        Raises
+        ------
+        InputError
+            If the fraction is not in (0, 1] or leaves no sequence.
+        """
+        if not 0.0 < fraction <= 1.0:
+            raise InputError(f"fraction must lie in (0, 1]. Received: fraction={fraction}")
+        n = len(self.train)
+        size = round(n * fraction)
+        if not size:
+            raise InputError(f"fraction={fraction} of {n} training sequences leaves none")
+        if size == n:
+            return self
+        rows = np.random.default_rng(seed).choice(n, size=size, replace=False, shuffle=False)
+        return replace(self, train=self.train.take(rows))
+
+    def without_uncertainty(self) -> "Splits":
+        """The same data with the targets' means only, for single-task training."""
+        return replace(
+            self,
+            heads=self.heads.without_uncertainty(),
+            **{
+                name: replace(split, targets=self.heads.take(split.targets, "mean"))
+                for name, split in self.items()
+            },
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of sequences, targets and heads: equal data, equal fingerprint.
+
+        Names are not part of it; they do not change what a model learns.
+        """
+        digest = hashlib.sha256(json.dumps(self.heads.to_dict(), sort_keys=True).encode())
+        for name, split in self.items():
+            for array in (split.sequences, split.targets):
+                digest.update(f"{name} {array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()

@@ -1,0 +1,458 @@
+"""Any table with a sequence column and measurements, read into `Splits`.
+
+Values are checked row by row, replicates become a mean and a standard deviation, and what belongs
+together (groups, duplicates, both strands of a sequence) stays in one split.
+"""
+
+import csv
+import difflib
+import gzip
+import logging
+import os
+import warnings
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from degu_tf.data.grouping import FRACTIONS, count_divided, draw_split, related_groups
+from degu_tf.data.splits import NAMES, Split, Splits
+from degu_tf.errors import InputError
+from degu_tf.heads import HeadLayout
+from degu_tf.sequence import encode
+
+log = logging.getLogger("degu_tf")
+
+SPLIT_NAMES = {
+    "train": 0,
+    "training": 0,
+    "val": 1,
+    "valid": 1,
+    "validation": 1,
+    "test": 2,
+    "testing": 2,
+}
+"""Values a split column may hold, in either case."""
+
+MISSING = ("", "na", "n/a", "#n/a", "nan", "<na>", "null", "none")
+"""Texts that stand for a missing value, in either case."""
+
+_NOT_TEXT = {
+    b"PK\x03\x04": "an Excel or zip file; save the sheet as TSV or CSV",
+    b"\x89HDF": "an HDF5 file; it needs no preparing",
+    b"BZh": "a bzip2 file; decompress it",
+    b"\xfd7zX": "an xz file; decompress it",
+}
+
+
+class TableWarning(UserWarning):
+    """Rows of a table were left out, or its splits are not what they should be."""
+
+
+def read_table(
+    path: str | os.PathLike | pd.DataFrame,
+    sequence: str = "seq",
+    *,
+    targets: Sequence[str] | Mapping[str, str] | None = None,
+    replicates: Mapping[str, Sequence[str]] | None = None,
+    aleatoric: bool = True,
+    min_replicates: int | None = None,
+    drop_missing: bool = False,
+    split: str | None = None,
+    group: str | Sequence[str] | None = None,
+    name: str | None = None,
+    fractions: Sequence[float] = FRACTIONS,
+    seed: int = 0,
+) -> Splits:
+    """Read a table with one sequence in each row.
+
+    Without a split column, rows are drawn at random by `fractions` and `seed`; rows that share a
+    value of a group column, equal sequences and reverse complements of one another (adapters
+    aside) stay together, see `degu_tf.data.grouping`. Rows that are left out and splits that are
+    not as asked are counted in a `TableWarning`; what was read is logged at level INFO.
+
+    Parameters
+    ----------
+    path
+        TSV, CSV (comma or semicolon) or parquet file, told apart by content, text gzipped or not;
+        or a DataFrame.
+    sequence
+        Column of the sequences, all of one length.
+    targets
+        Columns with one measured value each, or names of targets mapped to columns.
+    replicates
+        Names of targets mapped to their replicates' columns. The target is the mean of what was
+        measured. Either `targets` or `replicates`, so that all targets have an aleatoric column or
+        none has.
+    aleatoric
+        Whether replicates also give the aleatoric columns: the population standard deviation
+        (ddof 0) over the measured replicates (paper, Methods).
+    min_replicates
+        Rows with fewer measured replicates of a target stay out. By default 2, and 1 if
+        `aleatoric` is off; a standard deviation needs 2.
+    drop_missing
+        Leave out rows with a missing value in a column of `targets` instead of refusing them.
+    split
+        Column with train, val, valid, validation or test (either case), used as it is; groups
+        that it divides are counted in a `TableWarning`.
+    group
+        One or more columns; rows with equal values in any of them stay in one split. A row with an
+        empty value is in a group of its own.
+    name
+        Column of the sequences' names.
+    fractions
+        Shares of train, validation and test.
+    seed
+        Seed of the random split.
+
+    Returns
+    -------
+    Splits
+        Rows keep their order within each split.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as a table, a column is missing, a value is missing or not a
+        finite number (row and column are named), sequences are not DNA of one length, or a split
+        would be empty.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "seq": ["AACA", "ACGA", "AGTC"], "rep1": [1.0, 2.0, 4.0], "rep2": [3.0, 2.0, 5.0],
+    ...     "part": ["train", "val", "test"],
+    ... })
+    >>> splits = read_table(table, replicates={"activity": ["rep1", "rep2"]}, split="part")
+    >>> splits.heads.columns, splits.train.targets.tolist()
+    (('activity', 'activity_aleatoric'), [[2.0, 1.0]])
+    """
+    plain, repeated = _targets(targets), _replicates(replicates, aleatoric, min_replicates)
+    if (plain is None) == (repeated is None):
+        raise InputError(
+            "give either targets (columns of single values) or replicates, not both: all targets "
+            f"have an aleatoric column or none has. Received: {targets=}, {replicates=}"
+        )
+    group = [group] if isinstance(group, str) else list(group or ())
+    measured = list(plain.values()) if plain else [c for cs in repeated.values() for c in cs]
+    optional = [column for column in (split, name) if column is not None]
+    frame = read_frame(path, [sequence, *measured, *optional, *group])
+    labels = _row_labels(frame, name)
+
+    if plain:
+        heads = HeadLayout(tuple(plain))
+        values = _numbers(frame, list(plain.values()), labels)
+        keep = np.isfinite(values).all(axis=1)
+        if not drop_missing and not keep.all():
+            _refuse_missing(values, list(plain.values()), labels)
+        reason = f"a missing value in {', '.join(map(repr, plain.values()))}"
+    else:
+        heads = HeadLayout(tuple(repeated), aleatoric="std" if aleatoric else None)
+        needed = min_replicates or (2 if aleatoric else 1)
+        mean, std, counts = _summaries(frame, repeated, labels)
+        values = heads.join(mean, std if aleatoric else None)
+        keep = (counts >= needed).all(axis=1)
+        reason = f"fewer than {needed} measured replicates"
+    messages = _left_out(keep, reason, labels)
+
+    frame, labels = frame[keep], labels[keep]
+    tokens = encode(frame[sequence].tolist(), labels)
+    groups = related_groups(tokens, *(_codes(frame[column]) for column in group))
+    if split is None:
+        codes = draw_split(groups, fractions, seed)
+        messages += _uneven(codes, groups, fractions)
+    else:
+        codes = _named_split(frame[split], labels)
+        messages += _divided(codes, groups, split)
+    names = None if name is None else frame[name].astype(object).to_numpy()
+    splits = _select(codes, tokens, values[keep], names, heads)
+
+    sizes = ", ".join(f"{len(part)} {kind}" for kind, part in splits.items())
+    source = "the table" if isinstance(path, pd.DataFrame) else path
+    log.info("%s: %d of %d rows (%s)", source, len(frame), len(keep), sizes)
+    for message in messages:
+        warnings.warn(message, TableWarning, stacklevel=2)
+    return splits
+
+
+def read_frame(
+    path: str | os.PathLike | pd.DataFrame, columns: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Read a table, recognised by its content, as it is written: text columns stay text.
+
+    Parameters
+    ----------
+    path
+        Text table with a header (separated by tab, comma or semicolon, gzipped or not), parquet
+        file, or a DataFrame, from which columns are picked.
+    columns
+        Columns to read; all by default.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, of another kind or broken, or a column is missing (the message lists
+        those there are).
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "table.csv"
+    >>> _ = path.write_text("seq;activity\\nACGT;0.50\\n")
+    >>> read_frame(path).iloc[0].tolist()
+    ['ACGT', '0.50']
+    """
+    columns = None if columns is None else list(dict.fromkeys(columns))
+    if isinstance(path, pd.DataFrame):
+        return _picked(path, columns, "the table").reset_index(drop=True)
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"expected a table file. Received: {path}, which is not a file")
+    with open(path, "rb") as handle:
+        start = handle.read(4)
+    if start == b"PAR1":
+        frame = _picked(_read_parquet(path), columns, str(path))
+    elif start in _NOT_TEXT or start[:3] in _NOT_TEXT:
+        kind = _NOT_TEXT.get(start) or _NOT_TEXT[start[:3]]
+        raise InputError(f"expected a TSV, CSV or parquet table. Received: {path}, {kind}")
+    else:
+        frame = _read_text(path, columns, start[:2] == b"\x1f\x8b")
+    if not len(frame):
+        raise InputError(f"expected rows below the header. Received: none in {path}")
+    return frame
+
+
+def _read_text(path: Path, columns: list[str] | None, gzipped: bool) -> pd.DataFrame:
+    options = {"encoding": "utf-8-sig", "newline": ""}
+    try:
+        with gzip.open(path, "rt", **options) if gzipped else open(path, **options) as handle:
+            line = next((line for line in handle if line.strip()), "")
+            separator = _separator(line)
+            header = next(csv.reader([line], delimiter=separator), [])
+            repeated = {column for column in header if column and header.count(column) > 1}
+            if repeated:
+                raise InputError(
+                    f"expected each column once in {path}. Received: {sorted(repeated)} repeated"
+                )
+            _check_columns(columns, header, str(path))
+        return pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            index_col=False,
+            encoding="utf-8-sig",
+            compression="gzip" if gzipped else None,
+            on_bad_lines="error",
+        )[columns or header].fillna("")
+    except (ValueError, EOFError, OSError, zlib.error, csv.Error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"expected a table whose rows all have the header's columns ({str(error).strip()}). "
+            f"Received: {path}"
+        ) from error
+
+
+def _separator(header: str) -> str:
+    bare = "".join(header.split('"')[::2])
+    counts = {separator: bare.count(separator) for separator in "\t;,"}
+    return "\t" if counts["\t"] else max(counts, key=counts.__getitem__)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except ImportError as error:
+        raise InputError(
+            "reading parquet needs pyarrow (pip install pyarrow); or save the table as TSV. "
+            f"Received: {path}"
+        ) from error
+    except (ValueError, OSError) as error:
+        raise InputError(f"expected a whole parquet file ({error}). Received: {path}") from error
+
+
+def _picked(frame: pd.DataFrame, columns: list[str] | None, source: str) -> pd.DataFrame:
+    _check_columns(columns, [str(column) for column in frame.columns], source)
+    return frame if columns is None else frame[columns]
+
+
+def _check_columns(columns: list[str] | None, present: list[str], source: str) -> None:
+    missing = [column for column in columns or () if column not in present]
+    if not missing:
+        return
+    lower = {column.casefold(): column for column in present}
+    close = difflib.get_close_matches(str(missing[0]).casefold(), lower, n=1, cutoff=0.5)
+    hint = f" Closest to {missing[0]!r} is {lower[close[0]]!r}." if close else ""
+    raise InputError(
+        f"the columns {missing} are not in {source}.{hint} "
+        f"Received: a table with the columns {present}"
+    )
+
+
+def _targets(targets: Sequence[str] | Mapping[str, str] | None) -> dict[str, str] | None:
+    if targets is None:
+        return None
+    if isinstance(targets, str) or not len(targets) or len(set(targets)) != len(targets):
+        raise InputError(
+            "targets must be a list of different columns or a mapping of names to columns. "
+            f"Received: {targets=}"
+        )
+    return dict(targets) if isinstance(targets, Mapping) else dict(zip(targets, targets))
+
+
+def _replicates(
+    replicates: Mapping[str, Sequence[str]] | None, aleatoric: bool, min_replicates: int | None
+) -> dict[str, list[str]] | None:
+    least = 2 if aleatoric else 1
+    if min_replicates is not None and min_replicates < least:
+        raise InputError(
+            f"min_replicates must be {least} or more"
+            f"{': a standard deviation needs two values' if aleatoric else ''}. "
+            f"Received: {min_replicates=}, {aleatoric=}"
+        )
+    if replicates is None:
+        return None
+    needed = min_replicates or least
+    if not isinstance(replicates, Mapping) or not replicates:
+        raise InputError(
+            "replicates must map each target to its columns, as in "
+            f"{{'activity': ['rep1', 'rep2']}}. Received: {replicates=}"
+        )
+    for target, columns in replicates.items():
+        if isinstance(columns, str) or len(set(columns)) != len(columns) or len(columns) < needed:
+            raise InputError(
+                f"expected at least {needed} different columns of replicates for {target!r}. "
+                f"Received: {columns!r}"
+            )
+    return {target: list(columns) for target, columns in replicates.items()}
+
+
+def _row_labels(frame: pd.DataFrame, name: str | None) -> np.ndarray:
+    """What messages call the rows: counted from 1 below the header, with the name if there is."""
+    rows = [f"row {row}" for row in range(1, len(frame) + 1)]
+    if name is not None:
+        rows = [f"{row} ({text})" for row, text in zip(rows, frame[name], strict=True)]
+    return np.array(rows, dtype=object)
+
+
+def _is_missing(series: pd.Series) -> np.ndarray:
+    missing = series.isna().to_numpy()
+    if not pd.api.types.is_numeric_dtype(series):
+        missing |= series.astype(str).str.strip().str.casefold().isin(MISSING).to_numpy(bool)
+    return missing
+
+
+def _numbers(frame: pd.DataFrame, columns: Sequence[str], labels: np.ndarray) -> np.ndarray:
+    """Read columns as numbers `(N, columns)` float64 with NaN where missing; refuse other text."""
+    values = np.empty((len(frame), len(columns)))
+    for index, column in enumerate(columns):
+        series = frame[column]
+        missing = _is_missing(series)
+        numbers = pd.to_numeric(series.mask(missing), errors="coerce")
+        values[:, index] = numbers.to_numpy(dtype=float, na_value=np.nan)
+        wrong = np.flatnonzero(~missing & ~np.isfinite(values[:, index]))
+        if len(wrong):
+            raise InputError(
+                f"expected finite numbers in column {column!r}; {labels[wrong[0]]} has another "
+                f"value. Received: {series.iloc[wrong[0]]!r}"
+            )
+    return values
+
+
+def _summaries(
+    frame: pd.DataFrame, replicates: Mapping[str, list[str]], labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, population standard deviation and number of the measured replicates of each target."""
+    mean, std, counts = (np.zeros((len(frame), len(replicates))) for _ in range(3))
+    for index, columns in enumerate(replicates.values()):
+        values = _numbers(frame, columns, labels)
+        measured = np.isfinite(values)
+        counts[:, index] = measured.sum(axis=1)
+        number = np.maximum(counts[:, index], 1)
+        mean[:, index] = np.nansum(values, axis=1) / number
+        squares = np.square(values - mean[:, index, None])
+        std[:, index] = np.sqrt(np.nansum(squares, axis=1) / number)
+    return mean, std, counts
+
+
+def _refuse_missing(values: np.ndarray, columns: list[str], labels: np.ndarray) -> None:
+    row, column = np.argwhere(np.isnan(values))[0]
+    n_rows = int(np.isnan(values).any(axis=1).sum())
+    raise InputError(
+        f"{n_rows} of {len(values)} rows lack a value in a target column. Fill them in, or leave "
+        f"such rows out (drop_missing). Received: no value in column {columns[column]!r} of "
+        f"{labels[row]}"
+    )
+
+
+def _left_out(keep: np.ndarray, reason: str, labels: np.ndarray) -> list[str]:
+    dropped = np.flatnonzero(~keep)
+    if not len(dropped):
+        return []
+    message = f"{len(dropped)} of {len(keep)} rows have {reason}"
+    first = f"first {labels[dropped[0]]}"
+    if len(dropped) == len(keep):
+        raise InputError(f"{message}, so none is left. Received: {first}")
+    return [f"{message} and are left out ({first})"]
+
+
+def _codes(series: pd.Series) -> np.ndarray:
+    """Number the values of a column; -1 where there is none."""
+    return pd.factorize(series.mask(_is_missing(series)))[0]
+
+
+def _named_split(series: pd.Series, labels: np.ndarray) -> np.ndarray:
+    texts = series.astype(str).str.strip().str.casefold()
+    codes = texts.map(SPLIT_NAMES).fillna(-1).to_numpy(int)
+    if (codes < 0).any():
+        row = int(np.argmin(codes))
+        raise InputError(
+            f"expected one of {', '.join(SPLIT_NAMES)} in the split column {series.name!r}; "
+            f"{labels[row]} has another value. Received: {series.iloc[row]!r}"
+        )
+    absent = [kind for code, kind in enumerate(NAMES) if code not in codes]
+    if absent:
+        raise InputError(
+            f"the split column {series.name!r} must name rows of train, validation and test; "
+            f"leave it out to draw them at random. Received: no rows of {', '.join(absent)}"
+        )
+    return codes
+
+
+def _divided(codes: np.ndarray, groups: np.ndarray, split: str) -> list[str]:
+    divided = count_divided(groups, codes)
+    if not divided:
+        return []
+    return [
+        f"{divided} of {groups.max() + 1} groups of related sequences (equal group, equal "
+        f"sequence or reverse complement) are divided by the split column {split!r}; "
+        "measures on test are too good where a relative is in train"
+    ]
+
+
+def _uneven(codes: np.ndarray, groups: np.ndarray, fractions: Sequence[float]) -> list[str]:
+    shares = np.bincount(codes, minlength=3) / len(codes)
+    if np.abs(shares - np.asarray(fractions)).max() <= 0.05:
+        return []
+    return [
+        f"the shares of train, validation and test are {', '.join(f'{s:.2f}' for s in shares)}, "
+        f"not {', '.join(f'{f:.2f}' for f in fractions)}: the largest group of related sequences "
+        f"has {np.bincount(groups).max()} of {len(groups)} rows and stays whole"
+    ]
+
+
+def _select(
+    codes: np.ndarray,
+    tokens: np.ndarray,
+    values: np.ndarray,
+    names: np.ndarray | None,
+    heads: HeadLayout,
+) -> Splits:
+    parts = {}
+    for code, kind in enumerate(NAMES):
+        rows = np.flatnonzero(codes == code)
+        parts[kind] = Split(tokens[rows], values[rows], None if names is None else names[rows])
+    return Splits(**parts, heads=heads)

@@ -1,0 +1,207 @@
+"""Distil an ensemble into one student: the teachers' mean and spread are its labels."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from degu_tf.data.splits import Split, Splits
+from degu_tf.ensemble import Ensemble
+from degu_tf.errors import InputError
+from degu_tf.heads import Form
+from degu_tf.losses import DistillationLoss, Weight
+from degu_tf.predictor import ModelPredictor
+from degu_tf.training import ModelSpec, TrainingSettings, train
+
+
+def student_splits(
+    teachers: Ensemble, splits: Splits, epistemic: Form = "std", progress: bool | None = False
+) -> Splits:
+    """The data a student learns from, in the student's layout.
+
+    Training labels come from the teachers: mean activity, mean aleatoric uncertainty, standard
+    deviation of activity. Validation and test keep the experiment's activity and replicate std
+    next to the teachers' spread (paper, Methods, "DEGU").
+
+    Parameters
+    ----------
+    teachers
+        The trained ensemble.
+    splits
+        Experimental data in the teachers' layout; means alone will do if the teachers predict
+        aleatoric uncertainty that was not measured here: it is then the teachers' everywhere.
+    epistemic
+        ``"std"``, or ``"log_variance"`` as in Supplementary Fig. 11.
+    progress
+        Show a bar.
+
+    Raises
+    ------
+    InputError
+        If teachers and data have different targets.
+    """
+    if teachers.heads.targets != splits.heads.targets:
+        raise InputError(
+            f"the teachers predict {teachers.heads.targets}. "
+            f"Received: data with targets {splits.heads.targets}"
+        )
+    if splits.heads.aleatoric and not teachers.heads.aleatoric:
+        splits = splits.without_uncertainty()
+    heads = teachers.heads.student(epistemic)
+
+    def label(split: Split, *, measured: bool) -> Split:
+        columns = teachers.columns(split.sequences, epistemic, progress)
+        if measured:
+            columns = columns.copy()
+            for role in splits.heads.roles:
+                block = heads.slice(role)
+                columns[..., block] = (
+                    splits.heads.take(split.targets, "mean")
+                    if role == "mean"
+                    else splits.heads.std(split.targets, role)
+                )
+        return replace(split, targets=columns)
+
+    return Splits(
+        label(splits.train, measured=False),
+        label(splits.validation, measured=True),
+        label(splits.test, measured=True),
+        heads,
+    )
+
+
+def splits_with_released_labels(splits: Splits, epistemic: Form = "std") -> Splits:
+    """A student's data from the ensemble labels that a released file brought along.
+
+    Raises
+    ------
+    InputError
+        If a split has no ensemble mean (training) or std.
+    """
+    heads = splits.heads.without_uncertainty().student(epistemic)
+    labelled = {}
+    for name, split in splits.items():
+        activity = split.ensemble_mean if name == "train" else splits.heads.take(split.targets, "mean")
+        if activity is None or split.ensemble_std is None:
+            raise InputError(
+                "expected the file to hold ensemble_mean and std of the training data and std of "
+                f"validation and test. Received: none for {name}"
+            )
+        labels = heads.join(mean=activity, epistemic=split.ensemble_std)
+        labelled[name] = replace(split, targets=labels.astype(np.float32))
+    return Splits(**labelled, heads=heads)
+
+
+def distill(
+    teachers: Ensemble,
+    splits: Splits,
+    *,
+    spec: ModelSpec | None = None,
+    settings: TrainingSettings | None = None,
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    epistemic: Form = "std",
+    epistemic_weight: Weight = 1.0,
+    aleatoric_weight: Weight = 1.0,
+    provenance: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+) -> ModelPredictor:
+    """Train a student on an ensemble's labels.
+
+    Parameters
+    ----------
+    teachers
+        The ensemble.
+    splits
+        Experimental data in the teachers' layout; its training sequences are labelled by the
+        teachers.
+    spec
+        The student's architecture; the teachers' own by default.
+    settings, seed, folder, progress
+        As for `degu_tf.training.train`.
+    epistemic
+        Form of the student's epistemic column: ``"std"`` or ``"log_variance"``.
+    epistemic_weight, aleatoric_weight
+        Lambda and gamma of the loss, one number or one a target (paper: 1).
+    provenance, notes
+        More plain values for `settings.json` (part of the run's identity) and for the manifest.
+
+    Returns
+    -------
+    ModelPredictor
+        The student; its predictions carry epistemic and, if the teachers do, aleatoric
+        uncertainty.
+
+    Raises
+    ------
+    InputError
+        If targets differ, or no architecture is known.
+    """
+    return train_student(
+        student_splits(teachers, splits, epistemic),
+        teachers,
+        spec=spec,
+        settings=settings,
+        seed=seed,
+        folder=folder,
+        epistemic_weight=epistemic_weight,
+        aleatoric_weight=aleatoric_weight,
+        provenance=provenance,
+        notes=notes,
+        progress=progress,
+    )
+
+
+def train_student(
+    labelled: Splits,
+    teachers: Ensemble,
+    *,
+    spec: ModelSpec | None = None,
+    settings: TrainingSettings | None = None,
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    epistemic_weight: Weight = 1.0,
+    aleatoric_weight: Weight = 1.0,
+    provenance: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+) -> ModelPredictor:
+    """Train a student on data from `student_splits`, so that several share one labelling.
+
+    Parameters are those of `distill`.
+    """
+    spec = spec or teachers.spec
+    if spec is None:
+        raise InputError("the teachers' architecture is not known: name the student's (spec=...)")
+    settings = settings or TrainingSettings()
+    loss = DistillationLoss(
+        labelled.heads,
+        epistemic_weight,
+        aleatoric_weight,
+        error="poisson" if settings.loss == "poisson" else "mse",
+    )
+    weights = {"epistemic": epistemic_weight, "aleatoric": aleatoric_weight}
+    return train(
+        labelled,
+        replace(spec, init=None) if spec is teachers.spec else spec,
+        settings,
+        seed,
+        folder,
+        loss=loss,
+        provenance={
+            "kind": "student",
+            "loss_weights": weights,
+            "teachers": {"fingerprint": teachers.fingerprint(), "n_members": teachers.n_members},
+            **(provenance or {}),
+        },
+        notes={"teachers": _relative(teachers.folder, folder), **(notes or {})},
+        progress=progress,
+    )
+
+
+def _relative(teachers: Path | None, folder: str | os.PathLike | None) -> str | None:
+    return None if None in (teachers, folder) else os.path.relpath(teachers, folder)

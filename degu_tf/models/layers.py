@@ -1,0 +1,186 @@
+"""What all architectures share: the check of what is asked for, size scaling, the output layer.
+
+Every layer is given a name, so that two models built alike have alike layers, in one process or
+in two.
+"""
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import keras
+
+from degu_tf.errors import InputError
+from degu_tf.heads import HeadLayout
+
+POSITIVE_OFFSET = 1e-6
+"""Added to softplus outputs, which round to zero in float32 where their input is very negative."""
+
+_EVIDENTIAL_BOUNDS = {"nu": 0.0, "alpha": 1.0, "beta": 0.0}
+
+
+def check_input(
+    architecture: str,
+    input_shape: Sequence[int | None],
+    heads: HeadLayout,
+    *,
+    shortest: int,
+    any_length: bool = False,
+) -> tuple[int | None, int]:
+    """Refuse an input shape or heads that an architecture cannot take.
+
+    Parameters
+    ----------
+    architecture
+        Its name, for the message.
+    input_shape
+        Length in bases and number of channels, `(L, 4)`, or `(None, 4)` for any length.
+    heads
+        What the output columns mean.
+    shortest
+        The smallest length, in bases, that leaves a position after all pooling.
+    any_length
+        Whether the weights are independent of the length, so that it may be None.
+
+    Returns
+    -------
+    tuple
+        The shape as plain Python values.
+
+    Raises
+    ------
+    InputError
+        If the shape is not `(L, 4)`, L is too short or None where it must be known, or heads is
+        not a `HeadLayout`.
+    """
+    if not isinstance(heads, HeadLayout):
+        raise InputError(
+            "heads must be a HeadLayout, such as HeadLayout(('activity',)). "
+            f"Received: heads={heads!r}"
+        )
+    received = f"Received: input_shape={input_shape!r}"
+    if (
+        not isinstance(input_shape, tuple | list)
+        or len(input_shape) != 2
+        or input_shape[1] != 4
+        or not (input_shape[0] is None or _is_integer(input_shape[0]))
+    ):
+        raise InputError(
+            "input_shape must be (length, 4): bases and the channels A C G T, without the batch. "
+            + received
+        )
+    length = input_shape[0]
+    if length is None:
+        if not any_length:
+            raise InputError(
+                f"{architecture} needs a fixed length, because its dense layers have a weight for "
+                f"each position: give a length of at least {shortest}. {received}"
+            )
+        return None, 4
+    if length < shortest:
+        raise InputError(
+            f"{architecture} takes sequences of at least {shortest} bases: nothing is left of "
+            f"shorter ones after pooling. {received}"
+        )
+    return int(length), 4
+
+
+def check_sizes(name: str, values: Sequence[int], count: int | None = None) -> tuple[int, ...]:
+    """Whole numbers of at least 1, `count` of them, or at least one where `count` is None.
+
+    Raises
+    ------
+    InputError
+        If a value is something else, or their number is.
+    """
+    if (
+        not isinstance(values, tuple | list)
+        or len(values) == 0
+        or (count is not None and len(values) != count)
+        or not all(_is_integer(value) and value >= 1 for value in values)
+    ):
+        number = "one or more" if count is None else count
+        raise InputError(
+            f"{name} must be a sequence of {number} whole numbers of at least 1. "
+            f"Received: {name}={values!r}"
+        )
+    return tuple(int(value) for value in values)
+
+
+def check_rate(name: str, rate: float) -> float:
+    """A dropout rate: at least 0, less than 1.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if not _is_number(rate) or not 0.0 <= rate < 1.0:
+        raise InputError(f"{name} must be at least 0 and less than 1. Received: {name}={rate!r}")
+    return float(rate)
+
+
+def scale(sizes: Sequence[int], width: float) -> tuple[int, ...]:
+    """Numbers of filters or units times `width`, rounded, at least 1 each.
+
+    Raises
+    ------
+    InputError
+        If width is not a finite number above 0.
+
+    Examples
+    --------
+    >>> scale((256, 60), 0.25)
+    (64, 15)
+    """
+    if not _is_number(width) or not 0.0 < width < math.inf:
+        raise InputError(f"width must be a finite number above 0. Received: width={width!r}")
+    return tuple(max(1, round(size * float(width))) for size in sizes)
+
+
+def output_head(x: Any, heads: HeadLayout) -> Any:
+    """The last layer of every architecture, named ``"output"``: one column for each of `heads`.
+
+    One linear dense layer (paper, Methods, "Models"), so that uncertainty columns of the forms
+    ``"std"`` and ``"log_variance"`` are unbounded. Evidential columns (Amini et al. 2020) come
+    from a dense layer for each block: gamma linear, and nu > 0, alpha > 1, beta > 0 by softplus.
+
+    Parameters
+    ----------
+    x
+        Keras tensor `(N, features)`, or `(N, length, features)` for an output at each position.
+    heads
+        Which columns to put out.
+
+    Returns
+    -------
+    keras.KerasTensor
+        `(N, n_columns)` or `(N, length, n_columns)`.
+
+    Examples
+    --------
+    >>> tensor = output_head(keras.Input((16,)), HeadLayout(("Dev", "Hk"), epistemic="std"))
+    >>> tensor.shape
+    (None, 4)
+    """
+    if heads.aleatoric != "evidential":
+        return keras.layers.Dense(heads.n_columns, name="output")(x)
+    blocks = []
+    for role in heads.roles:
+        bound = _EVIDENTIAL_BOUNDS.get(role)
+        activation = "linear" if bound is None else "softplus"
+        block = keras.layers.Dense(heads.n_targets, activation, name=f"output_{role}")(x)
+        if bound is not None:
+            offset = bound + POSITIVE_OFFSET
+            block = keras.layers.Rescaling(1.0, offset, name=f"output_{role}_offset")(block)
+        blocks.append(block)
+    return keras.layers.Concatenate(name="output")(blocks)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -1,0 +1,101 @@
+"""Architectures by name: what a command line or a settings file can ask for."""
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from degu_tf.errors import InputError
+from degu_tf.heads import HeadLayout
+from degu_tf.models.deepstarr import deepstarr
+from degu_tf.models.mprann import mprann
+from degu_tf.models.residualbind import residualbind
+
+ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
+    "deepstarr": deepstarr,
+    "mprann": mprann,
+    "residualbind": residualbind,
+}
+"""Builder by name: a function of `input_shape`, `heads` and options that are keyword-only."""
+
+
+def names() -> tuple[str, ...]:
+    """The names that `build` takes."""
+    return tuple(sorted(ARCHITECTURES))
+
+
+def options(name: str) -> dict[str, Any]:
+    """The options of an architecture with their defaults.
+
+    Raises
+    ------
+    InputError
+        If there is no such architecture.
+
+    Examples
+    --------
+    >>> options("deepstarr")["conv_kernels"]
+    (7, 3, 5, 3)
+    """
+    parameters = inspect.signature(_builder(name)).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+def build(
+    name: str, input_shape: tuple[int | None, int], heads: HeadLayout, **choices: Any
+) -> keras.Model:
+    """A new, randomly initialised model of a named architecture.
+
+    Initial weights follow `keras.utils.set_random_seed`, which the caller sets.
+
+    Parameters
+    ----------
+    name
+        One of `names()`.
+    input_shape
+        `(L, 4)`, L in bases.
+    heads
+        What the output columns mean.
+    **choices
+        Options of that architecture, of which `options(name)` has the defaults; all have `width`.
+
+    Returns
+    -------
+    keras.Model
+        One-hot float32 `(N, L, 4)` to `(N, n_columns)`, not compiled.
+
+    Raises
+    ------
+    InputError
+        If the name or an option is unknown, or the architecture refuses what it is given.
+
+    Examples
+    --------
+    >>> model = build("deepstarr", (230, 4), HeadLayout(("HepG2", "K562")), width=0.5)
+    >>> model.output_shape
+    (None, 2)
+    """
+    known = options(name)
+    unknown = [option for option in choices if option not in known]
+    if unknown:
+        raise InputError(
+            f"{name} has the options {', '.join(known)}.{_suggestion(unknown[0], known)} "
+            f"Received: {unknown[0]}={choices[unknown[0]]!r}"
+        )
+    return _builder(name)(input_shape, heads, **choices)
+
+
+def _builder(name: str) -> Callable[..., keras.Model]:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        raise InputError(
+            f"expected one of the architectures {', '.join(names())}."
+            f"{_suggestion(str(name), names())} Received: name={name!r}"
+        )
+    return ARCHITECTURES[name]
+
+
+def _suggestion(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.4)
+    return f" Did you mean {close[0]}?" if close else ""

@@ -1,0 +1,393 @@
+"""Train one model: settings with the paper's defaults, the best validation epoch, its run folder."""
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
+from degu_tf.data.splits import Splits
+from degu_tf.errors import InputError
+from degu_tf.files import atomic_write
+from degu_tf.folder import HISTORY, METRICS, MODEL, RunFolder
+from degu_tf.heads import HeadLayout
+from degu_tf.metrics import score
+from degu_tf.models import registry
+from degu_tf.predictor import ModelPredictor
+from degu_tf.progress import bar
+
+EVALUATION_BATCH = 512
+
+_BUILDING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a model is trained; the defaults are the paper's (Methods, "Training models").
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training data.
+    batch_size
+        Sequences a step.
+    learning_rate
+        Adam's first learning rate; its other parameters are Keras' defaults.
+    loss
+        Any Keras loss by name: ``"mse"``, ``"poisson"`` for profiles.
+    lr_factor, lr_patience
+        The rate is multiplied by the factor after so many epochs without a lower validation loss.
+    patience
+        Training stops after so many epochs without a lower validation loss (10 in the released
+        configurations); None never stops early.
+    steps_per_epoch
+        Steps that count as an epoch; None for one pass over the data.
+
+    Examples
+    --------
+    >>> TrainingSettings(epochs=30).batch_size
+    100
+    """
+
+    epochs: int = 100
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    loss: str = "mse"
+    lr_factor: float = 0.1
+    lr_patience: int = 5
+    patience: int | None = 10
+    steps_per_epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "lr_patience", "patience", "steps_per_epoch"):
+            value = getattr(self, name)
+            if value is not None and (value != int(value) or value < 1):
+                raise InputError(f"{name} must be a whole number from 1. Received: {value}")
+        for name in ("learning_rate", "lr_factor"):
+            if not getattr(self, name) > 0.0:
+                raise InputError(f"{name} must be positive. Received: {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """An architecture by name, its options, and weights to start from.
+
+    Attributes
+    ----------
+    name
+        A name of the registry, such as ``"deepstarr"``.
+    options
+        Keyword arguments of its builder, such as ``{"width": 0.5}``.
+    init
+        A `.keras` or `.weights.h5` file, or a run, whose weights training starts from; None for a
+        random start.
+
+    Examples
+    --------
+    >>> ModelSpec("residualbind", {"width": 0.25}).name
+    'residualbind'
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    init: str | None = None
+
+    def build(
+        self, input_shape: tuple[int | None, int], heads: HeadLayout, seed: int, member: int = 0
+    ) -> keras.Model:
+        """Build the model from its seed: equal seeds, equal weights; other seeds, others.
+
+        `member` chooses among the members when `init` is an ensemble's run. Building sets the
+        global random seeds, one build at a time, so that threads do not disturb each other.
+        """
+        with _BUILDING:
+            keras.utils.set_random_seed(seed)
+            model = registry.build(self.name, input_shape, heads, **self.options)
+        if self.init is not None:
+            load_initial_weights(model, self.init, member)
+        return model
+
+    def to_dict(self) -> dict[str, Any]:
+        """The specification as plain values for JSON."""
+        return {"name": self.name, "options": dict(self.options), "init": self.init}
+
+
+def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: int = 0) -> None:
+    """Set a model's weights from a `.keras` or `.weights.h5` file, or from a run of this package.
+
+    Nothing in the file is executed. Every array must have its counterpart's shape.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or its arrays do not fit the model; the first that does not is
+        named.
+    """
+    path = _weights_file(Path(path), member)
+    try:
+        if path.name.endswith(".weights.h5"):
+            model.load_weights(path)
+            return
+        source = keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, OSError, TypeError) as error:
+        raise InputError(f"weights that do not fit the model ({error}). Received: {path}") from None
+    given, wanted = source.get_weights(), model.get_weights()
+    for weight, array in zip(model.weights, given, strict=False):
+        if tuple(weight.shape) != array.shape:
+            raise InputError(
+                f"expected {weight.path} of shape {tuple(weight.shape)}. "
+                f"Received: {array.shape} in {path}"
+            )
+    if len(given) != len(wanted):
+        raise InputError(f"expected {len(wanted)} arrays. Received: {len(given)} in {path}")
+    model.set_weights(given)
+
+
+def _weights_file(path: Path, member: int) -> Path:
+    if path.is_dir():
+        candidates = (path / f"member_{member:02d}" / MODEL, path / "member_00" / MODEL, path / MODEL)
+        path = next((file for file in candidates if file.is_file()), path / MODEL)
+    if not path.is_file():
+        raise InputError(f"expected a .keras or .weights.h5 file or a run. Received: {path}")
+    if not path.name.endswith((".keras", ".weights.h5")):
+        raise InputError(f"expected a file ending .keras or .weights.h5. Received: {path}")
+    return path
+
+
+class _EpochBar(keras.callbacks.Callback):
+    """A bar over epochs with the time left, and the losses beside it."""
+
+    def __init__(self, epochs: int, progress: bool | None) -> None:
+        super().__init__()
+        self._bar = bar(None, "epochs", progress, total=epochs)
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.seconds.append(time.perf_counter() - self._started)
+        self._bar.set_postfix(loss=f"{logs['loss']:.4f}", val_loss=f"{logs['val_loss']:.4f}")
+        self._bar.update()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self._bar.close()
+
+
+def fit(
+    model: keras.Model,
+    splits: Splits,
+    settings: TrainingSettings | None = None,
+    seed: int = 0,
+    loss: keras.losses.Loss | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Train a model; afterwards it holds the weights of the epoch with the lowest validation loss.
+
+    Parameters
+    ----------
+    model
+        A functional model whose output columns are those of `splits.heads`.
+    splits
+        Training and validation data.
+    settings
+        How to train; the paper's by default.
+    seed
+        Decides the order of the training data.
+    loss
+        A loss object in place of the one `settings` names.
+    progress
+        Show a bar over epochs; None where standard error is a terminal.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an epoch: `epoch` (from 1), `loss`, `val_loss`, `learning_rate`, `seconds`.
+
+    Raises
+    ------
+    InputError
+        If the model's output does not match the data's columns or its input their length.
+    FloatingPointError
+        If the validation loss was never finite.
+    """
+    settings = settings or TrainingSettings()
+    check_fits(model, splits)
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=loss or settings.loss,
+        jit_compile=False,
+    )
+    epoch_bar = _EpochBar(settings.epochs, progress)
+    history = model.fit(
+        training_batches(splits.train, settings.batch_size, seed),
+        epochs=settings.epochs,
+        steps_per_epoch=settings.steps_per_epoch
+        or steps_per_epoch(splits.train, settings.batch_size),
+        validation_data=evaluation_batches(splits.validation, EVALUATION_BATCH),
+        callbacks=[
+            keras.callbacks.EarlyStopping(
+                monitor="val_loss",
+                patience=settings.patience or settings.epochs,
+                restore_best_weights=True,
+            ),
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss", factor=settings.lr_factor, patience=settings.lr_patience
+            ),
+            epoch_bar,
+        ],
+        verbose=0,
+    ).history
+    if not np.isfinite(history["val_loss"]).any():
+        raise FloatingPointError(
+            "the validation loss was never finite: training diverged. Lower the learning rate "
+            f"(it was {settings.learning_rate})"
+        )
+    return pd.DataFrame(
+        {
+            "epoch": range(1, len(history["loss"]) + 1),
+            "loss": history["loss"],
+            "val_loss": history["val_loss"],
+            "learning_rate": history["learning_rate"],
+            "seconds": epoch_bar.seconds,
+        }
+    )
+
+
+def check_fits(model: keras.Model, splits: Splits) -> None:
+    """Refuse a model whose input or output is not that of the data.
+
+    Raises
+    ------
+    InputError
+        If lengths or numbers of columns differ.
+    """
+    length, n_columns = model.input_shape[1], model.output_shape[-1]
+    if length not in (None, splits.input_shape[0]):
+        raise InputError(
+            f"the model takes {length} bases. Received: sequences of {splits.input_shape[0]} bases"
+        )
+    if n_columns != splits.heads.n_columns:
+        raise InputError(
+            f"the model emits {n_columns} columns. Received: data with "
+            f"{splits.heads.n_columns}: {splits.heads.columns}"
+        )
+
+
+def train(
+    splits: Splits,
+    spec: ModelSpec,
+    settings: TrainingSettings | None = None,
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    *,
+    loss: keras.losses.Loss | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    member: int = 0,
+    progress: bool | None = None,
+) -> ModelPredictor:
+    """Build a model from its seed, train it, and keep it in a run folder if one is named.
+
+    A folder that holds the same run finished is loaded instead; one that holds it unfinished is
+    trained anew.
+
+    Parameters
+    ----------
+    splits
+        The data; `splits.heads` is what the model will predict.
+    spec
+        The architecture.
+    settings, seed, loss, progress
+        As for `fit`; the seed also decides the initial weights.
+    folder
+        Where to keep the run: `model.keras`, `settings.json`, `history.csv`, `metrics.csv` (test
+        set) and `manifest.json`.
+    provenance
+        More plain values for `settings.json` that say what made the run: part of its identity.
+    notes
+        Plain values for the manifest, such as where files lay: not part of its identity.
+    member
+        Place of the model in its ensemble, for `ModelSpec.init`.
+
+    Raises
+    ------
+    InputError
+        If the folder holds another run, or the data do not fit the architecture.
+    """
+    settings = settings or TrainingSettings()
+    run = None if folder is None else RunFolder(folder)
+    if run is not None:
+        run.begin(run_settings("model", splits, spec, settings, seed, provenance))
+        if run.finished:
+            return load_model(run.path)
+    model = spec.build(splits.input_shape, splits.heads, seed, member)
+    history = fit(model, splits, settings, seed, loss, progress)
+    predictor = ModelPredictor(model, splits.heads)
+    if run is not None:
+        _write_model(run, predictor, splits, history, notes or {})
+    return predictor
+
+
+def run_settings(
+    kind: str,
+    splits: Splits,
+    spec: ModelSpec,
+    settings: TrainingSettings,
+    seed: int,
+    provenance: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What makes a run, as plain values: equal values, equal run."""
+    return {
+        "kind": kind,
+        "model": spec.to_dict(),
+        "heads": splits.heads.to_dict(),
+        "input_shape": list(splits.input_shape),
+        "training": asdict(settings),
+        "seed": seed,
+        "data": {"fingerprint": splits.fingerprint, "n_train": len(splits.train)},
+        **(provenance or {}),
+    }
+
+
+def _write_model(
+    run: RunFolder,
+    predictor: ModelPredictor,
+    splits: Splits,
+    history: pd.DataFrame,
+    notes: Mapping[str, Any],
+) -> None:
+    with atomic_write(run / MODEL) as temporary:
+        predictor.model.save(temporary)
+    write_table(run / HISTORY, history)
+    prediction = predictor.predict(splits.test.sequences)
+    write_table(run / METRICS, score(prediction, splits.test.targets, splits.heads, split="test"))
+    run.finish(**notes)
+
+
+def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:
+    """Write a table as CSV, whole or not at all."""
+    with atomic_write(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def load_model(folder: str | os.PathLike) -> ModelPredictor:
+    """The trained model of a finished run folder.
+
+    Raises
+    ------
+    InputError
+        If there is no finished run, or `model.keras` is not the file the run wrote.
+    """
+    run = RunFolder(folder)
+    file = run.check_file(MODEL)
+    model = keras.models.load_model(file, compile=False, safe_mode=True)
+    return ModelPredictor(model, HeadLayout.from_dict(run.settings()["heads"]))
+
