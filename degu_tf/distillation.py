@@ -84,7 +84,9 @@ def splits_with_released_labels(splits: Splits, epistemic: Form = "std") -> Spli
     heads = splits.heads.without_uncertainty().student(epistemic)
     labelled = {}
     for name, split in splits.items():
-        activity = split.ensemble_mean if name == "train" else splits.heads.take(split.targets, "mean")
+        activity = (
+            split.ensemble_mean if name == "train" else splits.heads.take(split.targets, "mean")
+        )
         if activity is None or split.ensemble_std is None:
             raise InputError(
                 "expected the file to hold ensemble_mean and std of the training data and std of "

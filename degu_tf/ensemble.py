@@ -257,14 +257,11 @@ def train_ensemble(
     ]
     if executor is None:
         members = [
-            train(**task, progress=progress)
-            for task in bar(tasks, "members", progress, keep=True)
+            train(**task, progress=progress) for task in bar(tasks, "members", progress, keep=True)
         ]
     else:
         futures = [executor.submit(_train_member, task) for task in tasks]
-        for future in bar(
-            as_completed(futures), "members", progress, total=n_members, keep=True
-        ):
+        for future in bar(as_completed(futures), "members", progress, total=n_members, keep=True):
             future.result()
         members = [load_model(task["folder"]) for task in tasks]
     ensemble = Ensemble(members, spec, None if folder is None else Path(folder))

@@ -212,9 +212,7 @@ class HeadLayout:
         expected = (*parts[0].shape[:-1], self.n_targets)
         for role, part in zip(self.roles, parts, strict=True):
             if part.shape != expected:
-                raise InputError(
-                    f"{role} must have shape {expected}. Received: shape {part.shape}"
-                )
+                raise InputError(f"{role} must have shape {expected}. Received: shape {part.shape}")
         return np.concatenate(parts, axis=-1)
 
     def std(self, columns: np.ndarray, component: str) -> np.ndarray | None:
@@ -403,8 +401,5 @@ class Prediction:
             pick(self.aleatoric),
             pick(self.epistemic),
             pick(self.columns),
-            {
-                name: int(np.sum(pick(getattr(self, name)) <= MIN_STD))
-                for name in self.floored
-            },
+            {name: int(np.sum(pick(getattr(self, name)) <= MIN_STD)) for name in self.floored},
         )

@@ -100,8 +100,14 @@ def score(
                 "spearman": correlation(x, y, "spearman"),
             }
             rows += [
-                {**labels, "target": target, "head": head, "metric": name, "value": value,
-                 "n": len(x)}
+                {
+                    **labels,
+                    "target": target,
+                    "head": head,
+                    "metric": name,
+                    "value": value,
+                    "n": len(x),
+                }
                 for name, value in values.items()
             ]
     return pd.DataFrame(rows)
@@ -113,15 +119,19 @@ def rmse(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.sqrt(squared.reshape(-1, squared.shape[-1]).mean(axis=0))
 
 
-def distance(
-    prediction: Prediction, reference: Prediction, **labels: object
-) -> pd.DataFrame:
+def distance(prediction: Prediction, reference: Prediction, **labels: object) -> pd.DataFrame:
     """RMSE of predicted activity to another predictor's, such as a student's to its teachers'."""
     values = rmse(prediction.mean, reference.mean)
     return pd.DataFrame(
         [
-            {**labels, "target": target, "head": "activity", "metric": "rmse_to_ensemble",
-             "value": float(value), "n": len(prediction)}
+            {
+                **labels,
+                "target": target,
+                "head": "activity",
+                "metric": "rmse_to_ensemble",
+                "value": float(value),
+                "n": len(prediction),
+            }
             for target, value in zip(prediction.targets, values, strict=True)
         ]
     )

@@ -1,6 +1,8 @@
 """A predictor is whatever turns sequences into a `Prediction`; this is the one for a Keras model."""
 
+import functools
 import hashlib
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import keras
@@ -54,9 +56,7 @@ class ModelPredictor:
     (2, 1)
     """
 
-    def __init__(
-        self, model: keras.Model, heads: HeadLayout, batch_size: int = BATCH_SIZE
-    ) -> None:
+    def __init__(self, model: keras.Model, heads: HeadLayout, batch_size: int = BATCH_SIZE) -> None:
         n_columns = model.output_shape[-1]
         if n_columns != heads.n_columns:
             raise InputError(
@@ -66,10 +66,13 @@ class ModelPredictor:
         self.model = model
         self.heads = heads
         self.batch_size = batch_size
-        self._forward = tf.function(
-            lambda batch: model(batch, training=False),
-            input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)],
-        )
+
+    @functools.cached_property
+    def _forward(self) -> Callable[[np.ndarray], tf.Tensor]:
+        shape = tf.TensorSpec((None, *self.model.input_shape[1:]), tf.float32)
+        function = tf.function(lambda batch: self.model(batch, training=False))
+        concrete = function.get_concrete_function(shape)
+        return lambda batch: concrete(tf.constant(batch))
 
     @property
     def input_length(self) -> int | None:
@@ -136,9 +139,7 @@ class StrandAveraged:
             name: average(getattr(forward, name), getattr(reverse, name))
             for name in ("mean", "aleatoric", "epistemic", "columns")
         }
-        floored = {
-            name: int(np.sum(parts[name] <= MIN_STD)) for name in forward.floored
-        }
+        floored = {name: int(np.sum(parts[name] <= MIN_STD)) for name in forward.floored}
         return Prediction(forward.targets, floored=floored, **parts)
 
 

@@ -233,4 +233,3 @@ def compare_with_teachers(
         ],
         ignore_index=True,
     )
-

@@ -7,19 +7,13 @@ for example, stay floats and are never made into tokens.
 
 from __future__ import annotations
 
-import functools
-import gzip
-import itertools
-import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from degu_tf.errors import InputError
-from degu_tf.files import atomic_write
+from degu_tf.eulerian import shuffle_paths
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +66,7 @@ def encode(
     >>> encode(["ACGT", "ttNa"]).tolist()
     [[0, 1, 2, 3], [3, 3, 4, 0]]
     """
-    records, names = _records(sequences, names)
+    records, names = text_records(sequences, names)
     length = len(records[0])
     for index, record in enumerate(records):
         if len(record) != length:
@@ -275,8 +269,8 @@ def reverse_complement(
     ('yGTT', [[4, 2, 3, 3]])
     """
     if _is_text(sequences):
-        records, _ = _records(sequences)
-        _check_letters(records, None)
+        records, _ = text_records(sequences)
+        check_letters(records, None)
         flipped = [str(record).translate(_COMPLEMENT_OF)[::-1] for record in records]
         return flipped[0] if isinstance(sequences, str) else flipped
     array = check_sequences(sequences)
@@ -336,7 +330,7 @@ def shuffle_dinucleotides(tokens: np.ndarray, rng: np.random.Generator) -> np.nd
         return tokens.copy()  # no other sequence has the same counts and ends
     shuffled = np.empty_like(tokens)
     for rows in _blocks(tokens.shape[0], max(tokens.shape[1], 256)):
-        shuffled[rows] = _shuffle_paths(tokens[rows], rng)
+        shuffled[rows] = shuffle_paths(tokens[rows], rng)
     return shuffled
 
 
@@ -389,96 +383,6 @@ def mutate(
     return mutated
 
 
-def read_fasta(path: str | os.PathLike) -> tuple[list[str], list[str]]:
-    r"""Read a FASTA file, plain or gzipped.
-
-    Returns
-    -------
-    tuple
-        Names (the first word of each header) and sequences as written, letters not yet checked.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, empty, broken or not FASTA (FASTQ included), or a record has no name
-        or no sequence.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "two.fa"
-    >>> _ = path.write_text(">a first\nACG\nT\n>b\nGGCC\n")
-    >>> read_fasta(path)
-    (['a', 'b'], ['ACGT', 'GGCC'])
-    """
-    import pysam
-
-    path = Path(path)
-    _check_fasta_start(path)
-    names, sequences = [], []
-    try:
-        with pysam.FastxFile(str(path)) as records:
-            for index, record in enumerate(records):
-                if not record.name:
-                    raise InputError(
-                        "expected a name right after '>' in every header. "
-                        f"Received: record {index} without a name in {path}"
-                    )
-                if not record.sequence or record.quality is not None:
-                    what = "qualities (FASTQ)" if record.sequence else "an empty sequence"
-                    raise InputError(
-                        f"expected FASTA records with a sequence and no more; record "
-                        f"{record.name!r} is another. Received: {what} in {path}"
-                    )
-                names.append(record.name)
-                sequences.append(record.sequence)
-    except InputError:
-        raise
-    except (ValueError, OSError) as error:
-        raise InputError(
-            f"expected a whole FASTA file, but reading stopped after {len(names)} records "
-            f"({error}). Received: {path}"
-        ) from error
-    return names, sequences
-
-
-def write_fasta(
-    path: str | os.PathLike, names: Sequence[str], sequences: Sequence[str] | np.ndarray
-) -> None:
-    r"""Write strings as FASTA, one line a sequence, whole or not at all; gzipped if named `.gz`.
-
-    Raises
-    ------
-    InputError
-        If names and sequences differ in number, a name is empty or holds white space (it would not
-        be read back), or a sequence is empty or holds letters outside the IUPAC set.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "out.fa"
-    >>> write_fasta(path, ["a"], ["ACGT"])
-    >>> path.read_text()
-    '>a\nACGT\n'
-    """
-    records, names = _records(sequences, list(names))
-    for index, name in enumerate(names):
-        if not isinstance(name, str) or name.split() != [name]:
-            raise InputError(
-                "expected a name without white space for each record. "
-                f"Received: {name!r} for record {index}"
-            )
-    _check_letters(records, names)
-    lines = (f">{name}\n{record}\n" for name, record in zip(names, records, strict=True))
-    with atomic_write(path) as temporary:
-        if temporary.suffix == ".gz":
-            with open(temporary, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as out:
-                out.writelines(line.encode() for line in lines)
-        else:
-            with open(temporary, "w", encoding="utf-8", newline="\n") as out:
-                out.writelines(lines)
-
-
 def _is_text(sequences: object) -> bool:
     if isinstance(sequences, str):
         return True
@@ -490,7 +394,7 @@ def _is_text(sequences: object) -> bool:
     return _as_array(sequences).dtype.kind in "OSTU"
 
 
-def _records(
+def text_records(
     sequences: object, names: Sequence[str] | None = None
 ) -> tuple[list[str], list[str] | None]:
     """List the strings and their names; refuse what is not a non-empty string."""
@@ -540,7 +444,8 @@ def _refuse_letter(record: str, position: int, label: str) -> NoReturn:
     )
 
 
-def _check_letters(records: list[str], names: list[str] | None) -> None:
+def check_letters(records: list[str], names: list[str] | None) -> None:
+    """Refuse letters outside the IUPAC set, naming record and position."""
     for index, record in enumerate(records):
         letters = record.encode("ascii", "replace").translate(_TOKEN_OF)
         position = letters.find(_INVALID)
@@ -635,104 +540,3 @@ def _only_tokens(tokens: np.ndarray) -> np.ndarray:
             f"Received: {_received(tokens)}"
         )
     return tokens
-
-
-@functools.cache
-def _trees() -> np.ndarray:
-    """List the trees over five symbols directed to a root, as `(root, tree, symbol) -> next`.
-
-    Cayley: 125 for each root. The root points to itself.
-    """
-    trees = [[] for _ in range(5)]
-    for following in itertools.product(range(5), repeat=5):
-        for root in range(5):
-            ends = list(range(5))
-            for _ in range(4):
-                ends = [following[symbol] for symbol in ends]
-            if following[root] == root and ends == [root] * 5:
-                trees[root].append(following)
-    return np.array(trees)
-
-
-def _shuffle_paths(tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    n_sequences, length = tokens.shape
-    rows = np.arange(n_sequences)
-    before, after = tokens[:, :-1], tokens[:, 1:]
-    pairs = rows[:, None] * 25 + before * np.uint8(5) + after
-    counts = np.bincount(pairs.ravel(), minlength=n_sequences * 25).reshape(-1, 5, 5)
-    last = _draw_last_edges(counts, tokens[:, -1], rng)
-    edges = _order_edges(before, after, last, rng)
-
-    n_leaving = counts.sum(axis=2)
-    pointers = rows[:, None] * (length - 1) + np.cumsum(n_leaving, axis=1) - n_leaving
-    pointers, edges = pointers.ravel(), edges.ravel()
-    walk = np.empty((length, n_sequences), np.uint8)
-    walk[0] = tokens[:, 0]
-    for step in range(1, length):
-        here = rows * 5 + walk[step - 1]
-        walk[step] = edges[pointers[here]]
-        pointers[here] += 1
-    return walk.T
-
-
-def _draw_last_edges(counts: np.ndarray, roots: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw where each symbol goes when left for the last time, `(N, 5)`.
-
-    The last edges must form a tree to the final symbol; a tree weighs as many edges as there are to
-    make it of, the product of its counts. A symbol that never occurs is hung on the root.
-    """
-    rows = np.arange(len(counts))
-    ways = counts.astype(np.float64)
-    absent = counts.sum(axis=2) == 0
-    ways[rows, :, roots] = np.where(absent, 1, ways[rows, :, roots])
-    ways[rows, roots, roots] = 1
-    trees = _trees()[roots]
-    weights = np.ones(trees.shape[:2])
-    for symbol in range(5):
-        weights *= np.take_along_axis(ways[:, symbol], trees[:, :, symbol], axis=1)
-    cumulative = np.cumsum(weights, axis=1)
-    total = cumulative[:, -1]
-    drawn = np.minimum(rng.random(len(counts)) * total, np.nextafter(total, 0))
-    last = trees[rows, (cumulative <= drawn[:, None]).sum(axis=1)]
-    last[rows, roots] = -1  # the walk ends at the final symbol, whichever of its edges came last
-    return last
-
-
-def _order_edges(
-    before: np.ndarray, after: np.ndarray, last: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """List each sequence's following symbols by the symbol they leave, in random order, last last.
-
-    One integer an edge: the symbol left (from bit 61), whether it is the last edge (bit 60), a
-    random number, the following symbol (bits 0 to 2). Sorting the integers sorts the edges.
-    """
-    keys = rng.integers(0, 2**57, size=before.shape, dtype=np.uint64) << np.uint64(3)
-    keys |= after
-    keys |= before.astype(np.uint64) << np.uint64(61)
-    rows = np.arange(len(before))
-    for symbol in range(5):
-        candidates = (before == symbol) & (after == last[:, symbol, None])
-        chosen = candidates.argmax(axis=1)  # like edges are interchangeable, so any one will do
-        found = candidates[rows, chosen]
-        keys[rows[found], chosen[found]] |= np.uint64(1 << 60)
-    keys.sort(axis=1)
-    return (keys & np.uint64(7)).astype(np.uint8)
-
-
-def _check_fasta_start(path: Path) -> None:
-    if not path.is_file():
-        raise InputError(f"expected a FASTA file. Received: no file at {path}")
-    try:
-        with open(path, "rb") as handle:
-            gzipped = handle.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if gzipped else open(path, "rb") as handle:
-            start = handle.read(2**16).lstrip()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"expected a readable FASTA file ({error}). Received: {path}") from error
-    if not start:
-        raise InputError(f"expected at least one FASTA record. Received: empty file {path}")
-    if not start.startswith(b">"):
-        raise InputError(
-            "a FASTA file starts with '>'; convert FASTQ or tables first. "
-            f"Received: {start[:20]!r} at the start of {path}"
-        )

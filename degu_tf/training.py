@@ -152,7 +152,11 @@ def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: in
 
 def _weights_file(path: Path, member: int) -> Path:
     if path.is_dir():
-        candidates = (path / f"member_{member:02d}" / MODEL, path / "member_00" / MODEL, path / MODEL)
+        candidates = (
+            path / f"member_{member:02d}" / MODEL,
+            path / "member_00" / MODEL,
+            path / MODEL,
+        )
         path = next((file for file in candidates if file.is_file()), path / MODEL)
     if not path.is_file():
         raise InputError(f"expected a .keras or .weights.h5 file or a run. Received: {path}")
@@ -243,6 +247,7 @@ def fit(
             ),
             epoch_bar,
         ],
+        shuffle=False,
         verbose=0,
     ).history
     if not np.isfinite(history["val_loss"]).any():
@@ -390,4 +395,3 @@ def load_model(folder: str | os.PathLike) -> ModelPredictor:
     file = run.check_file(MODEL)
     model = keras.models.load_model(file, compile=False, safe_mode=True)
     return ModelPredictor(model, HeadLayout.from_dict(run.settings()["heads"]))
-

@@ -106,23 +106,29 @@ MIN_LENGTH = max(len(motif) for motif in MOTIFS)
 BASE = (-0.6, -0.6)
 """Activity of a sequence without any site, log2 enrichment at each promoter."""
 
+GC, GC_LIMIT = 0.44, 0.1
+"""Usual share of G and C, and the largest excess over it, either way, that makes a difference."""
+
+COMPOSITION = (12.0, -8.0)
+"""Activity (Dev, Hk) for each 1.0 of excess G and C, log2 enrichment."""
+
 GAINS = {
-    "AP-1": (1.5, 0.0),
-    "GATA": (0.9, 0.0),
-    "Trl": (0.3, 0.0),
-    "Snail": (-0.8, 0.0),
-    "DRE": (0.0, 1.9),
-    "M1BP": (0.0, 1.4),
+    "AP-1": (1.1, 0.0),
+    "GATA": (0.7, 0.0),
+    "Trl": (0.2, 0.0),
+    "Snail": (-0.6, 0.0),
+    "DRE": (0.0, 1.4),
+    "M1BP": (0.0, 1.0),
 }
 """Activity (Dev, Hk) that the first copy of a site of affinity 1 adds, log2 enrichment.
 
 ETS and Twist add nothing by themselves, see `INTERACTION`. Snail represses.
 """
 
-INTERACTION = ("ETS", "Twist", (1.8, 0.0))
+INTERACTION = ("ETS", "Twist", (1.3, 0.0))
 """Two motifs that act only together: the gain multiplies the geometric mean of their copy terms."""
 
-SPACING = ("AP-1", "GATA", (1.2, 0.0))
+SPACING = ("AP-1", "GATA", (0.9, 0.0))
 """Two motifs that help each other at the right distance: gain of the best-placed pair."""
 
 BEST_DISTANCE, DISTANCE_WIDTH = 14.0, 5.0
@@ -131,8 +137,8 @@ BEST_DISTANCE, DISTANCE_WIDTH = 14.0, 5.0
 NOISE = (0.75, 0.7)
 """Standard deviation of one replicate (Dev, Hk) at `NOISE_GC` without a Trl site, log2 units."""
 
-NOISE_GC, NOISE_GC_SLOPE, NOISE_GC_LIMIT = 0.44, -12.0, 0.08
-"""Share of G and C at which noise is `NOISE`; doublings of it for each 1.0 more, up to a limit."""
+NOISE_GC = -12.0
+"""Doublings of the noise for each 1.0 of excess G and C."""
 
 NOISE_TRL = (0.9, 0.6)
 """Doublings of the noise (Dev, Hk) by the first Trl site of affinity 1; at most twice that."""
@@ -233,7 +239,7 @@ def true_activity(sequences: str | Sequence[str] | np.ndarray) -> np.ndarray:
     tokens = _readable(sequences)
     sites = _scan(tokens)
     copies = sites.copies(len(tokens))
-    activity = np.tile(np.array(BASE), (len(tokens), 1))
+    activity = np.array(BASE) + _gc_excess(tokens)[:, None] * COMPOSITION
     for name, gain in GAINS.items():
         activity += copies[:, NAMES.index(name), None] * np.array(gain)
     first, second, gain = INTERACTION
@@ -270,11 +276,8 @@ def true_noise(sequences: str | Sequence[str] | np.ndarray) -> np.ndarray:
     True
     """
     tokens = _readable(sequences)
-    known = np.sum(tokens != UNKNOWN, axis=1)
-    gc = np.sum((tokens == 1) | (tokens == 2), axis=1) / np.maximum(known, 1)
-    excess = np.where(known, np.clip(gc - NOISE_GC, -NOISE_GC_LIMIT, NOISE_GC_LIMIT), 0.0)
     trl = _scan(tokens, ("Trl",)).copies(len(tokens))[:, NAMES.index("Trl")]
-    doublings = NOISE_GC_SLOPE * excess[:, None] + np.minimum(trl, 2)[:, None] * NOISE_TRL
+    doublings = NOISE_GC * _gc_excess(tokens)[:, None] + np.minimum(trl, 2)[:, None] * NOISE_TRL
     return np.array(NOISE) * np.exp2(doublings)
 
 
@@ -297,6 +300,13 @@ def _readable(sequences: str | Sequence[str] | np.ndarray) -> np.ndarray:
             f"Received: length={tokens.shape[1]}"
         )
     return tokens
+
+
+def _gc_excess(tokens: np.ndarray) -> np.ndarray:
+    """Share of G and C among the known bases of each row, less `GC`, within `GC_LIMIT`."""
+    known = np.sum(tokens != UNKNOWN, axis=1)
+    share = np.sum((tokens == 1) | (tokens == 2), axis=1) / np.maximum(known, 1)
+    return np.where(known, np.clip(share - GC, -GC_LIMIT, GC_LIMIT), 0.0)
 
 
 def _scan(tokens: np.ndarray, names: Sequence[str] = NAMES) -> _Sites:

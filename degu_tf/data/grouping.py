@@ -1,4 +1,4 @@
-"""Which sequences must stay together, and how whole groups are dealt to train, validation, test."""
+"""Which rows go to train, validation and test: whole groups of related sequences, or as named."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,17 @@ from degu_tf.sequence import reverse_complement
 
 FRACTIONS = (0.8, 0.1, 0.1)
 """Shares of train, validation and test in the paper's lentiMPRA data (Methods)."""
+
+SPLIT_NAMES = {
+    "train": 0,
+    "training": 0,
+    "val": 1,
+    "valid": 1,
+    "validation": 1,
+    "test": 2,
+    "testing": 2,
+}
+"""Values a split column may hold, in either case."""
 
 _BLOCK = 8192
 
@@ -141,6 +152,47 @@ def draw_split(
         lacking[split] -= size
         empty.discard(split)
     return dealt[groups]
+
+
+def read_split(values: pd.Series, labels: Sequence[str]) -> np.ndarray:
+    """Turn a column of split names into numbers.
+
+    Parameters
+    ----------
+    values
+        `(N,)` names, those of `SPLIT_NAMES` in either case.
+    labels
+        `(N,)` what messages call the rows.
+
+    Returns
+    -------
+    numpy.ndarray
+        `(N,)` uint8: 0 for train, 1 for validation, 2 for test.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or a split has no row.
+
+    Examples
+    --------
+    >>> read_split(pd.Series(["Test", "train", "val"]), ["row 1", "row 2", "row 3"]).tolist()
+    [2, 0, 1]
+    """
+    codes = values.astype(str).str.strip().str.casefold().map(SPLIT_NAMES).fillna(-1).to_numpy(int)
+    if (codes < 0).any():
+        row = int(np.argmin(codes))
+        raise InputError(
+            f"expected one of {', '.join(SPLIT_NAMES)} in the split column {values.name!r}; "
+            f"{labels[row]} has another value. Received: {values.iloc[row]!r}"
+        )
+    absent = [kind for code, kind in enumerate(NAMES) if code not in codes]
+    if absent:
+        raise InputError(
+            f"the split column {values.name!r} must name rows of train, validation and test; "
+            f"leave it out to draw them at random. Received: no rows of {', '.join(absent)}"
+        )
+    return codes.astype(np.uint8)
 
 
 def count_divided(groups: np.ndarray, split: np.ndarray) -> int:

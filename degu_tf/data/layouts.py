@@ -1,4 +1,4 @@
-"""What the datasets of an HDF5 file are, told by their names and shapes: every layout ever released.
+"""What the datasets of an HDF5 file are, told by names and shapes: every layout ever released.
 
 Nothing is read here. From names and shapes alone a file is recognised, its sequences and targets
 are oriented, and the columns of its targets get their meaning; what cannot be told is refused.
@@ -55,10 +55,8 @@ _OTHER_FILES = (
         {"train_mean", "train_std"},
         "this file holds teachers' labels without sequences; read it with read_ensemble_labels",
     ),
-    (
-        {"keras_version"},
-        "this file holds a Keras model or its weights, not data",
-    ),
+    ({"keras_version"}, "this file holds a Keras model or its weights, not data"),
+    ({"layers", "vars"}, "this file holds a Keras model's weights, not data"),
 )
 
 
@@ -82,7 +80,7 @@ def recognise(paths: Collection[str], hints: Collection[str] = ()) -> Layout:
     paths
         Paths of all datasets, such as ``"X_Train"`` or ``"Train/X"``.
     hints
-        Names of root attributes, by which a Keras file is told.
+        Names of root attributes and root groups, by which a Keras file is told.
 
     Raises
     ------
@@ -136,7 +134,8 @@ def label_parts(paths: Collection[str]) -> dict[str, dict[str, str]]:
 
     Examples
     --------
-    >>> paths = [f"{split}_{role}" for split in ("train", "val", "test") for role in ("mean", "std")]
+    >>> roles = ("mean", "std")
+    >>> paths = [f"{split}_{role}" for split in ("train", "val", "test") for role in roles]
     >>> label_parts(paths)["validation"]
     {'mean': 'val_mean', 'std': 'val_std'}
     """
@@ -230,9 +229,7 @@ class Columns:
     student: HeadLayout | None = None
 
 
-def columns_of(
-    shape: Sequence[int], length: int, targets: Sequence[str] | None = None
-) -> Columns:
+def columns_of(shape: Sequence[int], length: int, targets: Sequence[str] | None = None) -> Columns:
     """Give a meaning to the columns of targets `(N, columns)` or `(N, length, columns)`.
 
     Released files do not store it. Without `targets` it follows from the content: one column is
@@ -262,6 +259,11 @@ def columns_of(
     >>> columns_of((10, 2), 200, ["HepG2", "K562"]).heads.columns
     ('HepG2', 'K562')
     """
+    if not 1 <= len(shape) <= 3:
+        raise InputError(
+            "expected targets (N,), (N, columns) or (N, length, columns). "
+            f"Received: shape {tuple(shape)}"
+        )
     n_columns = 1 if len(shape) == 1 else shape[-1]
     if targets is None:
         if len(shape) < 3 and n_columns == 1:

@@ -95,5 +95,3 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
         )
         .prefetch(tf.data.AUTOTUNE)
     )
-
-

@@ -40,10 +40,10 @@ CLUSTERED = 0.5
 """Share of sequences whose planted sites fill neighbouring slots instead of any."""
 
 PROGRAMS = {
-    "silent": (0.35, {}),
-    "developmental": (0.35, {"AP-1": 1.0, "GATA": 1.0, "ETS": 0.8, "Twist": 0.8, "Trl": 0.3}),
-    "housekeeping": (0.2, {"DRE": 1.3, "M1BP": 0.9, "Trl": 0.2}),
-    "mixed": (0.1, {"AP-1": 0.8, "GATA": 0.5, "DRE": 0.8, "M1BP": 0.5, "Snail": 0.5}),
+    "silent": (0.4, {"Trl": 0.2, "Snail": 0.2}),
+    "developmental": (0.3, {"AP-1": 2.0, "GATA": 2.0, "ETS": 1.5, "Twist": 1.5, "Trl": 0.5}),
+    "housekeeping": (0.2, {"DRE": 2.5, "M1BP": 2.0, "Trl": 0.5}),
+    "mixed": (0.1, {"AP-1": 1.0, "GATA": 1.0, "DRE": 1.0, "M1BP": 1.0, "Snail": 0.5}),
 }
 """Kinds of sequence: share of all, and mean number of planted sites (Poisson) of each motif."""
 

@@ -149,9 +149,24 @@ class Splits:
         size = round(n * fraction)
         if not size:
             raise InputError(f"fraction={fraction} of {n} training sequences leaves none")
-        if size == n:
+        return self.subset(size, seed)
+
+    def subset(self, n_train: int, seed: int = FRACTION_SEED) -> "Splits":
+        """A random subset of so many training sequences; validation and test stay whole.
+
+        Raises
+        ------
+        InputError
+            If there are not so many.
+        """
+        n = len(self.train)
+        if not 0 < n_train <= n:
+            raise InputError(
+                f"there are {n} training sequences to choose from. Received: n_train={n_train}"
+            )
+        if n_train == n:
             return self
-        rows = np.random.default_rng(seed).choice(n, size=size, replace=False, shuffle=False)
+        rows = np.random.default_rng(seed).choice(n, size=n_train, replace=False, shuffle=False)
         return replace(self, train=self.train.take(rows))
 
     def without_uncertainty(self) -> "Splits":

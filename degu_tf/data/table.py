@@ -11,30 +11,20 @@ import logging
 import os
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from degu_tf.data.grouping import FRACTIONS, count_divided, draw_split, related_groups
+from degu_tf.data.grouping import FRACTIONS, count_divided, draw_split, read_split, related_groups
 from degu_tf.data.splits import NAMES, Split, Splits
 from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
 from degu_tf.sequence import encode
 
 log = logging.getLogger("degu_tf")
-
-SPLIT_NAMES = {
-    "train": 0,
-    "training": 0,
-    "val": 1,
-    "valid": 1,
-    "validation": 1,
-    "test": 2,
-    "testing": 2,
-}
-"""Values a split column may hold, in either case."""
 
 MISSING = ("", "na", "n/a", "#n/a", "nan", "<na>", "null", "none")
 """Texts that stand for a missing value, in either case."""
@@ -45,6 +35,7 @@ _NOT_TEXT = {
     b"BZh": "a bzip2 file; decompress it",
     b"\xfd7zX": "an xz file; decompress it",
 }
+_UNREADABLE = (ValueError, EOFError, OSError, zlib.error, csv.Error, pd.errors.ParserWarning)
 
 
 class TableWarning(UserWarning):
@@ -93,10 +84,11 @@ def read_table(
         Rows with fewer measured replicates of a target stay out. By default 2, and 1 if
         `aleatoric` is off; a standard deviation needs 2.
     drop_missing
-        Leave out rows with a missing value in a column of `targets` instead of refusing them.
+        Leave out rows without a sequence or without a value in a column of `targets`, instead of
+        refusing them.
     split
-        Column with train, val, valid, validation or test (either case), used as it is; groups
-        that it divides are counted in a `TableWarning`.
+        Column with train, val, valid, validation or test (either case), used as it is instead of
+        `fractions` and `seed`; groups that it divides are counted in a `TableWarning`.
     group
         One or more columns; rows with equal values in any of them stay in one split. A row with an
         empty value is in a group of its own.
@@ -142,20 +134,17 @@ def read_table(
     labels = _row_labels(frame, name)
 
     if plain:
-        heads = HeadLayout(tuple(plain))
-        values = _numbers(frame, list(plain.values()), labels)
-        keep = np.isfinite(values).all(axis=1)
-        if not drop_missing and not keep.all():
-            _refuse_missing(values, list(plain.values()), labels)
-        reason = f"a missing value in {', '.join(map(repr, plain.values()))}"
+        heads, values, keep, reason = _single(frame, plain, labels, drop_missing)
     else:
-        heads = HeadLayout(tuple(repeated), aleatoric="std" if aleatoric else None)
         needed = min_replicates or (2 if aleatoric else 1)
-        mean, std, counts = _summaries(frame, repeated, labels)
-        values = heads.join(mean, std if aleatoric else None)
-        keep = (counts >= needed).all(axis=1)
-        reason = f"fewer than {needed} measured replicates"
+        heads, values, keep, reason = _replicated(frame, repeated, labels, aleatoric, needed)
     messages = _left_out(keep, reason, labels)
+    if drop_missing:
+        missing = _is_missing(frame[sequence])
+        messages += _left_out(~missing, "no sequence", labels)
+        keep &= ~missing
+    if not keep.any():
+        raise InputError(f"no row can be used. Received: {'; '.join(messages)}")
 
     frame, labels = frame[keep], labels[keep]
     tokens = encode(frame[sequence].tolist(), labels)
@@ -164,23 +153,22 @@ def read_table(
         codes = draw_split(groups, fractions, seed)
         messages += _uneven(codes, groups, fractions)
     else:
-        codes = _named_split(frame[split], labels)
+        codes = read_split(frame[split], labels)
         messages += _divided(codes, groups, split)
     names = None if name is None else frame[name].astype(object).to_numpy()
-    splits = _select(codes, tokens, values[keep], names, heads)
-
-    sizes = ", ".join(f"{len(part)} {kind}" for kind, part in splits.items())
-    source = "the table" if isinstance(path, pd.DataFrame) else path
-    log.info("%s: %d of %d rows (%s)", source, len(frame), len(keep), sizes)
     for message in messages:
         warnings.warn(message, TableWarning, stacklevel=2)
-    return splits
+    sizes = np.bincount(codes).tolist()
+    log.info("read %d of %d rows: train, validation, test %s", len(frame), len(keep), sizes)
+    data = Split(tokens, values[keep], names)
+    parts = {kind: data.take(np.flatnonzero(codes == code)) for code, kind in enumerate(NAMES)}
+    return Splits(**parts, heads=heads)
 
 
 def read_frame(
     path: str | os.PathLike | pd.DataFrame, columns: Iterable[str] | None = None
 ) -> pd.DataFrame:
-    """Read a table, recognised by its content, as it is written: text columns stay text.
+    r"""Read a table, recognised by its content, as it is written: text columns stay text.
 
     Parameters
     ----------
@@ -200,28 +188,55 @@ def read_frame(
     --------
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "table.csv"
-    >>> _ = path.write_text("seq;activity\\nACGT;0.50\\n")
+    >>> _ = path.write_text("seq;activity\nACGT;0.50\n")
     >>> read_frame(path).iloc[0].tolist()
     ['ACGT', '0.50']
     """
     columns = None if columns is None else list(dict.fromkeys(columns))
+    frame = _read(path, columns)
+    if not len(frame):
+        raise InputError(f"expected rows below the header. Received: none in {_source(path)}")
+    return frame
+
+
+def pick_columns(
+    frame: pd.DataFrame, columns: Sequence[str] | None, source: str | os.PathLike
+) -> pd.DataFrame:
+    """Give these columns of a table, or all of them if none are named.
+
+    Raises
+    ------
+    InputError
+        If one is missing or repeated; the message names `source`, the closest column and all
+        that there are.
+
+    Examples
+    --------
+    >>> pick_columns(pd.DataFrame({"a": [1], "b": [2]}), ["b"], "t.tsv").columns.tolist()
+    ['b']
+    """
+    _check_columns(columns, [str(column) for column in frame.columns], source)
+    return frame if columns is None else frame[list(dict.fromkeys(columns))]
+
+
+def _source(path: str | os.PathLike | pd.DataFrame) -> str:
+    return "the table" if isinstance(path, pd.DataFrame) else str(path)
+
+
+def _read(path: str | os.PathLike | pd.DataFrame, columns: list[str] | None) -> pd.DataFrame:
     if isinstance(path, pd.DataFrame):
-        return _picked(path, columns, "the table").reset_index(drop=True)
+        return pick_columns(path, columns, _source(path)).reset_index(drop=True)
     path = Path(path)
     if not path.is_file():
         raise InputError(f"expected a table file. Received: {path}, which is not a file")
     with open(path, "rb") as handle:
         start = handle.read(4)
     if start == b"PAR1":
-        frame = _picked(_read_parquet(path), columns, str(path))
-    elif start in _NOT_TEXT or start[:3] in _NOT_TEXT:
-        kind = _NOT_TEXT.get(start) or _NOT_TEXT[start[:3]]
-        raise InputError(f"expected a TSV, CSV or parquet table. Received: {path}, {kind}")
-    else:
-        frame = _read_text(path, columns, start[:2] == b"\x1f\x8b")
-    if not len(frame):
-        raise InputError(f"expected rows below the header. Received: none in {path}")
-    return frame
+        return pick_columns(_read_parquet(path), columns, path)
+    for magic, kind in _NOT_TEXT.items():
+        if start.startswith(magic):
+            raise InputError(f"expected a TSV, CSV or parquet table. Received: {path}, {kind}")
+    return _read_text(path, columns, gzipped=start.startswith(b"\x1f\x8b"))
 
 
 def _read_text(path: Path, columns: list[str] | None, gzipped: bool) -> pd.DataFrame:
@@ -231,29 +246,26 @@ def _read_text(path: Path, columns: list[str] | None, gzipped: bool) -> pd.DataF
             line = next((line for line in handle if line.strip()), "")
             separator = _separator(line)
             header = next(csv.reader([line], delimiter=separator), [])
-            repeated = {column for column in header if column and header.count(column) > 1}
-            if repeated:
-                raise InputError(
-                    f"expected each column once in {path}. Received: {sorted(repeated)} repeated"
-                )
-            _check_columns(columns, header, str(path))
-        return pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            encoding="utf-8-sig",
-            compression="gzip" if gzipped else None,
-            on_bad_lines="error",
-        )[columns or header].fillna("")
-    except (ValueError, EOFError, OSError, zlib.error, csv.Error) as error:
-        if isinstance(error, InputError):
-            raise
+            _check_columns(columns, header, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path,
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                encoding="utf-8-sig",
+                compression="gzip" if gzipped else None,
+            )
+    except InputError:
+        raise
+    except _UNREADABLE as error:
         raise InputError(
-            f"expected a table whose rows all have the header's columns ({str(error).strip()}). "
+            f"expected a whole table whose rows have the header's columns ({str(error).strip()}). "
             f"Received: {path}"
         ) from error
+    return (frame if columns is None else frame[columns]).fillna("")
 
 
 def _separator(header: str) -> str:
@@ -274,21 +286,21 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         raise InputError(f"expected a whole parquet file ({error}). Received: {path}") from error
 
 
-def _picked(frame: pd.DataFrame, columns: list[str] | None, source: str) -> pd.DataFrame:
-    _check_columns(columns, [str(column) for column in frame.columns], source)
-    return frame if columns is None else frame[columns]
-
-
-def _check_columns(columns: list[str] | None, present: list[str], source: str) -> None:
-    missing = [column for column in columns or () if column not in present]
+def _check_columns(
+    columns: Sequence[str] | None, present: list[str], source: str | os.PathLike
+) -> None:
+    counts = Counter(present)
+    repeated = [column for column in columns or filter(None, counts) if counts[column] > 1]
+    if repeated:
+        raise InputError(f"expected each column once in {source}. Received: {repeated} repeated")
+    missing = [column for column in columns or () if not counts[column]]
     if not missing:
         return
     lower = {column.casefold(): column for column in present}
     close = difflib.get_close_matches(str(missing[0]).casefold(), lower, n=1, cutoff=0.5)
     hint = f" Closest to {missing[0]!r} is {lower[close[0]]!r}." if close else ""
     raise InputError(
-        f"the columns {missing} are not in {source}.{hint} "
-        f"Received: a table with the columns {present}"
+        f"the columns {missing} are not in {source}.{hint} Received: the columns {present}"
     )
 
 
@@ -300,7 +312,7 @@ def _targets(targets: Sequence[str] | Mapping[str, str] | None) -> dict[str, str
             "targets must be a list of different columns or a mapping of names to columns. "
             f"Received: {targets=}"
         )
-    return dict(targets) if isinstance(targets, Mapping) else dict(zip(targets, targets))
+    return dict(targets) if isinstance(targets, Mapping) else {name: name for name in targets}
 
 
 def _replicates(
@@ -339,10 +351,10 @@ def _row_labels(frame: pd.DataFrame, name: str | None) -> np.ndarray:
 
 
 def _is_missing(series: pd.Series) -> np.ndarray:
-    missing = series.isna().to_numpy()
-    if not pd.api.types.is_numeric_dtype(series):
-        missing |= series.astype(str).str.strip().str.casefold().isin(MISSING).to_numpy(bool)
-    return missing
+    missing = series.isna().to_numpy(bool)
+    if pd.api.types.is_numeric_dtype(series):
+        return missing
+    return missing | series.astype(str).str.strip().str.casefold().isin(MISSING).to_numpy(bool)
 
 
 def _numbers(frame: pd.DataFrame, columns: Sequence[str], labels: np.ndarray) -> np.ndarray:
@@ -362,30 +374,43 @@ def _numbers(frame: pd.DataFrame, columns: Sequence[str], labels: np.ndarray) ->
     return values
 
 
-def _summaries(
-    frame: pd.DataFrame, replicates: Mapping[str, list[str]], labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, population standard deviation and number of the measured replicates of each target."""
-    mean, std, counts = (np.zeros((len(frame), len(replicates))) for _ in range(3))
+def _single(
+    frame: pd.DataFrame, targets: Mapping[str, str], labels: np.ndarray, drop_missing: bool
+) -> tuple[HeadLayout, np.ndarray, np.ndarray, str]:
+    """Read columns of single values: heads, values, which rows to keep, why not the others."""
+    columns = list(targets.values())
+    values = _numbers(frame, columns, labels)
+    keep = np.isfinite(values).all(axis=1)
+    if not drop_missing and not keep.all():
+        row, column = np.argwhere(np.isnan(values))[0]
+        raise InputError(
+            f"{np.sum(~keep)} of {len(keep)} rows lack a value in a target column. Fill them in, "
+            "or leave such rows out (drop_missing). Received: no value in column "
+            f"{columns[column]!r} of {labels[row]}"
+        )
+    return HeadLayout(tuple(targets)), values, keep, f"no value in {' or '.join(columns)}"
+
+
+def _replicated(
+    frame: pd.DataFrame,
+    replicates: Mapping[str, list[str]],
+    labels: np.ndarray,
+    aleatoric: bool,
+    needed: int,
+) -> tuple[HeadLayout, np.ndarray, np.ndarray, str]:
+    """Sum up replicates: heads, values, which rows to keep, why not the others."""
+    mean, std, counts = (np.empty((len(frame), len(replicates))) for _ in range(3))
     for index, columns in enumerate(replicates.values()):
         values = _numbers(frame, columns, labels)
-        measured = np.isfinite(values)
-        counts[:, index] = measured.sum(axis=1)
+        counts[:, index] = np.isfinite(values).sum(axis=1)
         number = np.maximum(counts[:, index], 1)
         mean[:, index] = np.nansum(values, axis=1) / number
         squares = np.square(values - mean[:, index, None])
         std[:, index] = np.sqrt(np.nansum(squares, axis=1) / number)
-    return mean, std, counts
-
-
-def _refuse_missing(values: np.ndarray, columns: list[str], labels: np.ndarray) -> None:
-    row, column = np.argwhere(np.isnan(values))[0]
-    n_rows = int(np.isnan(values).any(axis=1).sum())
-    raise InputError(
-        f"{n_rows} of {len(values)} rows lack a value in a target column. Fill them in, or leave "
-        f"such rows out (drop_missing). Received: no value in column {columns[column]!r} of "
-        f"{labels[row]}"
-    )
+    heads = HeadLayout(tuple(replicates), aleatoric="std" if aleatoric else None)
+    values = heads.join(mean, std if aleatoric else None)
+    keep = (counts >= needed).all(axis=1)
+    return heads, values, keep, f"fewer than {needed} measured replicates"
 
 
 def _left_out(keep: np.ndarray, reason: str, labels: np.ndarray) -> list[str]:
@@ -393,33 +418,12 @@ def _left_out(keep: np.ndarray, reason: str, labels: np.ndarray) -> list[str]:
     if not len(dropped):
         return []
     message = f"{len(dropped)} of {len(keep)} rows have {reason}"
-    first = f"first {labels[dropped[0]]}"
-    if len(dropped) == len(keep):
-        raise InputError(f"{message}, so none is left. Received: {first}")
-    return [f"{message} and are left out ({first})"]
+    return [f"{message} and stay out (first {labels[dropped[0]]})"]
 
 
 def _codes(series: pd.Series) -> np.ndarray:
     """Number the values of a column; -1 where there is none."""
     return pd.factorize(series.mask(_is_missing(series)))[0]
-
-
-def _named_split(series: pd.Series, labels: np.ndarray) -> np.ndarray:
-    texts = series.astype(str).str.strip().str.casefold()
-    codes = texts.map(SPLIT_NAMES).fillna(-1).to_numpy(int)
-    if (codes < 0).any():
-        row = int(np.argmin(codes))
-        raise InputError(
-            f"expected one of {', '.join(SPLIT_NAMES)} in the split column {series.name!r}; "
-            f"{labels[row]} has another value. Received: {series.iloc[row]!r}"
-        )
-    absent = [kind for code, kind in enumerate(NAMES) if code not in codes]
-    if absent:
-        raise InputError(
-            f"the split column {series.name!r} must name rows of train, validation and test; "
-            f"leave it out to draw them at random. Received: no rows of {', '.join(absent)}"
-        )
-    return codes
 
 
 def _divided(codes: np.ndarray, groups: np.ndarray, split: str) -> list[str]:
@@ -439,20 +443,6 @@ def _uneven(codes: np.ndarray, groups: np.ndarray, fractions: Sequence[float]) -
         return []
     return [
         f"the shares of train, validation and test are {', '.join(f'{s:.2f}' for s in shares)}, "
-        f"not {', '.join(f'{f:.2f}' for f in fractions)}: the largest group of related sequences "
-        f"has {np.bincount(groups).max()} of {len(groups)} rows and stays whole"
+        f"not {', '.join(f'{f:.2f}' for f in fractions)}: groups of related sequences stay whole, "
+        f"and the largest has {np.bincount(groups).max()} of {len(groups)} rows"
     ]
-
-
-def _select(
-    codes: np.ndarray,
-    tokens: np.ndarray,
-    values: np.ndarray,
-    names: np.ndarray | None,
-    heads: HeadLayout,
-) -> Splits:
-    parts = {}
-    for code, kind in enumerate(NAMES):
-        rows = np.flatnonzero(codes == code)
-        parts[kind] = Split(tokens[rows], values[rows], None if names is None else names[rows])
-    return Splits(**parts, heads=heads)

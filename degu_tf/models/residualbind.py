@@ -36,7 +36,7 @@ def residualbind(
     ----------
     input_shape
         `(L, 4)`, L in bases, at least 25, or `(None, 4)` for a model that takes any length from 25
-        on (a shorter sequence then gives NaN). The paper has 230.
+        on, where TensorFlow itself refuses a shorter sequence. The paper has 230.
     heads
         What the output columns mean.
     width

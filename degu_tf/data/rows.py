@@ -1,0 +1,203 @@
+"""HDF5 datasets read row by row in bounded memory, whichever way they lie in the file."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from degu_tf.errors import InputError
+from degu_tf.sequence import as_tokens
+
+_BLOCK_BYTES = 2**20
+
+
+@contextmanager
+def blaming(where: object) -> Iterator[None]:
+    """Begin every complaint made inside with the file, split or dataset that it is about.
+
+    Examples
+    --------
+    >>> with blaming("data.h5"):
+    ...     raise InputError("expected rows")
+    Traceback (most recent call last):
+    degu_tf.errors.InputError: data.h5: expected rows
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def existing(path: str | os.PathLike) -> Path:
+    """The path of a file that is there.
+
+    Raises
+    ------
+    InputError
+        If it is not, or is a folder.
+    """
+    if not Path(path).is_file():
+        raise InputError("expected a file. Received: nothing or a folder at this path")
+    return Path(path)
+
+
+@contextmanager
+def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Raises
+    ------
+    InputError
+        If it is missing, not HDF5, or turns out damaged, now or while it is read.
+    """
+    if not h5py.is_hdf5(existing(path)):
+        raise InputError("expected an HDF5 file. Received: a file of another kind")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"the HDF5 file is cut off, damaged or open for writing elsewhere ({error}); copy or "
+            "download it again"
+        ) from error
+
+
+def datasets_of(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """All datasets of a file by their path, those in groups included."""
+    found: dict[str, h5py.Dataset] = {}
+
+    def keep(path: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[path] = item
+
+    file.visititems(keep)
+    return found
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A dataset seen with its rows first.
+
+    Attributes
+    ----------
+    dataset
+        The open dataset.
+    axes
+        Its axes in the order in which they are wanted: `(1, 0)` for targets `(columns, N)`,
+        `(0, 2, 1)` for sequences `(N, 4, L)`.
+    """
+
+    dataset: h5py.Dataset
+    axes: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The dataset's path in the file."""
+        return self.dataset.name.lstrip("/")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape with the rows first."""
+        return tuple(self.dataset.shape[axis] for axis in self.axes)
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Go through rows and their values, about a megabyte at a time.
+
+        Blocks end where HDF5 chunks do, so that no chunk is unpacked twice.
+        """
+        axis, n_rows = self.axes[0], self.shape[0]
+        step = max(1, _BLOCK_BYTES * n_rows // self.dataset.nbytes)
+        if self.dataset.chunks:
+            chunk = self.dataset.chunks[axis]
+            step = max(chunk, step // chunk * chunk)
+        for start in range(0, n_rows, step):
+            rows = slice(start, min(start + step, n_rows))
+            yield rows, self.dataset[(slice(None),) * axis + (rows,)].transpose(self.axes)
+
+    def floats(self) -> np.ndarray:
+        """All values as float32.
+
+        Raises
+        ------
+        InputError
+            If they are not numbers.
+        """
+        if self.dataset.dtype.kind not in "biuf":
+            raise InputError(
+                f"expected numbers. Received: {self.name} of type {self.dataset.dtype}"
+            )
+        values = np.empty(self.shape, np.float32)
+        with np.errstate(over="ignore"):
+            for rows, block in self.blocks():
+                values[rows] = block
+        return values
+
+    def tokens(
+        self, names: np.ndarray | None = None, update: Callable[[int], object] | None = None
+    ) -> np.ndarray:
+        """Sequences, tokens or exactly one-hot, as uint8 tokens `(N, L)`.
+
+        Parameters
+        ----------
+        names
+            Names of the rows, for messages.
+        update
+            Called with the number of rows read since the last call.
+
+        Raises
+        ------
+        InputError
+            As `degu_tf.sequence.as_tokens` does.
+        """
+        tokens = np.empty(self.shape[:2], np.uint8)
+        for rows, block in self.blocks():
+            numbers = range(rows.start, rows.stop)
+            labels = [str(number) for number in numbers] if names is None else names[rows]
+            with blaming(self.name):
+                tokens[rows] = as_tokens(block, labels)
+            if update is not None:
+                update(len(block))
+        return tokens
+
+    def sequences(
+        self,
+        names: np.ndarray | None = None,
+        update: Callable[[int], object] | None = None,
+        keep_floats: bool = False,
+    ) -> np.ndarray:
+        """Sequences as tokens, or as float32 `(N, L, 4)` where floats are not all one-hot.
+
+        Parameters
+        ----------
+        names, update
+            As for `tokens`.
+        keep_floats
+            Keep floats even if they are all one-hot.
+
+        Raises
+        ------
+        InputError
+            If integer or boolean sequences are neither tokens nor one-hot.
+        """
+        floats = len(self.shape) == 3 and self.dataset.dtype.kind == "f"
+        n_read = 0
+
+        def count(n_rows: int) -> None:
+            nonlocal n_read
+            n_read += n_rows
+            if update is not None:
+                update(n_rows)
+
+        if not (floats and keep_floats):
+            try:
+                return self.tokens(names, count)
+            except InputError:
+                if not floats:
+                    raise
+        sequences = self.floats()
+        count(len(sequences) - n_read)
+        return sequences

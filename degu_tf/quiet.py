@@ -1,0 +1,34 @@
+"""TensorFlow's start-up chatter is not the user's business."""
+
+import logging
+import os
+import sys
+import tempfile
+
+
+def tensorflow() -> None:
+    """Import TensorFlow without its notices; warnings and errors of later work still come through.
+
+    Its libraries write to the standard error of the process before any log level can reach them,
+    so that stream is set aside during the import and the first look for devices, and given back in
+    full should these fail.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if "tensorflow" in sys.modules:
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            aside.seek(0)
+            os.write(kept, aside.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    tf.get_logger().setLevel(logging.ERROR)
