@@ -97,6 +97,12 @@ def _prepare(verbs: argparse._SubParsersAction) -> None:
     )
     table.add_argument("--split", metavar="COLUMN", help="column with train, validation or test")
     table.add_argument("--name", metavar="COLUMN", help="column of the sequences' names")
+    table.add_argument(
+        "--similar",
+        type=int,
+        metavar="BASES",
+        help="rows that share so many bases in a row, on either strand, stay in one split",
+    )
     _splitting(table)
     _activity_only(table)
     _written(table)

@@ -63,6 +63,7 @@ def _table(options: argparse.Namespace) -> Splits:
         drop_missing=options.drop_missing,
         split=options.split,
         group=options.group,
+        similar=options.similar,
         name=options.name,
         fractions=options.fractions,
         seed=options.seed,

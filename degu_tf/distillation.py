@@ -41,12 +41,17 @@ def student_splits(
     Raises
     ------
     InputError
-        If teachers and data have different targets.
+        If teachers and data have different targets, or the data hold epistemic columns.
     """
     if teachers.heads.targets != splits.heads.targets:
         raise InputError(
             f"the teachers predict {teachers.heads.targets}. "
             f"Received: data with targets {splits.heads.targets}"
+        )
+    if splits.heads.epistemic:
+        raise InputError(
+            "expected measured columns, without epistemic ones: those come from the teachers. "
+            f"Received: columns {splits.heads.columns}"
         )
     if splits.heads.aleatoric and not teachers.heads.aleatoric:
         splits = splits.without_uncertainty()
@@ -55,7 +60,6 @@ def student_splits(
     def label(split: Split, *, measured: bool) -> Split:
         columns = teachers.columns(split.sequences, epistemic, progress)
         if measured:
-            columns = columns.copy()
             for role in splits.heads.roles:
                 block = heads.slice(role)
                 columns[..., block] = (

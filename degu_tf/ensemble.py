@@ -87,11 +87,11 @@ class Ensemble:
         Raises
         ------
         InputError
-            If there are not so many.
+            If there are not so many, or fewer than two are asked for.
         """
-        if n_members > self.n_members:
+        if not 2 <= n_members <= self.n_members:
             raise InputError(
-                f"the ensemble has {self.n_members} members. Received: n_members={n_members}"
+                f"expected 2 to {self.n_members} members. Received: n_members={n_members}"
             )
         return Ensemble(self.members[:n_members], self.spec, self.folder)
 
@@ -179,7 +179,15 @@ def pool_members(columns: np.ndarray, heads: HeadLayout, epistemic: Form = "std"
 
 
 def member_seed(seed: int, member: int) -> int:
-    """The seed of a member: the same whatever the ensemble's size."""
+    """The seed of a member: the same whatever the ensemble's size.
+
+    Raises
+    ------
+    InputError
+        If the ensemble's seed is negative.
+    """
+    if seed < 0:
+        raise InputError(f"seed must not be negative. Received: seed={seed}")
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0] & 0x7FFFFFFF)
 
 
@@ -240,6 +248,8 @@ def train_ensemble(
         raise InputError("members trained by an executor need a folder to come back through")
     if folder is not None:
         run = RunFolder(folder)
+        if not run.finished:
+            spec.build(splits.input_shape, splits.heads, member_seed(seed, 0))
         run.begin(run_settings("ensemble", splits, spec, settings, seed, provenance))
         if run.finished and run.manifest()["n_members"] >= n_members:
             return Ensemble.load(folder, n_members)
@@ -261,8 +271,13 @@ def train_ensemble(
         ]
     else:
         futures = [executor.submit(_train_member, task) for task in tasks]
-        for future in bar(as_completed(futures), "members", progress, total=n_members, keep=True):
-            future.result()
+        try:
+            done = as_completed(futures)
+            for future in bar(done, "members", progress, total=n_members, keep=True):
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
         members = [load_model(task["folder"]) for task in tasks]
     ensemble = Ensemble(members, spec, None if folder is None else Path(folder))
     if folder is not None:

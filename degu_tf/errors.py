@@ -1,4 +1,4 @@
-"""The one exception that means "what you gave cannot be used", kept apart from programming errors."""
+"""The one exception that means "what you gave cannot be used": not a fault of the program."""
 
 
 class InputError(ValueError):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +11,16 @@ from typing import Any
 
 from degu_tf.errors import InputError
 
+UNFINISHED = ".writing-"
+"""How the names of files begin that are still being written."""
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it becomes `path`, on an error it is removed.
 
-    The temporary file keeps the suffixes of `path`, because writers such as Keras choose a format by
-    them. The parent folder is made if it is missing.
+    The temporary file keeps the suffixes of `path`, by which writers such as Keras choose a format.
+    The parent folder is made if it is missing.
 
     Parameters
     ----------
@@ -35,21 +38,12 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix="-" + path.name, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f"{UNFINISHED}{secrets.token_hex(6)}-{path.name}")
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:
@@ -79,7 +73,7 @@ def file_hash(path: str | os.PathLike) -> str:
 
 
 def content_hash(content: Any) -> str:
-    """SHA-256 of the canonical JSON of `content`: equal content, equal hash, whatever the key order.
+    """SHA-256 of the canonical JSON of `content`: equal content, equal hash, in any key order.
 
     Examples
     --------

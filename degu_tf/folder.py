@@ -6,6 +6,7 @@ unfinished, a folder with other settings belongs to another run, and neither is 
 """
 
 import datetime
+import json
 import os
 from collections.abc import Mapping
 from importlib import metadata
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from degu_tf.errors import InputError
-from degu_tf.files import file_hash, read_json, write_json
+from degu_tf.files import UNFINISHED, file_hash, read_json, write_json
 
 SETTINGS = "settings.json"
 MANIFEST = "manifest.json"
@@ -54,10 +55,11 @@ class RunFolder:
             If the folder holds a run of other settings (the differing ones are named), or files
             that are no run.
         """
+        settings = json.loads(json.dumps(settings))
         if (self.path / SETTINGS).is_file():
             self._compare(settings)
             return
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if self.path.is_dir() and any(_whole(file) for file in self.path.iterdir()):
             raise InputError(
                 "the output folder holds files that are no run; name a new or empty folder. "
                 f"Received: {self.path}"
@@ -84,7 +86,9 @@ class RunFolder:
     def finish(self, **extra: Any) -> None:
         """Write the manifest: every file of the run with its hash, versions, and `extra`."""
         files = sorted(
-            file for file in self.path.rglob("*") if file.is_file() and file.name != MANIFEST
+            file
+            for file in self.path.rglob("*")
+            if file.is_file() and _whole(file) and file.name != MANIFEST
         )
         write_json(
             self.path / MANIFEST,
@@ -92,7 +96,7 @@ class RunFolder:
                 "format": FORMAT,
                 **extra,
                 "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "versions": {name: metadata.version(name) for name in _PACKAGES},
+                "versions": {name: _version(name) for name in _PACKAGES},
                 "files": {str(file.relative_to(self.path)): file_hash(file) for file in files},
             },
         )
@@ -139,6 +143,17 @@ class RunFolder:
         if file_hash(path) != expected:
             raise InputError(f"the file differs from what the run wrote. Received: {path}")
         return path
+
+
+def _whole(file: Path) -> bool:
+    return not file.name.startswith(UNFINISHED)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _flat(content: Any, prefix: str = "") -> dict[str, Any]:

@@ -71,7 +71,7 @@ class HeadLayout:
                 f"Received: targets={self.targets!r}"
             )
         object.__setattr__(self, "targets", tuple(str(name) for name in self.targets))
-        if not self.targets or len(set(self.targets)) != len(self.targets):
+        if not self.targets or "" in self.targets or len(set(self.targets)) != len(self.targets):
             raise InputError(
                 f"targets must be one or more different names. Received: targets={self.targets}"
             )
@@ -83,6 +83,11 @@ class HeadLayout:
             raise InputError(
                 "evidential columns give both uncertainties: name the form for both. "
                 f"Received: aleatoric={self.aleatoric!r}, epistemic={self.epistemic!r}"
+            )
+        if len(set(self.columns)) != self.n_columns:
+            raise InputError(
+                "a target is named like another's uncertainty column; rename it. "
+                f"Received: columns {self.columns}"
             )
 
     @property
@@ -147,10 +152,10 @@ class HeadLayout:
         Raises
         ------
         InputError
-            If the array has fewer than two axes or another number of columns.
+            If the array has not two or three axes or another number of columns.
         """
         shape = tuple(columns.shape)
-        if len(shape) < 2 or shape[-1] != self.n_columns:
+        if len(shape) not in (2, 3) or shape[-1] != self.n_columns:
             raise InputError(
                 f"{what} must have shape (N, {self.n_columns}) or (N, length, {self.n_columns}), "
                 f"the columns being {self.columns}. Received: shape {shape}"
@@ -313,6 +318,11 @@ class Prediction:
     floored
         For each component, how many standard deviations were below `MIN_STD`.
 
+    Raises
+    ------
+    InputError
+        If the mean has not one column a target, or an uncertainty another shape than the mean.
+
     Examples
     --------
     >>> import numpy as np
@@ -331,6 +341,12 @@ class Prediction:
     floored: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.mean.ndim not in (2, 3) or self.mean.shape[-1] != len(self.targets):
+            raise InputError(
+                f"the mean must have shape (N, {len(self.targets)}) or (N, length, "
+                f"{len(self.targets)}), a column for each of {self.targets}. "
+                f"Received: shape {self.mean.shape}"
+            )
         for component in ("aleatoric", "epistemic"):
             std = getattr(self, component)
             if std is not None and std.shape != self.mean.shape:
@@ -354,7 +370,7 @@ class Prediction:
         return np.sqrt(sum(np.square(std) for std in present))
 
     def component(self, name: str) -> np.ndarray | None:
-        """Standard deviations of ``"aleatoric"``, ``"epistemic"`` or ``"total"``; None if absent."""
+        """Give the std of ``"aleatoric"``, ``"epistemic"`` or ``"total"``; None if absent."""
         if name not in ("aleatoric", "epistemic", "total"):
             raise InputError(
                 f"expected 'aleatoric', 'epistemic' or 'total'. Received: component={name!r}"

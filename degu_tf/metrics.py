@@ -12,12 +12,16 @@ from degu_tf.heads import HeadLayout, Prediction
 
 METRICS = ("mse", "pearson", "spearman")
 
+_CORRELATIONS = {"pearson": stats.pearsonr, "spearman": stats.spearmanr}
+
 
 class ConstantColumnWarning(UserWarning):
     """A correlation is undefined because one of its columns does not vary."""
 
 
-def correlation(predicted: np.ndarray, measured: np.ndarray, kind: str = "pearson") -> float:
+def correlation(
+    predicted: np.ndarray, measured: np.ndarray, kind: str = "pearson", name: str = ""
+) -> float:
     """Pearson's or Spearman's correlation of two vectors; NaN and a warning if one is constant.
 
     Parameters
@@ -26,12 +30,21 @@ def correlation(predicted: np.ndarray, measured: np.ndarray, kind: str = "pearso
         Vectors `(N,)`.
     kind
         ``"pearson"`` or ``"spearman"``.
+    name
+        What the values are of, for the warning.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or the kind is unknown.
 
     Examples
     --------
     >>> round(correlation(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0])), 4)
     0.982
     """
+    if kind not in _CORRELATIONS:
+        raise InputError(f"expected one of {sorted(_CORRELATIONS)}. Received: kind={kind!r}")
     predicted = np.asarray(predicted, np.float64)
     measured = np.asarray(measured, np.float64)
     if predicted.shape != measured.shape or predicted.ndim != 1:
@@ -42,13 +55,13 @@ def correlation(predicted: np.ndarray, measured: np.ndarray, kind: str = "pearso
     for what, values in (("predicted", predicted), ("measured", measured)):
         if len(values) < 2 or np.ptp(values) == 0.0:
             warnings.warn(
-                f"the {what} values do not vary (n={len(values)}); their correlation is NaN",
+                f"the {what} values{f' of {name}' if name else ''} do not vary "
+                f"(n={len(values)}); the {kind} correlation is NaN",
                 ConstantColumnWarning,
                 stacklevel=2,
             )
             return float("nan")
-    function = {"pearson": stats.pearsonr, "spearman": stats.spearmanr}[kind]
-    return float(function(predicted, measured).statistic)
+    return float(_CORRELATIONS[kind](predicted, measured).statistic)
 
 
 def score(
@@ -94,10 +107,11 @@ def score(
     for head, (predicted, truth) in pairs.items():
         for index, target in enumerate(heads.targets):
             x, y = predicted[..., index].ravel(), truth[..., index].ravel()
+            name = f"{target} {head}"
             values = {
                 "mse": float(np.mean(np.square(x.astype(np.float64) - y))),
-                "pearson": correlation(x, y),
-                "spearman": correlation(x, y, "spearman"),
+                "pearson": correlation(x, y, name=name),
+                "spearman": correlation(x, y, "spearman", name),
             }
             rows += [
                 {
@@ -114,13 +128,33 @@ def score(
 
 
 def rmse(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Root mean squared difference for each target, over everything but the last axis."""
+    """Root mean squared difference for each target, over everything but the last axis.
+
+    Raises
+    ------
+    InputError
+        If shapes differ.
+    """
+    if np.shape(a) != np.shape(b):
+        raise InputError(
+            f"expected arrays of one shape. Received: shapes {np.shape(a)} and {np.shape(b)}"
+        )
     squared = np.square(np.asarray(a, np.float64) - np.asarray(b, np.float64))
     return np.sqrt(squared.reshape(-1, squared.shape[-1]).mean(axis=0))
 
 
 def distance(prediction: Prediction, reference: Prediction, **labels: object) -> pd.DataFrame:
-    """RMSE of predicted activity to another predictor's, such as a student's to its teachers'."""
+    """RMSE of predicted activity to another predictor's, such as a student's to its teachers'.
+
+    Raises
+    ------
+    InputError
+        If targets or numbers of sequences differ.
+    """
+    if prediction.targets != reference.targets:
+        raise InputError(
+            f"expected predictions of {reference.targets}. Received: {prediction.targets}"
+        )
     values = rmse(prediction.mean, reference.mean)
     return pd.DataFrame(
         [

@@ -1,4 +1,4 @@
-"""A predictor is whatever turns sequences into a `Prediction`; this is the one for a Keras model."""
+"""A predictor turns sequences into a `Prediction`; this is the one for a Keras model."""
 
 import functools
 import hashlib

@@ -1,10 +1,14 @@
-"""Train one model: settings with the paper's defaults, the best validation epoch, its run folder."""
+"""Train one model: the paper's settings, the best validation epoch, its run folder."""
 
+import math
 import os
+import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ import pandas as pd
 from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from degu_tf.data.splits import Splits
 from degu_tf.errors import InputError
-from degu_tf.files import atomic_write
+from degu_tf.files import atomic_write, content_hash, file_hash
 from degu_tf.folder import HISTORY, METRICS, MODEL, RunFolder
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics import score
@@ -26,6 +30,7 @@ from degu_tf.progress import bar
 EVALUATION_BATCH = 512
 
 _BUILDING = threading.Lock()
+"""Held while a model is built, because Keras draws initial weights by global seeds."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class TrainingSettings:
     loss
         Any Keras loss by name: ``"mse"``, ``"poisson"`` for profiles.
     lr_factor, lr_patience
-        The rate is multiplied by the factor after so many epochs without a lower validation loss.
+        The rate is multiplied by the factor after so many epochs without a validation loss lower
+        by 1e-4 (Keras' tolerance, as in the released code).
     patience
         Training stops after so many epochs without a lower validation loss (10 in the released
         configurations); None never stops early.
@@ -68,11 +74,20 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "lr_patience", "patience", "steps_per_epoch"):
             value = getattr(self, name)
-            if value is not None and (value != int(value) or value < 1):
-                raise InputError(f"{name} must be a whole number from 1. Received: {value}")
-        for name in ("learning_rate", "lr_factor"):
-            if not getattr(self, name) > 0.0:
-                raise InputError(f"{name} must be positive. Received: {getattr(self, name)}")
+            if value is None and name in ("patience", "steps_per_epoch"):
+                continue
+            if not isinstance(value, Integral) or value < 1:
+                raise InputError(f"{name} must be a whole number from 1. Received: {value!r}")
+        if not 0.0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate must be positive. Received: {self.learning_rate}")
+        if not 0.0 < self.lr_factor < 1.0:
+            raise InputError(f"lr_factor must lie between 0 and 1. Received: {self.lr_factor}")
+        try:
+            keras.losses.get(self.loss)
+        except ValueError:
+            raise InputError(
+                f"loss must be the name of a Keras loss, such as 'mse'. Received: {self.loss!r}"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -104,11 +119,20 @@ class ModelSpec:
     ) -> keras.Model:
         """Build the model from its seed: equal seeds, equal weights; other seeds, others.
 
-        `member` chooses among the members when `init` is an ensemble's run. Building sets the
-        global random seeds, one build at a time, so that threads do not disturb each other.
+        `member` chooses among the members when `init` is an ensemble's run. Building sets
+        TensorFlow's global seed; those of Python and numpy are put back as they were.
+
+        Raises
+        ------
+        InputError
+            If the seed is not a whole number of 32 bits, the architecture refuses what it is
+            given, or the weights of `init` do not fit.
         """
-        with _BUILDING:
-            keras.utils.set_random_seed(seed)
+        if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+            raise InputError(
+                f"seed must be a whole number from 0 to 2**32 - 1. Received: seed={seed!r}"
+            )
+        with _seeded(int(seed)):
             model = registry.build(self.name, input_shape, heads, **self.options)
         if self.init is not None:
             load_initial_weights(model, self.init, member)
@@ -117,6 +141,18 @@ class ModelSpec:
     def to_dict(self) -> dict[str, Any]:
         """The specification as plain values for JSON."""
         return {"name": self.name, "options": dict(self.options), "init": self.init}
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with _BUILDING:
+        python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+        keras.utils.set_random_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
 
 
 def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: int = 0) -> None:
@@ -163,6 +199,11 @@ def _weights_file(path: Path, member: int) -> Path:
     if not path.name.endswith((".keras", ".weights.h5")):
         raise InputError(f"expected a file ending .keras or .weights.h5. Received: {path}")
     return path
+
+
+def _weights_hash(path: Path) -> str:
+    files = sorted(path.rglob(MODEL)) if path.is_dir() else [_weights_file(path, 0)]
+    return content_hash([file_hash(file) for file in files])
 
 
 class _EpochBar(keras.callbacks.Callback):
@@ -220,7 +261,7 @@ def fit(
     InputError
         If the model's output does not match the data's columns or its input their length.
     FloatingPointError
-        If the validation loss was never finite.
+        If no epoch's validation loss was finite, or not the first one.
     """
     settings = settings or TrainingSettings()
     check_fits(model, splits)
@@ -230,6 +271,11 @@ def fit(
         jit_compile=False,
     )
     epoch_bar = _EpochBar(settings.epochs, progress)
+    best_epoch = keras.callbacks.EarlyStopping(
+        monitor="val_loss",
+        patience=settings.patience or settings.epochs,
+        restore_best_weights=True,
+    )
     history = model.fit(
         training_batches(splits.train, settings.batch_size, seed),
         epochs=settings.epochs,
@@ -237,11 +283,7 @@ def fit(
         or steps_per_epoch(splits.train, settings.batch_size),
         validation_data=evaluation_batches(splits.validation, EVALUATION_BATCH),
         callbacks=[
-            keras.callbacks.EarlyStopping(
-                monitor="val_loss",
-                patience=settings.patience or settings.epochs,
-                restore_best_weights=True,
-            ),
+            best_epoch,
             keras.callbacks.ReduceLROnPlateau(
                 monitor="val_loss", factor=settings.lr_factor, patience=settings.lr_patience
             ),
@@ -250,9 +292,9 @@ def fit(
         shuffle=False,
         verbose=0,
     ).history
-    if not np.isfinite(history["val_loss"]).any():
+    if not np.isfinite(best_epoch.best):
         raise FloatingPointError(
-            "the validation loss was never finite: training diverged. Lower the learning rate "
+            "the validation loss was not finite: training diverged. Lower the learning rate "
             f"(it was {settings.learning_rate})"
         )
     return pd.DataFrame(
@@ -329,11 +371,13 @@ def train(
     """
     settings = settings or TrainingSettings()
     run = None if folder is None else RunFolder(folder)
+    model = None
+    if run is None or not run.finished:
+        model = spec.build(splits.input_shape, splits.heads, seed, member)
     if run is not None:
         run.begin(run_settings("model", splits, spec, settings, seed, provenance))
-        if run.finished:
+        if model is None:
             return load_model(run.path)
-    model = spec.build(splits.input_shape, splits.heads, seed, member)
     history = fit(model, splits, settings, seed, loss, progress)
     predictor = ModelPredictor(model, splits.heads)
     if run is not None:
@@ -357,6 +401,7 @@ def run_settings(
         "input_shape": list(splits.input_shape),
         "training": asdict(settings),
         "seed": seed,
+        **({} if spec.init is None else {"init_hash": _weights_hash(Path(spec.init))}),
         "data": {"fingerprint": splits.fingerprint, "n_train": len(splits.train)},
         **(provenance or {}),
     }

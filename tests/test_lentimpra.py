@@ -82,7 +82,7 @@ def test_measurements_are_joined_to_sequences_by_name(tmp_path):
         read_lentimpra(tmp_path / "data.csv", tmp_path / file, seed=5)
         for file in ("oligos.tsv.gz", "oligos.fa.gz")
     ]
-    assert found[0].fingerprint() == found[1].fingerprint()
+    assert found[0].fingerprint == found[1].fingerprint
     assert found[0].heads.columns == ("activity", "activity_aleatoric")
     for _, split in found[0].items():
         assert decode(split.sequences) == oligos[split.names].tolist()
@@ -94,9 +94,9 @@ def test_measurements_are_joined_to_sequences_by_name(tmp_path):
 def test_sequences_may_stand_beside_the_measurements():
     measured, library = tables()
     joined = measured.merge(library, on="name")
-    expected = read_lentimpra(measured, library).fingerprint()
-    assert read_lentimpra(joined).fingerprint() == expected
-    assert read_lentimpra(joined, sequence=OLIGO_COLUMN).fingerprint() == expected
+    expected = read_lentimpra(measured, library).fingerprint
+    assert read_lentimpra(joined).fingerprint == expected
+    assert read_lentimpra(joined, sequence=OLIGO_COLUMN).fingerprint == expected
 
 
 def test_measurements_without_a_sequence_are_counted_and_left_out():

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from degu_tf.data.frame import read_frame
 from degu_tf.data.splits import NAMES
-from degu_tf.data.table import TableWarning, read_frame, read_table
+from degu_tf.data.table import TableWarning, read_table
 from degu_tf.errors import InputError
 from degu_tf.sequence import decode
 
@@ -167,12 +168,12 @@ def test_several_group_columns_hold_together():
     frame = table(90)
     frame["a"] = [f"a{row // 3}" for row in range(90)]
     frame["b"] = [f"b{(row + 2) // 3}" if row < 30 else None for row in range(90)]
-    with pytest.warns(TableWarning, match=r"0.33, 0.06, 0.61, not 0.10.*largest has 30 of 90"):
-        splits = read_table(
-            frame, targets=["r1"], group=["a", "b"], name="id", fractions=(0.1, 0.1, 0.8)
-        )
+    splits = read_table(
+        frame, targets=["r1"], group=["a", "b"], name="id", fractions=(0.1, 0.1, 0.8)
+    )
     kinds = where(splits)
-    assert len({kinds[f"oligo_{row}"] for row in range(30)}) == 1
+    assert {kinds[f"oligo_{row}"] for row in range(30)} == {"test"}
+    assert [len(split) for _, split in splits.items()] == [9, 9, 72]
 
 
 def test_empty_group_values_are_groups_of_their_own():
@@ -183,7 +184,7 @@ def test_empty_group_values_are_groups_of_their_own():
 
 
 def test_split_repeats_by_seed():
-    splits = [read_table(table(), targets=["r1"], seed=seed).fingerprint() for seed in (1, 1, 2)]
+    splits = [read_table(table(), targets=["r1"], seed=seed).fingerprint for seed in (1, 1, 2)]
     assert splits[0] == splits[1] != splits[2]
 
 
@@ -221,7 +222,7 @@ def test_every_kind_of_file_reads_alike(tmp_path, suffix):
         separator = {"csv": ",", "txt": ";"}.get(suffix, "\t")
         frame.to_csv(path, sep=separator, index=False)
     splits = read_table(path, replicates=REPLICATES, name="id")
-    assert splits.fingerprint() == read_table(frame, replicates=REPLICATES).fingerprint()
+    assert splits.fingerprint == read_table(frame, replicates=REPLICATES).fingerprint
     assert where(splits) == where(read_table(frame, replicates=REPLICATES, name="id"))
 
 
@@ -371,3 +372,17 @@ def test_measured_tables():
     np.testing.assert_allclose(
         splits.train.targets[:, 1], np.nanstd(frame, axis=1), rtol=1e-5, atol=1e-7
     )
+
+
+def test_alleles_and_tiles_stay_in_one_split():
+    rng = np.random.default_rng(3)
+    elements = decode(rng.integers(0, 4, (30, 80)).astype(np.uint8))
+    tiles = [adapted(text[start : start + 60]) for text in elements for start in (0, 10, 20)]
+    data = pd.DataFrame({"seq": tiles, "y": rng.normal(size=90), "element": np.arange(90) // 3})
+    splits = read_table(data, targets=["y"], similar=25, name="element")
+    found = [set(split.names) for _, split in splits.items()]
+    assert sum(map(len, found)) == 30
+
+
+def adapted(insert):
+    return "AGGACCGGATCAACT" + insert + "CATTGCGTGAACCGA"

@@ -106,29 +106,29 @@ MIN_LENGTH = max(len(motif) for motif in MOTIFS)
 BASE = (-0.6, -0.6)
 """Activity of a sequence without any site, log2 enrichment at each promoter."""
 
-GC, GC_LIMIT = 0.44, 0.1
+GC, GC_LIMIT = 0.44, 0.15
 """Usual share of G and C, and the largest excess over it, either way, that makes a difference."""
 
-COMPOSITION = (12.0, -8.0)
+COMPOSITION = (7.0, -5.0)
 """Activity (Dev, Hk) for each 1.0 of excess G and C, log2 enrichment."""
 
 GAINS = {
-    "AP-1": (1.1, 0.0),
-    "GATA": (0.7, 0.0),
-    "Trl": (0.2, 0.0),
-    "Snail": (-0.6, 0.0),
-    "DRE": (0.0, 1.4),
-    "M1BP": (0.0, 1.0),
+    "AP-1": (1.0, 0.0),
+    "GATA": (0.6, 0.0),
+    "Trl": (0.3, 0.0),
+    "Snail": (-0.7, 0.0),
+    "DRE": (0.0, 1.5),
+    "M1BP": (0.0, 1.2),
 }
 """Activity (Dev, Hk) that the first copy of a site of affinity 1 adds, log2 enrichment.
 
 ETS and Twist add nothing by themselves, see `INTERACTION`. Snail represses.
 """
 
-INTERACTION = ("ETS", "Twist", (1.3, 0.0))
+INTERACTION = ("ETS", "Twist", (2.2, 0.0))
 """Two motifs that act only together: the gain multiplies the geometric mean of their copy terms."""
 
-SPACING = ("AP-1", "GATA", (0.9, 0.0))
+SPACING = ("AP-1", "GATA", (1.8, 0.0))
 """Two motifs that help each other at the right distance: gain of the best-placed pair."""
 
 BEST_DISTANCE, DISTANCE_WIDTH = 14.0, 5.0
@@ -137,7 +137,7 @@ BEST_DISTANCE, DISTANCE_WIDTH = 14.0, 5.0
 NOISE = (0.75, 0.7)
 """Standard deviation of one replicate (Dev, Hk) at `NOISE_GC` without a Trl site, log2 units."""
 
-NOISE_GC = -12.0
+NOISE_GC = -6.0
 """Doublings of the noise for each 1.0 of excess G and C."""
 
 NOISE_TRL = (0.9, 0.6)

@@ -63,7 +63,7 @@ def related_groups(tokens: np.ndarray, *labels: np.ndarray) -> np.ndarray:
     """
     n_rows = len(tokens)
     relations = [_strand_labels(tokens)]
-    insert = _insert(tokens)
+    insert = insert_between_adapters(tokens)
     if insert != slice(0, tokens.shape[1]):
         relations.append(_strand_labels(tokens[:, insert]))
     for label in labels:
@@ -95,7 +95,8 @@ def draw_split(
     Groups are dealt from the largest to the smallest, equal ones in random order. Each goes to a
     split drawn with probability proportional to the rows it still lacks, among those with room for
     the group, so that large groups are not all in train; one that fits nowhere goes where most is
-    lacking. No split stays empty. The draw depends on the seed and on the order of the rows.
+    lacking, at the others' expense in proportion. No split stays empty. The draw depends on the
+    seed and on the order of the rows.
 
     Parameters
     ----------
@@ -149,8 +150,10 @@ def draw_split(
         if split is None:
             split = max(candidates, key=lacking.__getitem__)
         dealt[group] = split
-        lacking[split] -= size
         empty.discard(split)
+        lacking[split] -= size
+        if lacking[split] < 0:
+            _share_excess(lacking, split)
     return dealt[groups]
 
 
@@ -214,6 +217,14 @@ def count_divided(groups: np.ndarray, split: np.ndarray) -> int:
     return int(np.sum(np.bincount(pairs // len(NAMES)) > 1))
 
 
+def _share_excess(lacking: list[float], split: int) -> None:
+    """Let the other splits lack less, in proportion, of what this one has too much."""
+    excess, lacking[split] = -lacking[split], 0.0
+    rest = sum(lacking)
+    for other in range(len(lacking)):
+        lacking[other] *= max(0.0, 1 - excess / rest) if rest else 1.0
+
+
 def _choose(candidates: list[int], weights: list[float], draw: float) -> int | None:
     """Pick a candidate by weight with a uniform draw, or None if there are none."""
     threshold = draw * sum(weights[candidate] for candidate in candidates)
@@ -224,7 +235,7 @@ def _choose(candidates: list[int], weights: list[float], draw: float) -> int | N
     return candidates[-1] if candidates else None
 
 
-def _insert(tokens: np.ndarray) -> slice:
+def insert_between_adapters(tokens: np.ndarray) -> slice:
     """Where sequences differ: what lies between the bases that all share at either end."""
     differing = np.flatnonzero(tokens.min(axis=0) != tokens.max(axis=0))
     if not len(differing):

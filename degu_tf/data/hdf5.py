@@ -173,7 +173,7 @@ def read_ensemble_labels(path: str | os.PathLike) -> dict[str, dict[str, np.ndar
             with opened(path) as file:
                 return _labels(datasets_of(file))
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
         except _NPZ_ERRORS as error:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Sequences to predict, from whatever a user has: FASTA, a table, HDF5, or intervals of a genome."""
+"""Sequences to predict, from FASTA, a table, HDF5, or intervals of a genome."""
 
 import gzip
 import os
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from degu_tf.data.frame import read_frame
 from degu_tf.data.hdf5 import read_splits
 from degu_tf.data.splits import NAMES
-from degu_tf.data.table import read_frame
 from degu_tf.errors import InputError
 from degu_tf.fasta import read_fasta
 from degu_tf.sequence import encode, reverse_complement

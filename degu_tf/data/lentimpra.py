@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from degu_tf.data.frame import pick_columns, read_frame
 from degu_tf.data.grouping import FRACTIONS
 from degu_tf.data.splits import Splits
-from degu_tf.data.table import pick_columns, read_frame, read_table
+from degu_tf.data.table import read_table
 from degu_tf.errors import InputError
 from degu_tf.fasta import read_fasta
 

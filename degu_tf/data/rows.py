@@ -1,6 +1,7 @@
 """HDF5 datasets read row by row in bounded memory, whichever way they lie in the file."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from degu_tf.errors import InputError
 from degu_tf.sequence import as_tokens
 
 _BLOCK_BYTES = 2**20
+_DAMAGED = (
+    "expected a whole HDF5 file; this one is cut off, damaged or open for writing elsewhere, so "
+    "copy or download it again"
+)
 
 
 @contextmanager
@@ -60,21 +65,28 @@ def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"the HDF5 file is cut off, damaged or open for writing elsewhere ({error}); copy or "
-            "download it again"
-        ) from error
+        raise InputError(f"{_DAMAGED} ({error})") from error
 
 
 def datasets_of(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """All datasets of a file by their path, those in groups included."""
+    """All datasets of a file by their path, those in groups included.
+
+    Raises
+    ------
+    InputError
+        If the description of one is damaged.
+    """
     found: dict[str, h5py.Dataset] = {}
 
-    def keep(path: str, item: h5py.HLObject) -> None:
+    def keep(path: str | bytes, item: h5py.HLObject) -> None:
         if isinstance(item, h5py.Dataset):
-            found[path] = item
+            _ = item.dtype
+            found[os.fsdecode(path)] = item
 
-    file.visititems(keep)
+    try:
+        file.visititems(keep)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{_DAMAGED} ({error})") from error
     return found
 
 
@@ -182,6 +194,11 @@ class Rows:
         ------
         InputError
             If integer or boolean sequences are neither tokens nor one-hot.
+
+        Warns
+        -----
+        UserWarning
+            If a first block of floats is one-hot and a later one is not, as in a damaged file.
         """
         floats = len(self.shape) == 3 and self.dataset.dtype.kind == "f"
         n_read = 0
@@ -195,9 +212,15 @@ class Rows:
         if not (floats and keep_floats):
             try:
                 return self.tokens(names, count)
-            except InputError:
+            except InputError as error:
                 if not floats:
                     raise
+                if n_read:
+                    warnings.warn(
+                        f"the first {n_read} sequences are one-hot and a later one is not, so all "
+                        f"of them stay floats; is the file in order? {error}",
+                        stacklevel=2,
+                    )
         sequences = self.floats()
         count(len(sequences) - n_read)
         return sequences

@@ -39,13 +39,23 @@ SLOT = 14
 CLUSTERED = 0.5
 """Share of sequences whose planted sites fill neighbouring slots instead of any."""
 
-PROGRAMS = {
-    "silent": (0.4, {"Trl": 0.2, "Snail": 0.2}),
-    "developmental": (0.3, {"AP-1": 2.0, "GATA": 2.0, "ETS": 1.5, "Twist": 1.5, "Trl": 0.5}),
-    "housekeeping": (0.2, {"DRE": 2.5, "M1BP": 2.0, "Trl": 0.5}),
-    "mixed": (0.1, {"AP-1": 1.0, "GATA": 1.0, "DRE": 1.0, "M1BP": 1.0, "Snail": 0.5}),
+SILENT = 0.35
+"""Share of sequences in which nothing is planted."""
+
+PLANTED = {
+    "AP-1": (0.4, 2.0),
+    "GATA": (0.4, 2.0),
+    "ETS": (0.45, 1.5),
+    "Twist": (0.45, 1.5),
+    "Trl": (0.2, 0.5),
+    "Snail": (0.2, 0.5),
+    "DRE": (0.35, 2.0),
+    "M1BP": (0.35, 1.5),
 }
-"""Kinds of sequence: share of all, and mean number of planted sites (Poisson) of each motif."""
+"""Share of the other sequences that hold a motif, and how many further copies (Poisson mean).
+
+Motifs are drawn independently, so that one says nothing about another.
+"""
 
 _ROWS_AT_ONCE = 1000
 
@@ -102,7 +112,7 @@ def simulate(
     """Simulate a massively parallel reporter assay with two promoters.
 
     A first-order Markov chain gives the background (`DINUCLEOTIDES`), sites of the grammar are
-    planted in it (`PROGRAMS`), and each replicate is the true activity plus Gaussian noise whose
+    planted in it (`PLANTED`), and each replicate is the true activity plus Gaussian noise whose
     standard deviation depends on the sequence.
 
     A row depends on `seed`, `length`, its split and its number alone (its measurements on
@@ -163,7 +173,7 @@ def simulate(
     )
 
 
-def draw_background(n: int, length: int, rng: np.random.Generator) -> np.ndarray:
+def draw_background(n: int, length: int, rng: np.random.Generator, tilt_std: float = 0.25) -> np.ndarray:
     """Draw sequences from the first-order Markov chain whose dinucleotides are `DINUCLEOTIDES`.
 
     Returns
@@ -176,13 +186,17 @@ def draw_background(n: int, length: int, rng: np.random.Generator) -> np.ndarray
     >>> draw_background(2, 5, np.random.default_rng(0)).shape
     (2, 5)
     """
-    composition = DINUCLEOTIDES.sum(axis=1)
-    following = np.cumsum(DINUCLEOTIDES / composition[:, None], axis=1)[:, :3]
+    tilt = np.exp(np.outer(tilt_std * rng.standard_normal(n), [0, 1, 1, 0]))
+    following = np.cumsum(DINUCLEOTIDES * tilt[:, None], axis=2)
+    following = (following / following[:, :, 3:])[:, :, :3]
     uniform = rng.random((length, n, 1), dtype=np.float32)
+    rows = np.arange(n)
     tokens = np.empty((length, n), np.uint8)
-    tokens[0] = np.sum(uniform[0] >= np.cumsum(composition)[:3], axis=1)
+    composition = np.cumsum(DINUCLEOTIDES.sum(axis=1))[:3]
+    tokens[0] = np.sum(uniform[0] >= composition, axis=1)
     for position in range(1, length):
-        tokens[position] = np.sum(uniform[position] >= following[tokens[position - 1]], axis=1)
+        threshold = following[rows, tokens[position - 1]]
+        tokens[position] = np.sum(uniform[position] >= threshold, axis=1)
     return np.ascontiguousarray(tokens.T)
 
 
@@ -248,10 +262,9 @@ def _places(
     n: int, length: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Choose row, motif and start of each site to plant, no two in one slot of a row."""
-    shares = [share for share, _ in PROGRAMS.values()]
-    rates = np.array([[means.get(name, 0.0) for name in NAMES] for _, means in PROGRAMS.values()])
-    program = rng.choice(len(shares), size=n, p=shares)
-    wanted = rng.poisson(rates[program])
+    share, further = np.array([PLANTED[name] for name in NAMES]).T
+    wanted = (rng.random((n, len(NAMES))) < share) * (1 + rng.poisson(further, (n, len(NAMES))))
+    wanted[rng.random(n) < SILENT] = 0
     row, motif = np.divmod(np.repeat(np.arange(wanted.size), wanted.ravel()), len(NAMES))
     motif = motif[np.lexsort((rng.random(len(row)), row))]
     per_row = wanted.sum(axis=1)

@@ -26,7 +26,7 @@ class Split:
     ----------
     sequences
         Tokens `(N, L)` uint8 (0-3 = A C G T, 4 = unknown), or float32 `(N, L, 4)` for sequences
-        that are not one-hot.
+        that are not one-hot; held as a read-only view, like the other arrays.
     targets
         Measured columns `(N, C)` or `(N, length, C)` float32, in the order of a `HeadLayout`.
     names
@@ -42,14 +42,20 @@ class Split:
     ensemble_std: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sequences", check_sequences(self.sequences))
-        object.__setattr__(self, "targets", np.asarray(self.targets, dtype=np.float32))
+        sequences = check_sequences(self.sequences)
+        if sequences.ndim == 3:
+            sequences = sequences.astype(np.float32, copy=False)
+        self._hold("sequences", sequences)
+        self._hold("targets", _numbers(self.targets))
         for name in ("targets", "names", "ensemble_mean", "ensemble_std"):
             array = getattr(self, name)
-            if array is not None and len(array) != len(self.sequences):
+            if array is None:
+                continue
+            self._hold(name, np.asarray(array))
+            if np.shape(array)[:1] != (len(sequences),):
                 raise InputError(
-                    f"expected one row of {name} for each of the {len(self.sequences)} sequences. "
-                    f"Received: {len(array)} rows"
+                    f"expected one row of {name} for each of the {len(sequences)} sequences. "
+                    f"Received: {name} of shape {np.shape(array)}"
                 )
         finite = np.isfinite(self.targets.reshape(len(self.targets), -1)).all(axis=1)
         if not finite.all():
@@ -58,6 +64,11 @@ class Split:
                 f"targets must be finite; {np.sum(~finite)} rows are not. Drop them or fill them "
                 f"in. Received: {self.targets[row].tolist()} in row {row} ({self.name_of(row)})"
             )
+
+    def _hold(self, name: str, array: np.ndarray) -> None:
+        view = array.view()
+        view.flags.writeable = False
+        object.__setattr__(self, name, view)
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -81,6 +92,13 @@ class Split:
         )
 
 
+def _numbers(targets: object) -> np.ndarray:
+    try:
+        return np.asarray(targets, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"targets must be an array of numbers. Received: {error}") from None
+
+
 @dataclass(frozen=True, eq=False)
 class Splits:
     """Training, validation and test data, and what their target columns mean.
@@ -95,7 +113,7 @@ class Splits:
     Raises
     ------
     InputError
-        If a split is empty, lengths differ, or the columns do not match `heads`.
+        If lengths differ or the columns do not match `heads`.
 
     Examples
     --------
@@ -112,10 +130,8 @@ class Splits:
     heads: HeadLayout
 
     def __post_init__(self) -> None:
-        length = self.train.sequences.shape[1] if len(self.train) else None
+        length = self.train.sequences.shape[1]
         for name, split in self.items():
-            if not len(split):
-                raise InputError(f"expected sequences in each split. Received: {name} is empty")
             if split.sequences.shape[1] != length:
                 raise InputError(
                     f"expected sequences of {length} bases, as in train. Received: "
