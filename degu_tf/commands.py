@@ -3,8 +3,6 @@
 import argparse
 import logging
 import os
-import sys
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -35,6 +33,7 @@ from degu_tf.training import ModelSpec, TrainingSettings, write_table  # noqa: E
 
 def run(options: argparse.Namespace) -> None:
     """Carry out the verb that was parsed."""
+    quiet.one_line_warnings("degu")
     logging.getLogger("degu_tf").setLevel(logging.INFO)
     _VERBS[options.verb](options)
 
@@ -276,12 +275,6 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
-    """Print a warning as one line, without the code that gave it."""
-    print(f"degu: warning: {message}", file=sys.stderr, flush=True)
-
-
-warnings.showwarning = show_warning
 pd.set_option("display.width", 200)
 
 _VERBS = {

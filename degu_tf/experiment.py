@@ -19,15 +19,21 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from degu_tf import quiet
-from degu_tf.errors import InputError
-from degu_tf.files import atomic_write, read_json, write_json
-from degu_tf.runs import Store
-from degu_tf.training import write_table
+
+quiet.tensorflow()
+
+from degu_tf.errors import InputError  # noqa: E402
+from degu_tf.files import atomic_write, read_json, write_json  # noqa: E402
+from degu_tf.runs import Store  # noqa: E402
+from degu_tf.training import write_table  # noqa: E402
 
 HOLDS = "holds"
 FAILS = "does not hold"
 UNDECIDED = "cannot be told at this size"
 SIGNIFICANCE = 0.05
+
+FEWEST = 3
+"""With fewer independent values a claim is left undecided, whatever their interval."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Verdict:
         Two-sided p value; NaN where none can be given.
     n
         Number of independent values behind it.
+    threshold
+        What the interval must lie above for the claim to hold; `p` is against it too.
     """
 
     statistic: str
@@ -58,7 +66,12 @@ class Verdict:
 
     @property
     def verdict(self) -> str:
-        """*Holds* or *does not hold* if the interval excludes the threshold, else undecided."""
+        """*Holds* or *does not hold* if the interval excludes the threshold, else undecided.
+
+        Fewer than `FEWEST` independent values decide nothing.
+        """
+        if self.n < FEWEST:
+            return UNDECIDED
         if self.low > self.threshold:
             return HOLDS
         if self.high < self.threshold:
@@ -81,6 +94,7 @@ def greater(
     what: str,
     *,
     paired: bool = False,
+    threshold: float = 0.0,
 ) -> Verdict:
     """Test that one group's mean lies above another's: Welch's t-test, or a paired one.
 
@@ -93,6 +107,8 @@ def greater(
         Words for the statistic, such as ``"Pearson r, students - single models"``.
     paired
         Whether the values go together one by one.
+    threshold
+        What the difference of means must exceed; below zero for "lower by no more than".
 
     Examples
     --------
@@ -102,27 +118,28 @@ def greater(
     x, y = np.asarray(larger, float), np.asarray(smaller, float)
     difference = float(x.mean() - y.mean()) if len(x) and len(y) else float("nan")
     n = min((len(group) for group in (x, y) if len(group) > 1), default=1)
+    raised = y + threshold
     if paired:
-        test = stats.ttest_rel(x, y) if len(x) > 1 else None
+        test = stats.ttest_rel(x, raised) if len(x) > 1 else None
     elif len(x) > 1 and len(y) > 1:
-        test = stats.ttest_ind(x, y, equal_var=False)
+        test = stats.ttest_ind(x, raised, equal_var=False)
     elif len(x) > 1 and len(y) == 1:
-        test = stats.ttest_1samp(x, y[0])
+        test = stats.ttest_1samp(x - raised[0], 0.0)
     elif len(y) > 1 and len(x) == 1:
-        test = stats.ttest_1samp(-y, -x[0])
+        test = stats.ttest_1samp(x[0] - raised, 0.0)
     else:
         test = None
     if test is None or not np.isfinite(test.pvalue):
-        return Verdict(what, difference, float("nan"), float("nan"), float("nan"), n)
+        return _unknown(what, difference, n, threshold)
     interval = test.confidence_interval(1.0 - SIGNIFICANCE)
-    shift = y[0] if len(y) == 1 else (-x[0] if len(x) == 1 else 0.0)
     return Verdict(
         what,
         difference,
-        float(interval.low - shift),
-        float(interval.high - shift),
+        float(interval.low + threshold),
+        float(interval.high + threshold),
         float(test.pvalue),
         n,
+        threshold,
     )
 
 
@@ -137,12 +154,58 @@ def above(values: Sequence[float], threshold: float, what: str) -> Verdict:
     values = np.asarray(values, float)
     n, mean = len(values), float(np.mean(values)) if len(values) else float("nan")
     if n < 2:
-        return Verdict(what, mean, float("nan"), float("nan"), float("nan"), n, threshold)
+        return _unknown(what, mean, n, threshold)
     test = stats.ttest_1samp(values, threshold)
     interval = test.confidence_interval(1.0 - SIGNIFICANCE)
     return Verdict(
         what, mean, float(interval.low), float(interval.high), float(test.pvalue), n, threshold
     )
+
+
+def in_every(
+    table: pd.DataFrame, by: Sequence[str], decide: Callable[[pd.DataFrame], Verdict]
+) -> Verdict:
+    """Decide a claim that is made of every part of a table: the part that supports it least decides.
+
+    It holds only where it holds in each part, and does not hold where it fails in one.
+
+    Parameters
+    ----------
+    table
+        The result; a table without rows leaves the claim undecided.
+    by
+        Columns whose values make the parts, such as ``["dataset", "target"]``.
+    decide
+        The test of one part.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"target": ["Dev"] * 3 + ["Hk"] * 3, "r": [3.0, 4, 5, 1, -1, 1]})
+    >>> verdict = in_every(table, ["target"], lambda part: above(part["r"], 0.0, "mean r"))
+    >>> verdict.statistic, verdict.verdict
+    ('mean r (least of 2: Hk)', 'cannot be told at this size')
+    """
+    verdicts = []
+    for key, part in table.groupby(list(by), sort=False):
+        place = ", ".join(str(word) for word in key)
+        verdicts.append((place, decide(part)))
+    if not verdicts:
+        return _unknown("no such result in this run", float("nan"), 0)
+    order = (FAILS, UNDECIDED, HOLDS)
+    place, least = min(
+        verdicts,
+        key=lambda each: (
+            order.index(each[1].verdict),
+            np.nan_to_num(each[1].low - each[1].threshold, nan=-np.inf),
+        ),
+    )
+    statistic = f"{least.statistic} (least of {len(verdicts)}: {place})"
+    return dataclasses.replace(least, statistic=statistic)
+
+
+def _unknown(what: str, value: float, n: int, threshold: float = 0.0) -> Verdict:
+    nan = float("nan")
+    return Verdict(what, value, nan, nan, nan, n, threshold)
 
 
 def judge(claims: Sequence[Claim], table: pd.DataFrame) -> pd.DataFrame:
@@ -228,6 +291,7 @@ class Script:
     def main(self, arguments: Sequence[str] | None = None) -> int:
         """Run the script as a command; the exit code is 2 where the input cannot be used."""
         options = self._parser().parse_args(arguments)
+        quiet.one_line_warnings(self.name)
         try:
             self.run(options)
         except InputError as error:
@@ -237,7 +301,6 @@ class Script:
 
     def run(self, options: argparse.Namespace) -> pd.DataFrame:
         """Compute, draw, judge, and write everything; returns the table."""
-        quiet.tensorflow()
         started = time.perf_counter()
         settings = self.presets[options.preset]
         if options.members is not None:

@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 from scipy import stats
 
 from degu_tf.errors import InputError
@@ -68,6 +70,8 @@ _STYLE = {
     "mathtext.default": "regular",
 }
 _PANEL = (3.4, 3.2)
+_WIDE = (4.6, 3.3)
+_SMALLEST = 4.0
 _COLUMNS = 4
 
 
@@ -101,7 +105,7 @@ def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
     """
     table = _finite(table, ["measured", "predicted"])
     figure, panels = _panels(table, ("dataset", "target", "method"))
-    for axes, _, part in panels:
+    for axes, part in panels:
         x, y = part["measured"].to_numpy(), part["predicted"].to_numpy()
         low, high = _limits(np.concatenate([x, y]))
         if len(part) >= DENSE:
@@ -109,8 +113,7 @@ def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
                 x, y, gridsize=45, extent=(low, high, low, high), bins="log", mincnt=1,
                 cmap="viridis", linewidths=0.1,
             )  # fmt: skip
-            bar = figure.colorbar(hexagons, ax=axes, shrink=0.7, pad=0.02)
-            bar.set_label("Sequences")
+            bar = figure.colorbar(hexagons, ax=axes, pad=0.02, format="%g", label="Sequences")
             bar.outline.set_visible(False)
         else:
             axes.scatter(x, y, s=14, color="0.25", alpha=0.5, linewidths=0)
@@ -121,8 +124,8 @@ def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
             xlabel=_with_unit("Measured activity", unit),
             ylabel=_with_unit("Predicted activity", unit),
         )  # fmt: skip
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=high - low > 4))
-        axes.yaxis.set_major_locator(MaxNLocator(5, integer=high - low > 4))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5, integer=high - low > 4))
     return figure
 
 
@@ -145,8 +148,8 @@ def learning_curves(history: pd.DataFrame, title: str | None = None) -> Figure:
         If a column is missing or there is nothing to draw.
     """
     history = _finite(history, ["epoch", "loss", "val_loss"])
-    figure, panels = _panels(history, ("dataset", "method"))
-    for axes, _, part in panels:
+    figure, panels = _panels(history, ("dataset", "method"), _WIDE, 2)
+    for axes, part in panels:
         members = [run.sort_values("epoch") for _, run in _by(part, ("member",))]
         several = len(members) > 1
         for column, colour in (("loss", "0.35"), ("val_loss", "tab:purple")):
@@ -167,13 +170,13 @@ def learning_curves(history: pd.DataFrame, title: str | None = None) -> Figure:
         if (part[["loss", "val_loss"]] > 0).all(axis=None):
             axes.set_yscale("log")
             _plain_log_ticks(axes)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(_whole_numbers())
         if title is not None:
             axes.set_title(title)
     handles = [
-        mpl.lines.Line2D([], [], color="0.35", label="Training"),
-        mpl.lines.Line2D([], [], color="tab:purple", label="Validation"),
-        mpl.lines.Line2D([], [], color="tab:purple", marker="o", linestyle="", label="Kept epoch"),
+        _line("0.35", "Training"),
+        _line("tab:purple", "Validation"),
+        _line("tab:purple", "Kept epoch", marker="o", linestyle=""),
     ]
     _legend_below(figure, handles)
     return figure
@@ -198,8 +201,9 @@ def performance(table: pd.DataFrame, metric: str = "pearson", head: str = "activ
         If a column is missing or no row has that metric and head.
     """
     table = _chosen(table, metric, head, ["method"])
-    figure, panels = _panels(table, ("dataset", "target"), size=(0.0, 3.4), per_method=1.0)
-    for index, (axes, _, part) in enumerate(panels):
+    size = (max(1.0 * table["method"].nunique(), 2.4), 3.4)
+    figure, panels = _panels(table, ("dataset", "target"), size)
+    for index, (axes, part) in enumerate(panels):
         methods = _methods(part)
         rng = np.random.default_rng(0)
         for place, method in enumerate(methods):
@@ -217,7 +221,7 @@ def performance(table: pd.DataFrame, metric: str = "pearson", head: str = "activ
         axes.set_xlim(-0.6, len(methods) - 0.4)
         axes.margins(y=0.12)
         axes.grid(axis="y", color="0.9", linewidth=0.8)
-        if index == 0:
+        if index % _COLUMNS == 0:
             axes.set_ylabel(_metric_label(metric, head))
     return figure
 
@@ -248,7 +252,7 @@ def performance_against(
     """
     table = _chosen(table, metric, head, ["method", x])
     figure, panels = _panels(table, ("dataset", "target"))
-    for index, (axes, _, part) in enumerate(panels):
+    for index, (axes, part) in enumerate(panels):
         for method in _methods(part):
             rows, style = part[part["method"] == method], {"color": _colour(method)}
             if method in _BASELINES:
@@ -291,7 +295,7 @@ def uncertainty_against_error(table: pd.DataFrame, bins: int = 10, unit: str = L
         raise InputError(f"bins must be a whole number from 1. Received: bins={bins}")
     table = _finite(table, ["measured", "predicted", "std"])
     figure, panels = _panels(table, ("dataset", "target"))
-    for axes, _, part in panels:
+    for axes, part in panels:
         top = 0.0
         for method, rows in _by_method(part):
             binned = binned_error(rows, bins)
@@ -306,9 +310,8 @@ def uncertainty_against_error(table: pd.DataFrame, bins: int = 10, unit: str = L
             xlabel=_with_unit("Predicted standard deviation", unit),
             ylabel=_with_unit("Root mean squared error", unit),
         )  # fmt: skip
-    handles = [_handle(method, marker="o") for method, _ in _by_method(table) if method]
-    equal = mpl.lines.Line2D([], [], color=_GREY, linestyle="--", linewidth=1.2)
-    equal.set_label("Error as predicted")
+    handles = [_handle(method) for method, _ in _by_method(table) if method]
+    equal = _line(_GREY, "Error as predicted", linestyle="--", linewidth=1.2)
     _legend_below(figure, [*handles, equal])
     return figure
 
@@ -341,8 +344,8 @@ def intervals(
     """
     table = _finite(table, ["measured", "predicted", "lower", "upper"])
     method = next(iter(_methods(table)), "student") if "method" in table else "student"
-    figure, panels = _panels(table, ("dataset", "target"), size=(4.6, 3.3), columns=2)
-    for index, (axes, _, part) in enumerate(panels):
+    figure, panels = _panels(table, ("dataset", "target"), _WIDE, 2)
+    for index, (axes, part) in enumerate(panels):
         part = part.sort_values("predicted").reset_index(drop=True)
         inside = part["measured"].between(part["lower"], part["upper"])
         rows = np.unique(np.linspace(0, len(part) - 1, min(shown, len(part))).round().astype(int))
@@ -355,8 +358,7 @@ def intervals(
         measured = drawn["measured"].to_numpy()
         axes.scatter(rank[within], measured[within], s=12, color="0.25", linewidths=0, zorder=3)
         axes.scatter(rank[~within], measured[~within], s=26, color="tab:red", marker="x", zorder=3)
-        meant = "" if level is None else f", meant {level:.0%}"
-        axes.set_title(f"{axes.get_title()}\n{inside.mean():.0%} inside{meant}".strip())
+        axes.set_title(f"{axes.get_title()}\n{inside.mean():.0%} of measurements inside".strip())
         axes.set_xlabel(
             "Sequences by prediction"
             if len(rows) == len(part)
@@ -365,13 +367,13 @@ def intervals(
         axes.set_xticks([])
         if index % 2 == 0:
             axes.set_ylabel(_with_unit("Activity", unit))
+    interval = "Interval" if level is None else f"{level:.0%} interval"
     handles = [
-        mpl.lines.Line2D([], [], color=_colour(method), label=f"{_label(method)}, interval"),
-        mpl.lines.Line2D([], [], color="0.25", marker="o", markersize=4, linestyle="",
-                         label="Measured, inside"),
-        mpl.lines.Line2D([], [], color="tab:red", marker="x", linestyle="",
-                         label="Measured, outside"),
-    ]  # fmt: skip
+        _line(_colour(method), _label(method)),
+        Patch(color=_colour(method), alpha=0.3, linewidth=0, label=interval),
+        _line("0.25", "Inside", marker="o", markersize=4, linestyle=""),
+        _line("tab:red", "Outside", marker="x", linestyle=""),
+    ]
     _legend_below(figure, handles)
     return figure
 
@@ -489,43 +491,43 @@ def _panels(
     names: Sequence[str],
     size: tuple[float, float] = _PANEL,
     columns: int = _COLUMNS,
-    per_method: float = 0.0,
-) -> tuple[Figure, list[tuple[Axes, tuple[str, ...], pd.DataFrame]]]:
-    """A figure with one titled panel for each part of the table."""
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A figure with one titled panel, of a size in inches, for each part of the table."""
     parts = list(_by(table, names))
-    width = (
-        size[0] + per_method * max(len(_methods(part)) for _, part in parts)
-        if per_method
-        else size[0]
-    )
     n_columns = min(columns, len(parts))
     n_rows = -(-len(parts) // n_columns)
     figure = Figure(
-        figsize=(max(width, 2.4) * n_columns + 0.5, size[1] * n_rows + 0.4), layout="constrained"
+        figsize=(max(size[0] * n_columns + 0.4, _SMALLEST), size[1] * n_rows + 0.4),
+        layout="constrained",
     )
     grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axes in grid[len(parts) :]:
         axes.remove()
     panels = []
     for axes, (key, part) in zip(grid, parts, strict=False):
-        axes.set_title(", ".join(LABELS.get(word, word) for word in key))
-        panels.append((axes, key, part))
+        words = [LABELS.get(word, word) for word in key]
+        axes.set_title(", ".join(word for word in words if word != "activity" or len(words) == 1))
+        panels.append((axes, part))
     return figure, panels
 
 
 def _legend_below(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend under the panels, where it covers no data."""
+    """A legend under the panels, where it covers no data, in as many rows as its words need."""
+    inches = sum(0.08 * len(handle.get_label()) + 0.65 for handle in handles)
+    rows = -(-inches // figure.get_figwidth())
     if handles:
-        rows = -(-len(handles) // max(1, int(figure.get_figwidth() / 1.7)))
-        figure.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // rows))
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=int(-(-len(handles) // rows))
+        )
 
 
-def _handle(method: str, marker: str = "o") -> Any:
-    baseline = method in _BASELINES
-    return mpl.lines.Line2D(
-        [], [], color=_colour(method), label=_label(method),
-        linestyle="--" if baseline else "-", marker="" if baseline else marker, markersize=5,
-    )  # fmt: skip
+def _line(colour: str, label: str, **style: Any) -> Line2D:
+    return Line2D([], [], color=colour, label=label, **style)
+
+
+def _handle(method: str) -> Line2D:
+    style = {"linestyle": "--"} if method in _BASELINES else {"marker": "o", "markersize": 5}
+    return _line(_colour(method), _label(method), **style)
 
 
 def _ticks_at(axes: Axes, x: str, values: np.ndarray) -> None:
@@ -535,13 +537,17 @@ def _ticks_at(axes: Axes, x: str, values: np.ndarray) -> None:
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
         axes.set_xlim(0.0, 1.04)
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(_whole_numbers())
+
+
+def _whole_numbers() -> MaxNLocator:
+    return MaxNLocator(6, integer=True, steps=[1, 2, 5, 10])
 
 
 def _plain_log_ticks(axes: Axes) -> None:
-    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-    axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:

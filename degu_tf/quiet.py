@@ -1,9 +1,10 @@
-"""TensorFlow's start-up chatter is not the user's business."""
+"""What a user of a command need not see: TensorFlow's chatter, and the code behind a warning."""
 
 import logging
 import os
 import sys
 import tempfile
+import warnings
 
 
 def tensorflow() -> None:
@@ -32,3 +33,12 @@ def tensorflow() -> None:
             os.dup2(kept, 2)
             os.close(kept)
     tf.get_logger().setLevel(logging.ERROR)
+
+
+def one_line_warnings(program: str) -> None:
+    """Print warnings as one line each on standard error, without the code that gave them."""
+
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        print(f"{program}: warning: {message}", file=sys.stderr, flush=True)
+
+    warnings.showwarning = show

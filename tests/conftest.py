@@ -1,4 +1,7 @@
-"""Fixtures for all tests: data small enough to train on in a second, and easy to learn."""
+"""Fixtures for all tests: data that are easy to learn, and models that train in a second on them.
+
+`store`, `teachers` and `student` are trained once and shared: tests do not write to their folders.
+"""
 
 import os
 from pathlib import Path
@@ -12,6 +15,7 @@ quiet.tensorflow()
 
 from degu_tf.data.splits import Split, Splits  # noqa: E402
 from degu_tf.heads import HeadLayout  # noqa: E402
+from degu_tf.runs import Store  # noqa: E402
 from degu_tf.training import ModelSpec, TrainingSettings  # noqa: E402
 
 
@@ -24,12 +28,10 @@ def make_splits():
         rng = np.random.default_rng(seed)
         parts = []
         for size in sizes:
-            share = rng.uniform(0.1, 0.4, (size, 4))
-            share = np.cumsum(share / share.sum(axis=1, keepdims=True), axis=1)
-            draw = rng.random((size, length, 1))
-            tokens = (draw > share[:, np.newaxis, :3]).sum(axis=2).astype(np.uint8)
+            shares = np.cumsum(rng.dirichlet([3.0] * 4, size), axis=1)[:, np.newaxis, :3]
+            tokens = (rng.random((size, length, 1)) > shares).sum(axis=2).astype(np.uint8)
             rich = [np.isin(tokens, letters).mean(axis=1) for letters in ([1, 2], [0])]
-            mean = np.stack([4.0 * rich[i] for i in range(len(targets))], axis=1)
+            mean = np.stack([2.0 * rich[i] for i in range(len(targets))], axis=1)
             std = np.repeat(0.2 + rich[1][:, np.newaxis], len(targets), axis=1)
             parts.append(Split(tokens, heads.join(mean, std if aleatoric else None)))
         return Splits(*parts, heads)
@@ -39,20 +41,41 @@ def make_splits():
 
 @pytest.fixture(scope="session")
 def splits(make_splits):
-    """One target, 120 training, 40 validation, 40 test sequences of 32 bp."""
-    return make_splits()
+    """Two targets with aleatoric columns; 120 training, 40 validation, 40 test sequences, 32 bp."""
+    return make_splits(("Dev", "Hk"), aleatoric="std")
 
 
 @pytest.fixture(scope="session")
 def spec():
-    """A DeepSTARR of a few hundred weights."""
-    return ModelSpec("deepstarr", {"width": 0.05})
+    """A DeepSTARR of one convolution and one dense layer."""
+    return ModelSpec(
+        "deepstarr",
+        {"conv_filters": (8,), "conv_kernels": (5,), "dense_units": (8,), "dropout": 0.1},
+    )
 
 
 @pytest.fixture(scope="session")
 def quick():
-    """Two epochs of six steps."""
-    return TrainingSettings(epochs=2, batch_size=20)
+    """Twelve epochs of six steps."""
+    return TrainingSettings(epochs=12, batch_size=20, learning_rate=0.02)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    """A store of trained runs."""
+    return Store(tmp_path_factory.mktemp("store"), progress=False)
+
+
+@pytest.fixture(scope="session")
+def teachers(store, splits, spec, quick):
+    """Two trained teachers of `splits`, in a folder of `store`."""
+    return store.teachers(splits, spec, 2, quick, seed=5)
+
+
+@pytest.fixture(scope="session")
+def student(store, teachers, splits, quick):
+    """A student of `teachers`, in a folder of `store`."""
+    return store.student(teachers, splits, settings=quick, seed=3)
 
 
 @pytest.fixture(scope="session")

@@ -245,27 +245,40 @@ def test_a_late_deviation_is_warned_of_and_named(tmp_path, monkeypatch):
         file["X_Train"][5, 7] = [1, 0, 1, 0]
     with pytest.warns(UserWarning, match="first 4 sequences are one-hot.*record '5'.*position 7"):
         assert read_splits(path).train.sequences.dtype == np.float32
+    counts = []
+    with h5py.File(path) as file, pytest.warns(UserWarning, match="first 4"):
+        rows.Rows(file["X_Train"], (0, 1, 2)).sequences(update=counts.append)
+    assert sum(counts) == 7
     edit(path, X_Train=np.uint8(h5py.File(path)["X_Train"][:]), idx_Train=list("abcdefg"))
     with pytest.raises(InputError, match=r"a\.h5: train: X_Train: .*record 'f'.*position 7"):
         read_splits(path)
 
 
-def test_memory_stays_near_the_tokens(tmp_path):
+@pytest.mark.parametrize("options", [{}, {"chunks": (50, 249, 1), "compression": "lzf"}])
+def test_memory_stays_near_the_tokens(tmp_path, options):
     n = 2000
-    path = Data().flat(tmp_path / "a.h5")
-    eye = np.eye(4)
+    path = edit(Data().flat(tmp_path / "a.h5"), X_Train=None, y_Train=np.zeros((n, 2)))
     tokens = np.random.default_rng(0).integers(0, 4, (n, 249))
-    edit(path, X_Train=eye[tokens], y_Train=np.zeros((n, 2)))
-    whole = n * 249 * 4 * 8
-    del tokens
+    with h5py.File(path, "a") as file:
+        file.create_dataset("X_Train", data=np.eye(4)[tokens], **options)
+        whole = file["X_Train"].nbytes
     tracemalloc.start()
     try:
         splits = read_splits(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(splits.train) == n
+    np.testing.assert_array_equal(splits.train.sequences, tokens)
     assert peak < splits.train.sequences.nbytes + whole / 4
+
+
+def test_blocks_end_where_chunks_do(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        dataset = file.create_dataset("y", (2, 100), np.float64, chunks=(1, 7))
+        for block_bytes, step in ((1, 7), (16 * 20, 14), (16 * 99, 98)):
+            monkeypatch.setattr(rows, "_BLOCK_BYTES", block_bytes)
+            starts = [block[0].start for block in rows.Rows(dataset, (1, 0)).blocks()]
+            assert starts == list(range(0, 100, step))
 
 
 def test_datasets_without_a_part_are_named(tmp_path):
@@ -377,7 +390,7 @@ def some_splits(kind="tokens", heads=None, labels=False, names=True, target_leng
         parts[name] = Split(
             sequences,
             rng.random(shape),
-            np.array([f"{name} é\t{'x' * i}" for i in range(n)], object) if names else None,
+            np.array([f"{name} é\t{'x' * (n - i)}" for i in range(n)], object) if names else None,
             label if name == "train" else None,
             label,
         )
@@ -482,7 +495,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, name):
     with pytest.raises(InputError, match="test: row 1 has a name"):
         write_splits(path, replace(splits, test=test))
     assert len(list(tmp_path.iterdir())) == 1
-    assert read_splits(path).test.names[1] == "test é\tx"
+    assert read_splits(path).test.names[1] == "test é\txxx"
 
 
 def test_progress_is_shown_only_when_asked_for(tmp_path, capfd):

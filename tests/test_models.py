@@ -449,7 +449,7 @@ def test_evidential_head_gives_finite_positive_std_at_the_extremes(bias):
 
 
 def test_scale_rounds():
-    assert scale((100, 3, 1), 0.25) == (25, 1, 1)
+    assert scale((100, 7, 1), 0.25) == (25, 2, 1)
     assert scale((100,), 1.5) == (150,)
 
 

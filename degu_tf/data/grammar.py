@@ -106,10 +106,10 @@ MIN_LENGTH = max(len(motif) for motif in MOTIFS)
 BASE = (-0.6, -0.6)
 """Activity of a sequence without any site, log2 enrichment at each promoter."""
 
-GC, GC_LIMIT = 0.44, 0.15
+GC, GC_LIMIT = 0.44, 0.1
 """Usual share of G and C, and the largest excess over it, either way, that makes a difference."""
 
-COMPOSITION = (7.0, -5.0)
+COMPOSITION = (12.0, -8.0)
 """Activity (Dev, Hk) for each 1.0 of excess G and C, log2 enrichment."""
 
 GAINS = {
@@ -137,7 +137,7 @@ BEST_DISTANCE, DISTANCE_WIDTH = 14.0, 5.0
 NOISE = (0.75, 0.7)
 """Standard deviation of one replicate (Dev, Hk) at `NOISE_GC` without a Trl site, log2 units."""
 
-NOISE_GC = -6.0
+NOISE_GC = -12.0
 """Doublings of the noise for each 1.0 of excess G and C."""
 
 NOISE_TRL = (0.9, 0.6)

@@ -173,7 +173,7 @@ def simulate(
     )
 
 
-def draw_background(n: int, length: int, rng: np.random.Generator, tilt_std: float = 0.25) -> np.ndarray:
+def draw_background(n: int, length: int, rng: np.random.Generator) -> np.ndarray:
     """Draw sequences from the first-order Markov chain whose dinucleotides are `DINUCLEOTIDES`.
 
     Returns
@@ -186,17 +186,13 @@ def draw_background(n: int, length: int, rng: np.random.Generator, tilt_std: flo
     >>> draw_background(2, 5, np.random.default_rng(0)).shape
     (2, 5)
     """
-    tilt = np.exp(np.outer(tilt_std * rng.standard_normal(n), [0, 1, 1, 0]))
-    following = np.cumsum(DINUCLEOTIDES * tilt[:, None], axis=2)
-    following = (following / following[:, :, 3:])[:, :, :3]
+    composition = DINUCLEOTIDES.sum(axis=1)
+    following = np.cumsum(DINUCLEOTIDES / composition[:, None], axis=1)[:, :3]
     uniform = rng.random((length, n, 1), dtype=np.float32)
-    rows = np.arange(n)
     tokens = np.empty((length, n), np.uint8)
-    composition = np.cumsum(DINUCLEOTIDES.sum(axis=1))[:3]
-    tokens[0] = np.sum(uniform[0] >= composition, axis=1)
+    tokens[0] = np.sum(uniform[0] >= np.cumsum(composition)[:3], axis=1)
     for position in range(1, length):
-        threshold = following[rows, tokens[position - 1]]
-        tokens[position] = np.sum(uniform[position] >= threshold, axis=1)
+        tokens[position] = np.sum(uniform[position] >= following[tokens[position - 1]], axis=1)
     return np.ascontiguousarray(tokens.T)
 
 
