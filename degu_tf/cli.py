@@ -1,8 +1,11 @@
 """The `degu` command: its words and their help, which answer at once because nothing is loaded."""
 
 import argparse
+import math
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from degu_tf import __version__
 from degu_tf.errors import InputError
@@ -17,6 +20,14 @@ the usual order:
   degu evaluate runs/student d.h5
   degu predict runs/student seqs.fa --out p.tsv
 """
+_EPILOG = """\
+`degu VERB --help` has the options of a verb and an example. Exit codes: 0 done, 2 input that cannot
+be used, 130 interrupted.
+"""
+_ARCHITECTURES = "deepstarr, residualbind or mprann"
+_INIT = "start from the weights of a .keras file, a .weights.h5 file or a run"
+_FORCE = "replace the file if it is there"
+_SPLITS = ("train", "validation", "test")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,22 +37,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from degu_tf import commands
 
         commands.run(options)
-    except InputError as error:
-        print(f"degu: error: {error}", file=sys.stderr)
-        return 2
+    except (InputError, FloatingPointError) as error:
+        return _refuse(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = "" if error.filename is None else f". Received: {error.filename}"
+        return _refuse(f"{error.strerror}{where}")
     except KeyboardInterrupt:
         print("degu: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
     return 0
 
 
+def _refuse(message: str) -> int:
+    print(f"degu: error: {message}", file=sys.stderr)
+    return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong, without its usage in front."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all verbs."""
-    top = argparse.ArgumentParser(
-        prog="degu", description=_OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter
+    top = _Parser(
+        prog="degu",
+        description=_OVERVIEW,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"degu {__version__}")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
     _prepare(verbs)
     _train(verbs)
     _distill(verbs)
@@ -50,12 +83,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _verb(verbs: argparse._SubParsersAction, name: str, what: str, example: str):
+def _verb(
+    verbs: argparse._SubParsersAction, name: str, what: str, usage: str, *examples: str
+) -> argparse.ArgumentParser:
     return verbs.add_parser(
         name,
         help=what,
         description=what,
-        epilog=f"example:\n  {example}",
+        usage=f"%(prog)s {usage}",
+        epilog="\n  ".join(["example:", *examples]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
@@ -65,95 +101,114 @@ def _prepare(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "prepare",
         "read a source of sequences and measurements, write one HDF5 file",
+        "SOURCE ... --out FILE [options]",
         "degu prepare simulate --out d.h5",
     )
-    sources = prepare.add_subparsers(dest="source", required=True, metavar="SOURCE")
+    sources = prepare.add_subparsers(
+        dest="source", required=True, metavar="SOURCE", title="sources", prog="degu prepare"
+    )
+    _table(sources)
+    _lentimpra(sources)
+    _starrseq(sources)
+    _simulate(sources)
 
+
+def _table(sources: argparse._SubParsersAction) -> None:
     table = _verb(
         sources,
         "table",
         "any TSV, CSV or parquet table with a sequence column",
+        "TABLE (--targets ... | --replicates ...) --out FILE [options]",
         "degu prepare table T.tsv --sequence seq --targets HepG2_log2 K562_log2 --group group "
-        "--out d.h5\n"
-        "  degu prepare table T.tsv --replicates activity=rep1,rep2,rep3 --out d.h5",
+        "--out d.h5",
+        "degu prepare table T.tsv --replicates activity=rep1,rep2,rep3 --out d.h5",
     )
-    table.add_argument("table", help="the table; gzipped is fine")
-    table.add_argument("--sequence", default="seq", help="column of the sequences (default: seq)")
-    what = table.add_mutually_exclusive_group(required=True)
-    what.add_argument("--targets", nargs="+", metavar="COLUMN", help="columns of measured values")
-    what.add_argument(
-        "--replicates",
-        nargs="+",
-        metavar="TARGET=COLUMN,...",
-        help="replicates of each target: their mean and standard deviation become the targets",
-    )
-    table.add_argument(
-        "--min-replicates",
-        type=int,
-        help="rows with fewer measured replicates stay out (default: 2)",
-    )
-    table.add_argument(
-        "--drop-missing", action="store_true", help="leave out rows with missing values"
-    )
-    table.add_argument("--split", metavar="COLUMN", help="column with train, validation or test")
-    table.add_argument("--name", metavar="COLUMN", help="column of the sequences' names")
-    table.add_argument(
-        "--similar",
-        type=int,
-        metavar="BASES",
-        help="rows that share so many bases in a row, on either strand, stay in one split",
-    )
-    _splitting(table)
-    _activity_only(table)
+    table.add_argument("table", metavar="TABLE", help="the table; gzipped is fine")
     _written(table)
+    columns = table.add_argument_group("columns")
+    _option(columns, "--sequence", "COLUMN", "the sequences", default="seq")
+    what = columns.add_mutually_exclusive_group(required=True)
+    _several(what, "--targets", "COLUMN", "measured values, one column a target")
+    _several(
+        what,
+        "--replicates",
+        "TARGET=COLUMN,...",
+        "the replicates of each target: their mean and standard deviation are what is learnt",
+    )
+    _option(columns, "--name", "COLUMN", "the sequences' names")
+    rows = table.add_argument_group("rows")
+    _option(
+        rows,
+        "--min-replicates",
+        "N",
+        "rows with fewer measured replicates stay out (default: 2, or 1 with --activity-only)",
+        whole(1),
+    )
+    _flag(rows, "--drop-missing", "leave out rows with missing values")
+    _activity_only(rows)
+    splitting = _splitting(table)
+    _option(splitting, "--split", "COLUMN", "take each row's split from here instead of drawing it")
+    _option(
+        splitting,
+        "--similar",
+        "BASES",
+        "rows that share so many bases in a row, on either strand, stay in one split",
+        whole(1),
+    )
 
+
+def _lentimpra(sources: argparse._SubParsersAction) -> None:
     lentimpra = _verb(
         sources,
         "lentimpra",
         "lentiMPRA measurements, an element and its reverse complement kept together",
+        "TABLE --out FILE [options]",
         "degu prepare lentimpra HepG2.tsv --sequences library.fa --target HepG2 --out d.h5",
     )
-    lentimpra.add_argument("table", help="measurements, one row an element and orientation")
-    lentimpra.add_argument("--sequences", help="table or FASTA of the oligos, joined by name")
     lentimpra.add_argument(
-        "--replicates", nargs="+", metavar="COLUMN", help="columns of the replicates"
+        "table", metavar="TABLE", help="measurements, one row an element and orientation"
     )
-    lentimpra.add_argument(
-        "--activity", metavar="COLUMN", help="one column to take instead; needs --activity-only"
-    )
-    lentimpra.add_argument("--target", default="activity", help="name of the activity")
-    lentimpra.add_argument("--sequence", metavar="COLUMN", help="column of the sequences")
-    lentimpra.add_argument("--name", default="name", metavar="COLUMN", help="column of the names")
-    _splitting(lentimpra)
-    _activity_only(lentimpra)
     _written(lentimpra)
+    columns = lentimpra.add_argument_group("columns")
+    _option(columns, "--sequences", "FILE", "table or FASTA of the oligos, joined by name")
+    _option(columns, "--sequence", "COLUMN", "the sequences (default: found by its name)")
+    what = columns.add_mutually_exclusive_group()
+    replicates = "the replicates (default: those of the published tables)"
+    _several(what, "--replicates", "COLUMN", replicates)
+    _option(what, "--activity", "COLUMN", "one column instead of replicates, so no deviation")
+    _option(columns, "--name", "COLUMN", "the sequences' names", default="name")
+    _option(columns, "--target", "NAME", "what to call the activity", default="activity")
+    _activity_only(columns)
+    _splitting(lentimpra)
 
+
+def _starrseq(sources: argparse._SubParsersAction) -> None:
     starrseq = _verb(
         sources,
         "starrseq",
         "STARR-seq tables of de Almeida et al., in their published split",
+        "TABLE [TABLE ...] --out FILE [options]",
         "degu prepare starrseq Sequences_activity_all.txt --out starr.h5",
     )
-    starrseq.add_argument("tables", nargs="+", help="one table, one for each set, or their folder")
+    starrseq.add_argument(
+        "tables", nargs="+", metavar="TABLE", help="one table, one for each set, or their folder"
+    )
     _written(starrseq)
 
+
+def _simulate(sources: argparse._SubParsersAction) -> None:
     simulate = _verb(
         sources,
         "simulate",
         "a simulated assay with planted motifs, two promoters, three replicates",
+        "--out FILE [options]",
         "degu prepare simulate --sizes 4000 500 1000 --seed 0 --out d.h5",
     )
-    simulate.add_argument(
-        "--sizes",
-        nargs=3,
-        type=int,
-        default=(4000, 500, 1000),
-        metavar=("TRAIN", "VALIDATION", "TEST"),
-        help="sequences in each split (default: 4000 500 1000)",
-    )
-    simulate.add_argument("--length", type=int, default=249, help="bases (default: 249)")
-    simulate.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default: 0)")
     _written(simulate)
+    assay = simulate.add_argument_group("assay")
+    _three(assay, "--sizes", "sequences in each split", whole(1), (4000, 500, 1000))
+    _option(assay, "--length", "BASES", "length of each sequence", whole(1), 249)
+    _option(assay, "--seed", "N", "the same seed gives the same file", whole(0), 0)
 
 
 def _train(verbs: argparse._SubParsersAction) -> None:
@@ -161,21 +216,24 @@ def _train(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "train",
         "train an ensemble of teachers; the same command goes on with an interrupted run",
+        "DATA --out FOLDER [options]",
         "degu train d.h5 --model deepstarr --members 10 --epochs 100 --fraction 0.25 --seed 0 "
         "--out runs/x",
     )
-    train.add_argument("data", help="HDF5 of `degu prepare`, or any released layout")
     train.add_argument(
-        "--model",
-        default="deepstarr",
-        help="deepstarr, residualbind or mprann (default: deepstarr)",
+        "data", metavar="DATA", help="HDF5 file of `degu prepare`, or of any released layout"
     )
-    train.add_argument("--members", type=int, default=10, help="teachers (default: 10)")
-    _activity_only(train)
-    train.add_argument(
-        "--workers", type=int, default=1, help="members trained at once, in processes (default: 1)"
-    )
-    _training(train)
+    _run(train)
+    model = train.add_argument_group("model")
+    _option(model, "--model", "NAME", _ARCHITECTURES, default="deepstarr")
+    _option(model, "--width", "FACTOR", "factor on filters and units (default: 1)", positive)
+    _option(model, "--members", "N", "teachers", whole(2), 10)
+    _option(model, "--init", "FILE", _INIT)
+    data = _subset(train, "all")
+    _activity_only(data)
+    _target_names(data)
+    training = _training(train)
+    _option(training, "--workers", "N", "members trained at once, in processes", whole(1), 1)
 
 
 def _distill(verbs: argparse._SubParsersAction) -> None:
@@ -183,27 +241,30 @@ def _distill(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "distill",
         "distil the teachers of a run into one student with uncertainty",
-        "degu distill runs/x d.h5 --epochs 100 --out runs/y\n"
-        "  degu distill runs/x d.h5 --model deepstarr --width 0.5 --out runs/small",
+        "TEACHERS DATA --out FOLDER [options]",
+        "degu distill runs/x d.h5 --epochs 100 --out runs/y",
+        "degu distill runs/x d.h5 --model deepstarr --width 0.5 --out runs/small",
     )
-    distill.add_argument("teachers", help="run of `degu train`")
-    distill.add_argument(
-        "data", help="the data the teachers were trained on; their training subset is taken"
+    distill.add_argument("teachers", metavar="TEACHERS", help="run of `degu train`")
+    distill.add_argument("data", metavar="DATA", help="the data the teachers were trained on")
+    _run(distill)
+    model = distill.add_argument_group("student")
+    _option(model, "--model", "NAME", f"{_ARCHITECTURES} (default: the teachers')")
+    _option(
+        model,
+        "--width",
+        "FACTOR",
+        "factor on filters and units (default: the teachers', or 1 for another architecture)",
+        positive,
     )
-    distill.add_argument("--model", help="the student's architecture (default: the teachers')")
-    distill.add_argument("--members", type=int, help="use the first so many teachers")
-    distill.add_argument(
-        "--epistemic-weight", type=float, default=1.0, help="lambda of the loss (default: 1)"
-    )
-    distill.add_argument(
-        "--aleatoric-weight", type=float, default=1.0, help="gamma of the loss (default: 1)"
-    )
-    distill.add_argument(
-        "--epistemic-form",
-        choices=("std", "log_variance"),
-        default="std",
-        help="what the epistemic column is (default: std)",
-    )
+    _option(model, "--init", "FILE", _INIT)
+    labels = distill.add_argument_group("labels and loss")
+    _option(labels, "--members", "N", "take the first so many teachers (default: all)", whole(2))
+    _choice(labels, "--epistemic-form", "form of the epistemic column", ("std", "log_variance"))
+    for name, letter in (("epistemic", "lambda"), ("aleatoric", "gamma")):
+        what = f"weight of its error in the loss, {letter} in the paper"
+        _option(labels, f"--{name}-weight", "WEIGHT", what, not_negative, 1.0)
+    _target_names(_subset(distill, "the teachers' subset"))
     _training(distill)
 
 
@@ -212,12 +273,15 @@ def _evaluate(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "evaluate",
         "metrics of a run: a student beside its teachers, an ensemble beside its members",
+        "RUN DATA [options]",
         "degu evaluate runs/y d.h5 --out metrics.csv",
     )
-    evaluate.add_argument("run", help="run of `degu train` or `degu distill`")
-    evaluate.add_argument("data", help="HDF5 file with measured values")
-    _split(evaluate)
-    evaluate.add_argument("--out", help="write every metric of every head to this CSV file")
+    evaluate.add_argument("run", metavar="RUN", help="run of `degu train` or `degu distill`")
+    evaluate.add_argument("data", metavar="DATA", help="HDF5 file with measured values")
+    _option(evaluate, "--out", "FILE", "write every metric of every head to this CSV file")
+    _flag(evaluate, "--force", _FORCE)
+    _choice(evaluate, "--split", "which sequences", _SPLITS, "test")
+    _target_names(evaluate)
 
 
 def _predict(verbs: argparse._SubParsersAction) -> None:
@@ -225,83 +289,148 @@ def _predict(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "predict",
         "predict sequences with uncertainty and intervals",
-        "degu predict runs/y seqs.fa --out p.tsv\n"
-        "  degu predict runs/y --bed peaks.bed --fasta genome.fa --average-strands --out p.tsv",
+        "RUN (SEQUENCES | --bed FILE --fasta GENOME) --out FILE [options]",
+        "degu predict runs/y seqs.fa --out p.tsv",
+        "degu predict runs/y --bed peaks.bed --fasta genome.fa --average-strands --out p.tsv",
     )
-    predict.add_argument("run", help="run of `degu train` or `degu distill`")
-    predict.add_argument("sequences", nargs="?", help="FASTA, TSV/CSV/parquet or HDF5 file")
-    predict.add_argument("--bed", help="intervals to predict, as long as the model's input")
-    predict.add_argument("--fasta", help="genome of the intervals")
-    predict.add_argument("--sequence", default="seq", help="sequence column of a table")
-    predict.add_argument("--name", metavar="COLUMN", help="name column of a table")
-    _split(predict)
+    predict.add_argument("run", metavar="RUN", help="run of `degu train` or `degu distill`")
     predict.add_argument(
-        "--average-strands", action="store_true", help="average with the reverse complement"
+        "sequences", nargs="?", metavar="SEQUENCES", help="FASTA, TSV/CSV/parquet or HDF5 file"
     )
-    predict.add_argument(
-        "--level", type=float, default=0.95, help="probability in the interval (default: 0.95)"
-    )
-    _written(predict, "TSV file to write", one_hot=False)
+    predict.add_argument("--out", required=True, metavar="FILE", help="TSV file to write")
+    _flag(predict, "--force", _FORCE)
+    _flag(predict, "--average-strands", "average with the reverse complement")
+    _option(predict, "--level", "P", "probability in the interval", probability, 0.95)
+    genome = predict.add_argument_group("intervals of a genome")
+    _option(genome, "--bed", "FILE", "intervals, each as long as the model's input")
+    _option(genome, "--fasta", "GENOME", "the genome, plain or bgzipped; a .fai is put beside it")
+    table = predict.add_argument_group("a table")
+    _option(table, "--sequence", "COLUMN", "the sequences", default="seq")
+    _option(table, "--name", "COLUMN", "their names (default: name, if there is such a column)")
+    hdf5 = predict.add_argument_group("an HDF5 file")
+    _choice(hdf5, "--split", "which sequences", _SPLITS, "test")
+    _target_names(hdf5)
 
 
-def _training(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--width", type=float, help="scale of filters and units (default: 1)")
-    verb.add_argument("--init", metavar="FILE", help="start from these weights, or this run's")
-    verb.add_argument("--epochs", type=int, default=100, help="at most so many (default: 100)")
-    verb.add_argument("--batch-size", type=int, default=100, help="(default: 100)")
-    verb.add_argument("--learning-rate", type=float, default=1e-3, help="(default: 0.001)")
-    verb.add_argument(
-        "--patience",
-        type=int,
-        default=10,
-        help="stop after so many epochs without a lower validation loss; 0 never (default: 10)",
-    )
-    verb.add_argument("--steps-per-epoch", type=int, help="steps (default: one pass over the data)")
-    size = verb.add_mutually_exclusive_group()
-    size.add_argument("--fraction", type=float, help="share of the training data to use")
-    size.add_argument("--n-train", type=int, help="number of training sequences to use")
-    verb.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
-    verb.add_argument("--quiet", action="store_true", help="no progress bars")
-    verb.add_argument("--out", required=True, help="folder of the run")
+def _written(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--out", required=True, metavar="FILE", help="HDF5 file to write")
+    _flag(verb, "--force", _FORCE)
+    _flag(verb, "--one-hot", "store one-hot instead of tokens")
 
 
-def _splitting(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--group", nargs="+", metavar="COLUMN", help="rows with equal values stay in one split"
-    )
-    verb.add_argument(
-        "--fractions",
-        nargs=3,
-        type=float,
-        default=(0.8, 0.1, 0.1),
-        metavar=("TRAIN", "VALIDATION", "TEST"),
-        help="shares of a random split (default: 0.8 0.1 0.1)",
-    )
-    verb.add_argument("--seed", type=int, default=0, help="seed of the random split (default: 0)")
+def _run(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--out", required=True, metavar="FOLDER", help="folder of the run")
+    _flag(verb, "--quiet", "no progress bars")
 
 
-def _activity_only(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--activity-only", action="store_true", help="leave the replicates' deviation out"
-    )
+def _splitting(verb: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    splitting = verb.add_argument_group("splitting")
+    _three(splitting, "--fractions", "shares of a random split", float, (0.8, 0.1, 0.1))
+    _option(splitting, "--seed", "N", "seed of the random split", whole(0), 0)
+    _several(splitting, "--group", "COLUMN", "rows with equal values stay in one split")
+    return splitting
 
 
-def _split(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--split",
-        choices=("train", "validation", "test"),
-        default="test",
-        help="split of an HDF5 file (default: test)",
-    )
+def _subset(verb: argparse.ArgumentParser, default: str) -> argparse._ArgumentGroup:
+    data = verb.add_argument_group("data")
+    size = data.add_mutually_exclusive_group()
+    what = f"share of the training data to use (default: {default})"
+    _option(size, "--fraction", "SHARE", what, share)
+    _option(size, "--n-train", "N", "number of training sequences to use", whole(1))
+    return data
 
 
-def _written(
-    verb: argparse.ArgumentParser, what: str = "HDF5 file to write", *, one_hot: bool = True
+def _training(verb: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    training = verb.add_argument_group("training")
+    passes = "at most so many passes over the training data"
+    _option(training, "--epochs", "N", passes, whole(1), 100)
+    _option(training, "--batch-size", "N", "sequences in each step", whole(1), 100)
+    _option(training, "--learning-rate", "RATE", "Adam's rate in the beginning", positive, 1e-3)
+    patience = "stop after so many epochs without a lower validation loss; 0: never"
+    _option(training, "--patience", "N", patience, whole(0), 10)
+    steps = "steps that count as an epoch (default: one pass over the data)"
+    _option(training, "--steps-per-epoch", "N", steps, whole(1))
+    _option(training, "--seed", "N", "seed of everything random", whole(0), 0)
+    return training
+
+
+def _activity_only(to: argparse._ActionsContainer) -> None:
+    _flag(to, "--activity-only", "leave the replicates' deviation out")
+
+
+def _target_names(to: argparse._ActionsContainer) -> None:
+    what = "names of the target columns, for an HDF5 file that leaves them open"
+    _several(to, "--targets", "NAME", what)
+
+
+def _option(
+    to: argparse._ActionsContainer,
+    name: str,
+    metavar: str,
+    what: str,
+    kind: Callable[[str], Any] = str,
+    default: Any = None,
 ) -> None:
-    if one_hot:
-        verb.add_argument("--one-hot", action="store_true", help="store one-hot instead of tokens")
-    verb.add_argument("--out", required=True, help=what)
-    verb.add_argument("--force", action="store_true", help="replace the file if it is there")
+    shown = "" if default is None else f" (default: {default})"
+    to.add_argument(name, type=kind, default=default, metavar=metavar, help=what + shown)
+
+
+def _several(to: argparse._ActionsContainer, name: str, metavar: str, what: str) -> None:
+    to.add_argument(name, nargs="+", metavar=metavar, help=what)
+
+
+def _three(
+    to: argparse._ActionsContainer,
+    name: str,
+    what: str,
+    kind: Callable[[str], Any],
+    default: tuple[float, float, float],
+) -> None:
+    shown = f"{what} (default: {' '.join(map(str, default))})"
+    places = ("TRAIN", "VALIDATION", "TEST")
+    to.add_argument(name, nargs=3, type=kind, default=default, metavar=places, help=shown)
+
+
+def _choice(
+    to: argparse._ActionsContainer,
+    name: str,
+    what: str,
+    choices: Sequence[str],
+    default: str | None = None,
+) -> None:
+    default = default or choices[0]
+    shown = f"{what} (default: {default})"
+    to.add_argument(name, choices=choices, default=default, help=shown)
+
+
+def _flag(to: argparse._ActionsContainer, name: str, what: str) -> None:
+    to.add_argument(name, action="store_true", help=what)
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A reader of whole numbers from `least`."""
+    return _reader(int, lambda value: value >= least, f"a whole number from {least}")
+
+
+def _reader(
+    kind: Callable[[str], Any], fits: Callable[[Any], bool], what: str
+) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"expected {what}. Received: {text}")
+        return value
+
+    return read
+
+
+positive = _reader(float, lambda value: 0 < value < math.inf, "a positive number")
+not_negative = _reader(float, lambda value: 0 <= value < math.inf, "a number from 0")
+probability = _reader(float, lambda value: 0 < value < 1, "a number between 0 and 1")
+share = _reader(float, lambda value: 0 < value <= 1, "a number above 0, at most 1")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """What each verb of the `degu` command does: parsed options in, one public function called."""
 
 import argparse
-import logging
 import os
-from collections.abc import Iterator
+import signal
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,8 +15,6 @@ from typing import Any
 from degu_tf import quiet
 
 quiet.tensorflow()
-
-import pandas as pd  # noqa: E402
 
 from degu_tf.data.hdf5 import read_splits, write_splits  # noqa: E402
 from degu_tf.data.inputs import NamedSequences, read_bed, read_sequences  # noqa: E402
@@ -33,14 +33,14 @@ from degu_tf.training import ModelSpec, TrainingSettings, write_table  # noqa: E
 
 def run(options: argparse.Namespace) -> None:
     """Carry out the verb that was parsed."""
-    quiet.one_line_warnings("degu")
-    logging.getLogger("degu_tf").setLevel(logging.INFO)
-    _VERBS[options.verb](options)
+    with warnings.catch_warnings():
+        quiet.one_line_warnings("degu")
+        _VERBS[options.verb](options)
 
 
 def prepare(options: argparse.Namespace) -> None:
     """Read a source and write it in the package's HDF5 layout."""
-    _refuse_existing(options.out, options.force)
+    _check_output(options.out, options.force)
     splits = _SOURCES[options.source](options)
     write_splits(options.out, splits, one_hot=options.one_hot)
     say(f"Wrote {options.out}: {_describe(splits)}")
@@ -49,9 +49,9 @@ def prepare(options: argparse.Namespace) -> None:
 def _table(options: argparse.Namespace) -> Splits:
     from degu_tf.data.table import read_table
 
-    replicates = None
-    if options.replicates:
-        replicates = dict(_named_columns(text) for text in options.replicates)
+    if options.targets and options.min_replicates:
+        raise InputError("--min-replicates goes with --replicates, not with --targets")
+    replicates = options.replicates and _named_columns(options.replicates)
     return read_table(
         options.table,
         sequence=options.sequence,
@@ -69,14 +69,17 @@ def _table(options: argparse.Namespace) -> Splits:
     )
 
 
-def _named_columns(text: str) -> tuple[str, list[str]]:
-    name, equals, columns = text.partition("=")
-    if not (name and equals and columns):
-        raise InputError(
-            "replicates are named TARGET=COLUMN,COLUMN,... such as activity=rep1,rep2,rep3. "
-            f"Received: {text!r}"
-        )
-    return name, columns.split(",")
+def _named_columns(texts: Sequence[str]) -> dict[str, list[str]]:
+    named = {}
+    for text in texts:
+        name, _, columns = text.partition("=")
+        if not (name and columns) or name in named:
+            raise InputError(
+                "replicates are named TARGET=COLUMN,COLUMN,... such as activity=rep1,rep2,rep3, "
+                f"each target once. Received: {text!r}"
+            )
+        named[name] = columns.split(",")
+    return named
 
 
 def _lentimpra(options: argparse.Namespace) -> Splits:
@@ -87,7 +90,7 @@ def _lentimpra(options: argparse.Namespace) -> Splits:
         options.sequences,
         replicates=options.replicates or REPLICATES,
         activity=options.activity,
-        aleatoric=not options.activity_only,
+        aleatoric=not (options.activity_only or options.activity),
         sequence=options.sequence,
         name=options.name,
         target=options.target,
@@ -111,20 +114,21 @@ def _simulate(options: argparse.Namespace) -> Splits:
 
 def train(options: argparse.Namespace) -> None:
     """Train an ensemble of teachers."""
-    splits = _training_data(options.data, options.fraction, options.n_train)
+    subset = _subset(options.fraction, options.n_train)
+    splits = _training_data(options, subset)
     if options.activity_only:
         splits = splits.without_uncertainty()
-    _say_data(splits)
+    say(_describe(splits))
     with _workers(options.workers) as executor:
         ensemble = train_ensemble(
             splits,
-            _spec(options.model, options, options.init),
+            ModelSpec(options.model, _given(width=options.width), options.init),
             options.members,
             _settings(options),
             options.seed,
             options.out,
             executor=executor,
-            provenance={"subset": _subset(options.fraction, options.n_train)},
+            provenance={"subset": subset},
             notes={"data_file": _relative(options.data, options.out)},
             progress=_progress(options),
         )
@@ -136,22 +140,19 @@ def distill_teachers(options: argparse.Namespace) -> None:
     """Distil the teachers of a run into a student."""
     teachers = Ensemble.load(options.teachers, options.members)
     settings = RunFolder(options.teachers).settings()
-    subset = settings.get("subset", _subset(None, None))
-    if options.fraction is not None or options.n_train is not None:
-        subset = _subset(options.fraction, options.n_train)
-    splits = _training_data(options.data, subset["fraction"], subset["n_train"])
+    subset = _subset(options.fraction, options.n_train)
+    if options.fraction is None and options.n_train is None:
+        subset = settings.get("subset", subset)
+    splits = _training_data(options, subset)
     if not teachers.heads.aleatoric:
         splits = splits.without_uncertainty()
-    _say_data(splits)
+    say(_describe(splits))
     if splits.fingerprint != settings["data"]["fingerprint"]:
         say("The teachers were trained on other data than these; their labels are used as they are")
-    spec = None
-    if options.model is not None or options.width is not None or options.init is not None:
-        spec = _spec(options.model or teachers.spec.name, options, options.init)
     distill(
         teachers,
         splits,
-        spec=spec,
+        spec=_student(teachers.spec, options),
         settings=_settings(options),
         seed=options.seed,
         folder=options.out,
@@ -168,13 +169,15 @@ def distill_teachers(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Print a run's metrics on a split, and write them all if asked to."""
-    splits = read_splits(options.data)
+    if options.out is not None:
+        _check_output(options.out, options.force)
+    splits = read_splits(options.data, options.targets)
     _report(options.run, splits, options.split, options.out)
 
 
 def predict(options: argparse.Namespace) -> None:
     """Predict sequences and write the table."""
-    _refuse_existing(options.out, options.force)
+    _check_output(options.out, options.force)
     predictor = open_run(options.run)
     named = _inputs(options, RunFolder(options.run).settings()["input_shape"][0])
     if options.average_strands:
@@ -185,7 +188,7 @@ def predict(options: argparse.Namespace) -> None:
     table = prediction_table(prediction, named.names, options.level)
     with atomic_write(options.out) as temporary:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
-    say(f"Wrote {options.out}: {len(table)} sequences, interval {table['interval'][0]}")
+    say(f"Wrote {options.out}: {len(table)} predicted, interval: {table['interval'][0]}")
 
 
 def _inputs(options: argparse.Namespace, length: int) -> NamedSequences:
@@ -196,25 +199,36 @@ def _inputs(options: argparse.Namespace, length: int) -> NamedSequences:
     if options.bed is not None:
         return read_bed(options.bed, options.fasta, length)
     return read_sequences(
-        options.sequences, sequence=options.sequence, name=options.name, split=options.split
+        options.sequences,
+        sequence=options.sequence,
+        name=options.name,
+        split=options.split,
+        targets=options.targets,
+        length=length,
     )
 
 
-def _training_data(path: str, fraction: float | None, n_train: int | None) -> Splits:
-    splits = read_splits(path)
-    if fraction is not None and n_train is not None:
-        raise InputError("name --fraction or --n-train, not both")
-    if fraction is not None:
-        return splits.fraction(fraction)
-    return splits if n_train is None else splits.subset(n_train)
+def _training_data(options: argparse.Namespace, subset: Mapping[str, Any]) -> Splits:
+    splits = read_splits(options.data, options.targets)
+    if subset["fraction"] is not None:
+        return splits.fraction(subset["fraction"], subset["seed"])
+    if subset["n_train"] is not None:
+        return splits.subset(subset["n_train"], subset["seed"])
+    return splits
 
 
 def _subset(fraction: float | None, n_train: int | None) -> dict[str, Any]:
     return {"fraction": fraction, "n_train": n_train, "seed": FRACTION_SEED}
 
 
-def _spec(name: str, options: argparse.Namespace, init: str | None) -> ModelSpec:
-    return ModelSpec(name, {} if options.width is None else {"width": options.width}, init)
+def _student(teachers: ModelSpec, options: argparse.Namespace) -> ModelSpec:
+    name = options.model or teachers.name
+    kept = teachers.options if name == teachers.name else {}
+    return ModelSpec(name, {**kept, **_given(width=options.width)}, options.init)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _settings(options: argparse.Namespace) -> TrainingSettings:
@@ -232,8 +246,21 @@ def _workers(n: int) -> Iterator[ProcessPoolExecutor | None]:
     if n == 1:
         yield None
         return
-    with ProcessPoolExecutor(n, mp_context=get_context("spawn")) as executor:
-        yield executor
+    context = get_context("spawn")
+    try:
+        with ProcessPoolExecutor(n, mp_context=context, initializer=_start_worker) as executor:
+            yield executor
+    except BrokenProcessPool:
+        raise InputError(
+            "a worker ended before its member was trained, for want of memory perhaps; the same "
+            f"command with fewer --workers goes on where it stopped. Received: --workers {n}"
+        ) from None
+
+
+def _start_worker() -> None:
+    """Let a worker be as quiet as this process, which importing this module has begun."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    quiet.one_line_warnings("degu")
 
 
 def _report(run: str, splits: Splits, split: str = "test", out: str | None = None) -> None:
@@ -246,15 +273,13 @@ def _report(run: str, splits: Splits, split: str = "test", out: str | None = Non
     if len(distances):
         say("RMSE of the activity to the ensemble's")
         say(distances.to_string(float_format=lambda value: f"{value:.3f}"))
+    if set(table["method"]) == {"student"}:
+        say("Its teachers are not where they were when it was distilled; they are left out")
 
 
 def _describe(splits: Splits) -> str:
     sizes = ", ".join(f"{len(split)} {name}" for name, split in splits.items())
     return f"{sizes}; {splits.input_shape[0]} bp; columns {', '.join(splits.heads.columns)}"
-
-
-def _say_data(splits: Splits) -> None:
-    say(_describe(splits))
 
 
 def _relative(path: str, folder: str) -> str:
@@ -265,17 +290,22 @@ def _progress(options: argparse.Namespace) -> bool | None:
     return False if options.quiet else None
 
 
-def _refuse_existing(path: str, force: bool) -> None:
-    if Path(path).exists() and not force:
+def _check_output(path: str, force: bool) -> None:
+    """Refuse a file that cannot be written before work is spent on its content."""
+    file = Path(path)
+    if file.is_dir():
+        raise InputError(f"expected a file to write. Received: {path!r}, a folder")
+    if file.exists() and not force:
         raise InputError(f"the file is there already; --force replaces it. Received: {path}")
+    parent = next(folder for folder in file.absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise InputError(f"expected a file in a folder that can be written to. Received: {path}")
 
 
 def say(text: str) -> None:
     """Print a line for the user, on standard output."""
     print(text, flush=True)
 
-
-pd.set_option("display.width", 200)
 
 _VERBS = {
     "prepare": prepare,

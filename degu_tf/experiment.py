@@ -22,6 +22,8 @@ from degu_tf import quiet
 
 quiet.tensorflow()
 
+from degu_tf.data.splits import FRACTION_SEED, Splits  # noqa: E402
+from degu_tf.ensemble import member_seed  # noqa: E402
 from degu_tf.errors import InputError  # noqa: E402
 from degu_tf.files import atomic_write, read_json, write_json  # noqa: E402
 from degu_tf.runs import Store  # noqa: E402
@@ -34,6 +36,8 @@ SIGNIFICANCE = 0.05
 
 FEWEST = 3
 """With fewer independent values a claim is left undecided, whatever their interval."""
+
+_STUDENTS = 1000
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def above(values: Sequence[float], threshold: float, what: str) -> Verdict:
 def in_every(
     table: pd.DataFrame, by: Sequence[str], decide: Callable[[pd.DataFrame], Verdict]
 ) -> Verdict:
-    """Decide a claim that is made of every part of a table: the part that supports it least decides.
+    """Decide a claim made of every part of a table: the part that supports it least decides.
 
     It holds only where it holds in each part, and does not hold where it fails in one.
 
@@ -206,6 +210,35 @@ def in_every(
 def _unknown(what: str, value: float, n: int, threshold: float = 0.0) -> Verdict:
     nan = float("nan")
     return Verdict(what, value, nan, nan, nan, n, threshold)
+
+
+def student_seed(seed: int, index: int) -> int:
+    """Seed of a student: never that of one of its teachers, so it does not start as one did."""
+    return member_seed(seed, _STUDENTS + index)
+
+
+def at_most(splits: Splits, sizes: tuple[int, int, int] | None) -> Splits:
+    """Random rows of a split where it has more than a preset takes, and a printed line about it.
+
+    Parameters
+    ----------
+    splits
+        A user's data.
+    sizes
+        Most sequences for train, validation and test; None takes all.
+    """
+    if sizes is None:
+        return splits
+    parts, taken = {}, []
+    for (name, split), size in zip(splits.items(), sizes, strict=True):
+        parts[name] = split
+        if len(split) > size:
+            rng = np.random.default_rng(FRACTION_SEED)
+            parts[name] = split.take(rng.choice(len(split), size, replace=False, shuffle=False))
+            taken.append(f"{size:,} of {len(split):,} {name}")
+    if taken:
+        print(f"This preset takes a random part of the data: {', '.join(taken)} sequences.")
+    return Splits(**parts, heads=splits.heads)
 
 
 def judge(claims: Sequence[Claim], table: pd.DataFrame) -> pd.DataFrame:

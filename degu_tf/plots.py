@@ -75,16 +75,18 @@ _SMALLEST = 4.0
 _COLUMNS = 4
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Decorate a function that draws a figure: fonts and frames as in all figures here."""
+
     @functools.wraps(draw)
-    def styled(*args: Any, **kwargs: Any) -> Figure:
+    def drawn(*args: Any, **kwargs: Any) -> Figure:
         with mpl.rc_context(_STYLE):
             return draw(*args, **kwargs)
 
-    return styled
+    return drawn
 
 
-@_styled
+@styled
 def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
     """Predictions over measurements, one panel a target, with Pearson's r and the identity line.
 
@@ -104,7 +106,7 @@ def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
         If a column is missing or there is nothing to draw.
     """
     table = _finite(table, ["measured", "predicted"])
-    figure, panels = _panels(table, ("dataset", "target", "method"))
+    figure, panels = _panels(table, ("dataset", "target", "method"), (4.2, 3.6))
     for axes, part in panels:
         x, y = part["measured"].to_numpy(), part["predicted"].to_numpy()
         low, high = _limits(np.concatenate([x, y]))
@@ -113,7 +115,9 @@ def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
                 x, y, gridsize=45, extent=(low, high, low, high), bins="log", mincnt=1,
                 cmap="viridis", linewidths=0.1,
             )  # fmt: skip
-            bar = figure.colorbar(hexagons, ax=axes, pad=0.02, format="%g", label="Sequences")
+            bar = figure.colorbar(
+                hexagons, ax=axes, shrink=0.8, pad=0.02, format="%g", label="Sequences"
+            )
             bar.outline.set_visible(False)
         else:
             axes.scatter(x, y, s=14, color="0.25", alpha=0.5, linewidths=0)
@@ -129,7 +133,7 @@ def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def learning_curves(history: pd.DataFrame, title: str | None = None) -> Figure:
     """Training and validation loss by epoch; a dot marks the epoch whose weights were kept.
 
@@ -182,7 +186,7 @@ def learning_curves(history: pd.DataFrame, title: str | None = None) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def performance(table: pd.DataFrame, metric: str = "pearson", head: str = "activity") -> Figure:
     """One metric for each method: a dot a model with the mean, a diamond for a lone value.
 
@@ -226,7 +230,7 @@ def performance(table: pd.DataFrame, metric: str = "pearson", head: str = "activ
     return figure
 
 
-@_styled
+@styled
 def performance_against(
     table: pd.DataFrame, x: str = "fraction", metric: str = "pearson", head: str = "activity"
 ) -> Figure:
@@ -259,6 +263,10 @@ def performance_against(
                 axes.axhline(rows["value"].mean(), linestyle="--", linewidth=1.6, **style)
                 continue
             band = confidence_band(rows, x)
+            if len(band) == 1:
+                half = band["high"] - band["mean"]
+                axes.errorbar(band[x], band["mean"], half, fmt="o", markersize=5, **style)
+                continue
             axes.plot(band[x], band["mean"], marker="o", markersize=5, **style)
             axes.fill_between(band[x], band["low"], band["high"], alpha=0.2, linewidth=0, **style)
         _ticks_at(axes, x, np.sort(table[x].unique()))
@@ -270,7 +278,7 @@ def performance_against(
     return figure
 
 
-@_styled
+@styled
 def uncertainty_against_error(table: pd.DataFrame, bins: int = 10, unit: str = LOG2) -> Figure:
     """Root mean squared error against predicted standard deviation, in bins of equal count.
 
@@ -316,7 +324,7 @@ def uncertainty_against_error(table: pd.DataFrame, bins: int = 10, unit: str = L
     return figure
 
 
-@_styled
+@styled
 def intervals(
     table: pd.DataFrame, level: float | None = None, shown: int = 150, unit: str = LOG2
 ) -> Figure:
@@ -428,13 +436,13 @@ def _finite(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Rows whose `columns` are all finite; a warning says how many are not."""
     _require(table, columns)
     finite = np.isfinite(table[list(columns)].to_numpy(float)).all(axis=1)
-    if len(table) and not finite.all():
+    if not finite.any():
+        raise InputError(f"nothing to draw. Received: a table of {len(table)} rows, none finite")
+    if not finite.all():
         warnings.warn(
             f"{np.sum(~finite)} of {len(table)} rows are not finite and are not drawn",
             stacklevel=4,
         )
-    if not finite.any():
-        raise InputError(f"nothing to draw. Received: a table of {len(table)} rows, none finite")
     return table[finite].reset_index(drop=True)
 
 

@@ -88,12 +88,21 @@ class ModelPredictor:
             If sequences have another length than the model takes.
         """
         sequences = check_length(as_array(sequences), self.input_length)
+        self._check_long_enough(sequences.shape[1])
         starts = range(0, len(sequences), self.batch_size)
         batches = [
             self._forward(as_float(sequences[start : start + self.batch_size])).numpy()
             for start in bar(starts, "predicting", progress)
         ]
         return np.concatenate(batches).astype(np.float32, copy=False)
+
+    def _check_long_enough(self, length: int) -> None:
+        try:
+            self.model.compute_output_shape((1, length, 4))
+        except ValueError as error:
+            raise InputError(
+                f"sequences too short for the model ({error}). Received: {length} bases"
+            ) from None
 
     def predict(self, sequences: Any, progress: bool | None = False) -> Prediction:
         """Predict strings, tokens `(N, L)` or float `(N, L, 4)`."""

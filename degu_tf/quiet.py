@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -25,7 +26,7 @@ def tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-        except BaseException:
+        except Exception:
             aside.seek(0)
             os.write(kept, aside.read())
             raise
@@ -36,9 +37,22 @@ def tensorflow() -> None:
 
 
 def one_line_warnings(program: str) -> None:
-    """Print warnings as one line each on standard error, without the code that gave them."""
+    """Print warnings as one line each on standard error, without the code that gave them.
+
+    Warnings that differ in nothing but a count, such as those about one model after another, are
+    printed once, and it is said that there are more.
+    """
+    seen: set[str] = set()
+    repeated = False
 
     def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        print(f"{program}: warning: {message}", file=sys.stderr, flush=True)
+        nonlocal repeated
+        kind = re.sub(r"\d+ of \d+", "", str(message))
+        if kind not in seen:
+            print(f"{program}: warning: {message}", file=sys.stderr, flush=True)
+        elif not repeated:
+            repeated = True
+            print(f"{program}: warning: such warnings are shown once", file=sys.stderr, flush=True)
+        seen.add(kind)
 
     warnings.showwarning = show

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,13 +18,14 @@ import pandas as pd
 from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from degu_tf.data.splits import Splits
 from degu_tf.errors import InputError
-from degu_tf.files import atomic_write, content_hash, file_hash
+from degu_tf.files import atomic_write
 from degu_tf.folder import HISTORY, METRICS, MODEL, RunFolder
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics import score
 from degu_tf.models import registry
 from degu_tf.predictor import ModelPredictor
 from degu_tf.progress import bar
+from degu_tf.weights import load_initial_weights, weights_hash
 
 EVALUATION_BATCH = 512
 
@@ -153,57 +153,6 @@ def _seeded(seed: int) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002
-
-
-def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: int = 0) -> None:
-    """Set a model's weights from a `.keras` or `.weights.h5` file, or from a run of this package.
-
-    Nothing in the file is executed. Every array must have its counterpart's shape.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or its arrays do not fit the model; the first that does not is
-        named.
-    """
-    path = _weights_file(Path(path), member)
-    try:
-        if path.name.endswith(".weights.h5"):
-            model.load_weights(path)
-            return
-        source = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, TypeError) as error:
-        raise InputError(f"weights that do not fit the model ({error}). Received: {path}") from None
-    given, wanted = source.get_weights(), model.get_weights()
-    for weight, array in zip(model.weights, given, strict=False):
-        if tuple(weight.shape) != array.shape:
-            raise InputError(
-                f"expected {weight.path} of shape {tuple(weight.shape)}. "
-                f"Received: {array.shape} in {path}"
-            )
-    if len(given) != len(wanted):
-        raise InputError(f"expected {len(wanted)} arrays. Received: {len(given)} in {path}")
-    model.set_weights(given)
-
-
-def _weights_file(path: Path, member: int) -> Path:
-    if path.is_dir():
-        candidates = (
-            path / f"member_{member:02d}" / MODEL,
-            path / "member_00" / MODEL,
-            path / MODEL,
-        )
-        path = next((file for file in candidates if file.is_file()), path / MODEL)
-    if not path.is_file():
-        raise InputError(f"expected a .keras or .weights.h5 file or a run. Received: {path}")
-    if not path.name.endswith((".keras", ".weights.h5")):
-        raise InputError(f"expected a file ending .keras or .weights.h5. Received: {path}")
-    return path
-
-
-def _weights_hash(path: Path) -> str:
-    files = sorted(path.rglob(MODEL)) if path.is_dir() else [_weights_file(path, 0)]
-    return content_hash([file_hash(file) for file in files])
 
 
 class _EpochBar(keras.callbacks.Callback):
@@ -401,7 +350,7 @@ def run_settings(
         "input_shape": list(splits.input_shape),
         "training": asdict(settings),
         "seed": seed,
-        **({} if spec.init is None else {"init_hash": _weights_hash(Path(spec.init))}),
+        **({} if spec.init is None else {"init_hash": weights_hash(spec.init)}),
         "data": {"fingerprint": splits.fingerprint, "n_train": len(splits.train)},
         **(provenance or {}),
     }

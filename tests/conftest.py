@@ -23,7 +23,7 @@ from degu_tf.training import ModelSpec, TrainingSettings  # noqa: E402
 def make_splits():
     """A function that makes splits: the first target rises with G and C, the second with A."""
 
-    def make(targets=("activity",), aleatoric=None, sizes=(120, 40, 40), length=32, seed=0):
+    def make(targets=("activity",), aleatoric=None, sizes=(400, 40, 40), length=32, seed=0):
         heads = HeadLayout(targets, aleatoric=aleatoric)
         rng = np.random.default_rng(seed)
         parts = []
@@ -41,7 +41,7 @@ def make_splits():
 
 @pytest.fixture(scope="session")
 def splits(make_splits):
-    """Two targets with aleatoric columns; 120 training, 40 validation, 40 test sequences, 32 bp."""
+    """Two targets with aleatoric columns; 400 training, 40 validation and 40 test sequences."""
     return make_splits(("Dev", "Hk"), aleatoric="std")
 
 
@@ -56,7 +56,7 @@ def spec():
 
 @pytest.fixture(scope="session")
 def quick():
-    """Twelve epochs of six steps."""
+    """Twelve epochs of twenty steps."""
     return TrainingSettings(epochs=12, batch_size=20, learning_rate=0.02)
 
 

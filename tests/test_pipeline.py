@@ -120,5 +120,5 @@ def _tensor(array):
 
 
 def test_batch_sizes_below_one(split):
-    with pytest.raises(InputError, match="at least 1. Received: batch_size=0"):
+    with pytest.raises(InputError, match=r"at least 1. Received: batch_size=0"):
         training_batches(split, 0, seed=0)

@@ -67,7 +67,7 @@ def test_bad_fractions(fraction):
 
 
 def test_subsets_that_cannot_be_drawn():
-    with pytest.raises(InputError, match="fraction=0.01 of 20 training sequences leaves none"):
+    with pytest.raises(InputError, match=r"fraction=0.01 of 20 training sequences leaves none"):
         three().fraction(0.01)
     for size in (0, 21):
         with pytest.raises(InputError, match=f"there are 20 training .*Received: n_train={size}"):
@@ -123,7 +123,7 @@ def test_arrays_that_are_no_split(sequences, targets, message):
 
 
 def test_splits_that_do_not_go_together():
-    with pytest.raises(InputError, match="8 bases, as in train. Received: 9 bases in test"):
+    with pytest.raises(InputError, match=r"8 bases, as in train. Received: 9 bases in test"):
         Splits(part(), part(), part(length=9), HEADS)
     with pytest.raises(InputError, match=r"targets of validation must .*shape \(20, 3\)"):
         Splits(part(), part(columns=3), part(), HEADS)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from degu_tf.errors import InputError
-from degu_tf.sequence import UNKNOWN, as_tokens, encode, reverse_complement
+from degu_tf.sequence import ALPHABET, UNKNOWN, as_tokens, reverse_complement
 
 TARGETS = ("Dev", "Hk")
 """Columns of activity and noise: a developmental and a housekeeping promoter."""
@@ -76,14 +76,15 @@ class Motif:
         return table
 
 
-def _masks(consensus: str) -> np.ndarray:
-    """Bases allowed at each position, as sums of A = 1, C = 2, G = 4, T = 8."""
-    return np.array([_BITS[encode(_IUPAC[letter])].sum() for letter in consensus], np.uint8)
+def _mask(letter: str) -> int:
+    """Bases that a letter stands for, as the sum of A = 1, C = 2, G = 4, T = 8."""
+    return sum(1 << ALPHABET.index(base) for base in _IUPAC[letter])
 
 
 def _fits(consensus: str) -> np.ndarray:
     """Whether each token is allowed at each position: bool `(width, 5)`."""
-    return (_BITS & _masks(consensus)[:, None]) > 0
+    masks = np.array([_mask(letter) for letter in consensus])
+    return (_BITS & masks[:, None]) > 0
 
 
 MOTIFS = (
@@ -134,14 +135,20 @@ SPACING = ("AP-1", "GATA", (1.8, 0.0))
 BEST_DISTANCE, DISTANCE_WIDTH = 14.0, 5.0
 """Centre-to-centre distance (bp) at which a pair's bonus is largest, and its Gaussian width."""
 
-NOISE = (0.75, 0.7)
-"""Standard deviation of one replicate (Dev, Hk) at `NOISE_GC` without a Trl site, log2 units."""
+NOISE = (0.85, 0.75)
+"""Standard deviation of one replicate (Dev, Hk) at activity 0, excess 0 and no Trl, log2 units."""
 
-NOISE_GC = -12.0
+NOISE_ACTIVITY, NOISE_ACTIVITY_RANGE = -0.25, (-2.0, 4.0)
+"""Doublings of the noise for each 1.0 of activity, and the range in which it makes a difference.
+
+Negative: what is active gives many reads, and many reads give a precise ratio.
+"""
+
+NOISE_GC = -6.0
 """Doublings of the noise for each 1.0 of excess G and C."""
 
-NOISE_TRL = (0.9, 0.6)
-"""Doublings of the noise (Dev, Hk) by the first Trl site of affinity 1; at most twice that."""
+NOISE_TRL = 0.9
+"""Doublings of the noise by the first Trl site of affinity 1; at most twice that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,9 +219,10 @@ def find_motifs(sequences: str | Sequence[str] | np.ndarray) -> pd.DataFrame:
 def true_activity(sequences: str | Sequence[str] | np.ndarray) -> np.ndarray:
     """Noiseless activity of any sequence at both promoters.
 
-    `BASE`, plus `GAINS` times each motif's copy term, plus `INTERACTION` times the geometric
-    mean of two copy terms, plus `SPACING` times `spacing_bonus` of the best pair (scaled by the weaker site's
-    affinity). The copy term is log2(1 + summed affinity of the sites).
+    `BASE`, plus `COMPOSITION` times the excess of G and C, plus `GAINS` times each motif's copy
+    term, plus `INTERACTION` times the geometric mean of two copy terms, plus `SPACING` times
+    `spacing_bonus` of the best pair (scaled by the weaker site's affinity). The copy term is
+    log2(1 + summed affinity of the sites).
 
     Parameters
     ----------
@@ -233,26 +241,19 @@ def true_activity(sequences: str | Sequence[str] | np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> true_activity(["CCCCATGACTCATCCCC", "CCCCATGTCTCATCCCC"]).tolist()
-    [[0.9, -0.6], [-0.6, -0.6]]
+    >>> with_site, without = true_activity(["CCCCATGACTCATCCCC", "CCCCATCACTCATCCCC"])
+    >>> (with_site - without).round(3).tolist()
+    [1.0, 0.0]
     """
     tokens = _readable(sequences)
-    sites = _scan(tokens)
-    copies = sites.copies(len(tokens))
-    activity = np.array(BASE) + _gc_excess(tokens)[:, None] * COMPOSITION
-    for name, gain in GAINS.items():
-        activity += copies[:, NAMES.index(name), None] * np.array(gain)
-    first, second, gain = INTERACTION
-    together = np.sqrt(copies[:, NAMES.index(first)] * copies[:, NAMES.index(second)])
-    activity += together[:, None] * np.array(gain)
-    activity += _best_pair(sites, len(tokens))[:, None] * np.array(SPACING[2])
-    return activity
+    return _activity(tokens, _scan(tokens))
 
 
 def true_noise(sequences: str | Sequence[str] | np.ndarray) -> np.ndarray:
     """Give the standard deviation of one replicate of any sequence at both promoters.
 
-    It rises in sequences poor in G and C (unknown bases left out) and with Trl (GAGA) sites.
+    It falls with the activity at that promoter and with the share of G and C (unknown bases left
+    out), and rises with Trl (GAGA) sites.
 
     Parameters
     ----------
@@ -276,8 +277,11 @@ def true_noise(sequences: str | Sequence[str] | np.ndarray) -> np.ndarray:
     True
     """
     tokens = _readable(sequences)
-    trl = _scan(tokens, ("Trl",)).copies(len(tokens))[:, NAMES.index("Trl")]
-    doublings = NOISE_GC * _gc_excess(tokens)[:, None] + np.minimum(trl, 2)[:, None] * NOISE_TRL
+    sites = _scan(tokens)
+    trl = sites.copies(len(tokens))[:, NAMES.index("Trl")]
+    doublings = NOISE_ACTIVITY * np.clip(_activity(tokens, sites), *NOISE_ACTIVITY_RANGE)
+    doublings += NOISE_GC * _gc_excess(tokens)[:, None]
+    doublings += NOISE_TRL * np.minimum(trl, 2)[:, None]
     return np.array(NOISE) * np.exp2(doublings)
 
 
@@ -302,6 +306,18 @@ def _readable(sequences: str | Sequence[str] | np.ndarray) -> np.ndarray:
     return tokens
 
 
+def _activity(tokens: np.ndarray, sites: _Sites) -> np.ndarray:
+    copies = sites.copies(len(tokens))
+    activity = np.array(BASE) + _gc_excess(tokens)[:, None] * COMPOSITION
+    for name, gain in GAINS.items():
+        activity += copies[:, NAMES.index(name), None] * np.array(gain)
+    first, second, gain = INTERACTION
+    together = np.sqrt(copies[:, NAMES.index(first)] * copies[:, NAMES.index(second)])
+    activity += together[:, None] * np.array(gain)
+    activity += _best_pair(sites, len(tokens))[:, None] * np.array(SPACING[2])
+    return activity
+
+
 def _gc_excess(tokens: np.ndarray) -> np.ndarray:
     """Share of G and C among the known bases of each row, less `GC`, within `GC_LIMIT`."""
     known = np.sum(tokens != UNKNOWN, axis=1)
@@ -309,12 +325,12 @@ def _gc_excess(tokens: np.ndarray) -> np.ndarray:
     return np.where(known, np.clip(share - GC, -GC_LIMIT, GC_LIMIT), 0.0)
 
 
-def _scan(tokens: np.ndarray, names: Sequence[str] = NAMES) -> _Sites:
-    """Find the sites of the motifs named, a few thousand rows at a time."""
+def _scan(tokens: np.ndarray) -> _Sites:
+    """Find all sites, a few thousand rows at a time."""
     columns = [
-        _match(tokens[first : first + _ROWS_AT_ONCE], NAMES.index(name), first)
+        _match(tokens[first : first + _ROWS_AT_ONCE], index, first)
         for first in range(0, len(tokens), _ROWS_AT_ONCE)
-        for name in names
+        for index in range(len(MOTIFS))
     ]
     row, motif, start, strand, affinity = (
         np.concatenate(parts) for parts in zip(*columns, strict=True)
@@ -345,12 +361,11 @@ def _match(tokens: np.ndarray, index: int, first_row: int) -> tuple[np.ndarray, 
 
 
 def _hits(bits: np.ndarray, consensus: str) -> np.ndarray:
-    """Where a row's bases fit a consensus, by start: bool `(N, L - width + 1)`."""
-    masks = _masks(consensus)
-    n_starts = bits.shape[1] - len(masks) + 1
+    """Where a row's bases fit the consensus, by start: bool `(N, L - width + 1)`."""
+    n_starts = bits.shape[1] - len(consensus) + 1
     hits = np.ones((len(bits), n_starts), bool)
-    for offset, mask in enumerate(masks):
-        hits &= (bits[:, offset : offset + n_starts] & mask) > 0
+    for offset, letter in enumerate(consensus):
+        hits &= (bits[:, offset : offset + n_starts] & np.uint8(_mask(letter))) > 0
     return hits
 
 

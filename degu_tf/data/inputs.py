@@ -2,12 +2,16 @@
 
 import gzip
 import os
+import warnings
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from degu_tf.data.frame import read_frame
+from degu_tf.data.frame import pick_columns, read_frame
 from degu_tf.data.hdf5 import read_splits
 from degu_tf.data.splits import NAMES
 from degu_tf.errors import InputError
@@ -16,6 +20,7 @@ from degu_tf.sequence import encode, reverse_complement
 
 _HDF5 = b"\x89HDF"
 _GZIP = b"\x1f\x8b"
+_START = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,8 @@ def read_sequences(
     sequence: str = "seq",
     name: str | None = None,
     split: str = "test",
+    targets: Sequence[str] | None = None,
+    length: int | None = None,
 ) -> NamedSequences:
     """Read FASTA, a TSV/CSV/parquet table or HDF5, told apart by content.
 
@@ -50,8 +57,10 @@ def read_sequences(
         The file; FASTA and tables may be gzipped.
     sequence, name
         Columns of a table. Without `name`, a column called ``name`` is used, else row numbers.
-    split
-        Which split of an HDF5 file.
+    split, targets
+        Which split of an HDF5 file, and names of its target columns where it leaves them open.
+    length
+        Bases each sequence of FASTA or a table must have, or None for any common length.
 
     Raises
     ------
@@ -61,52 +70,59 @@ def read_sequences(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"expected a file of sequences. Received: {path}, which is no file")
-    start = _first_bytes(path)
+    with _opened(path) as handle:
+        start = _read(handle, path, _START)
     if start.startswith(_HDF5):
-        return _from_hdf5(path, split)
+        return _from_hdf5(path, split, targets)
+    if not start.strip():
+        raise InputError(f"expected a file of sequences. Received: {path}, which is empty")
     if start.lstrip().startswith(b">"):
         names, strings = read_fasta(path)
-        return NamedSequences(names, encode(strings, names=names))
-    return _from_table(path, sequence, name)
+    else:
+        names, strings = _from_table(path, sequence, name)
+    _check_lengths(names, strings, length)
+    return NamedSequences(names, encode(strings, names=names))
 
 
-def _first_bytes(path: Path) -> bytes:
+def _opened(path: Path) -> BinaryIO:
     with open(path, "rb") as handle:
-        start = handle.read(64)
-    if start.startswith(_GZIP):
-        try:
-            with gzip.open(path) as handle:
-                return handle.read(64)
-        except (OSError, EOFError) as error:
-            raise InputError(f"a damaged gzip file ({error}). Received: {path}") from None
-    return start
+        gzipped = handle.read(2) == _GZIP
+    return gzip.open(path) if gzipped else open(path, "rb")
 
 
-def _from_hdf5(path: Path, split: str) -> NamedSequences:
+def _read(handle: BinaryIO, path: Path, size: int = -1) -> bytes:
+    try:
+        return handle.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"expected a whole gzip file ({error}). Received: {path}") from error
+
+
+def _check_lengths(names: Sequence[str], strings: Sequence[str], length: int | None) -> None:
+    for name, string in zip(names, strings, strict=True):
+        if length is not None and isinstance(string, str) and len(string) != length:
+            raise InputError(
+                f"the model takes sequences of {length} bases; cut or pad them to that length. "
+                f"Received: {len(string)} bases in record {name!r}"
+            )
+
+
+def _from_hdf5(path: Path, split: str, targets: Sequence[str] | None) -> NamedSequences:
     if split not in NAMES:
         raise InputError(f"split must be one of {NAMES}. Received: {split!r}")
-    part = getattr(read_splits(path), split)
+    part = getattr(read_splits(path, targets), split)
     return NamedSequences([part.name_of(row) for row in range(len(part))], part.sequences)
 
 
-def _from_table(path: Path, sequence: str, name: str | None) -> NamedSequences:
+def _from_table(path: Path, sequence: str, name: str | None) -> tuple[list[str], list[str]]:
     frame = read_frame(path)
-    if sequence not in frame.columns:
-        raise InputError(
-            f"the table has no column {sequence!r}; name the one with sequences (--sequence). "
-            f"Received: columns {list(frame.columns)} in {path}"
-        )
-    if name is not None and name not in frame.columns:
-        raise InputError(
-            f"the table has no column {name!r}. Received: {list(frame.columns)} in {path}"
-        )
+    pick_columns(frame, [sequence, *([] if name is None else [name])], path)
     column = name or ("name" if "name" in frame.columns else None)
     names = (
         [f"record {row}" for row in range(len(frame))]
         if column is None
         else frame[column].astype(str).tolist()
     )
-    return NamedSequences(names, encode(frame[sequence], names=names))
+    return names, frame[sequence].tolist()
 
 
 def read_bed(
@@ -129,17 +145,25 @@ def read_bed(
     Raises
     ------
     InputError
-        If a line is no interval, has another length, or lies outside its contig.
+        If a line is no interval, has another length or an unknown strand, or lies outside its
+        contig.
     """
     import pysam
 
     intervals = _read_intervals(Path(bed), length)
+    if not Path(genome).is_file():
+        raise InputError(f"expected a genome FASTA. Received: {genome}, which is no file")
+    said = pysam.set_verbosity(0)
     try:
         fasta = pysam.FastaFile(os.fspath(genome))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"a genome FASTA, plain or bgzipped, that can be indexed ({error}). Received: {genome}"
-        ) from None
+            "expected a genome FASTA that can be indexed: lines of one length, plain or compressed "
+            f"with bgzip, not gzip ({error}). Received: {genome}"
+        ) from error
+    finally:
+        pysam.set_verbosity(said)
+    _check_index(Path(genome))
     names, strings, reverse = [], [], []
     with fasta:
         contigs = dict(zip(fasta.references, fasta.lengths, strict=True))
@@ -147,7 +171,8 @@ def read_bed(
             if chrom not in contigs:
                 raise InputError(
                     f"line {line} of {bed}: the genome has no contig {chrom!r}. "
-                    f"Received: a genome with {list(contigs)[:5]} ..."
+                    f"Received: {genome} with {', '.join(list(contigs)[:5])}"
+                    f"{', ...' if len(contigs) > 5 else ''}"
                 )
             if not 0 <= start < end <= contigs[chrom]:
                 raise InputError(
@@ -164,16 +189,32 @@ def read_bed(
     return NamedSequences(names, tokens)
 
 
+def _check_index(genome: Path) -> None:
+    index = genome.with_name(genome.name + ".fai")
+    if index.is_file() and index.stat().st_mtime < genome.stat().st_mtime:
+        warnings.warn(
+            f"the index {index} is older than the genome; if the genome has changed since, remove "
+            "the index and call this again",
+            stacklevel=3,
+        )
+
+
 def _read_intervals(
     bed: Path, length: int | None
 ) -> list[tuple[int, tuple[str, int, int, str | None, str]]]:
     if not bed.is_file():
         raise InputError(f"expected a BED file. Received: {bed}, which is no file")
+    with _opened(bed) as handle:
+        content = _read(handle, bed)
+    try:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"expected a BED file in UTF-8 ({error}). Received: {bed}") from error
     intervals = []
-    for number, line in enumerate(bed.read_text().splitlines(), start=1):
-        if not line.strip() or line.startswith(("#", "track", "browser")):
-            continue
+    for number, line in enumerate(lines, start=1):
         fields = line.split("\t") if "\t" in line else line.split()
+        if not line.strip() or line.startswith("#") or fields[0] in ("track", "browser"):
+            continue
         try:
             chrom, start, end = fields[0], int(fields[1]), int(fields[2])
         except (IndexError, ValueError):
@@ -185,8 +226,14 @@ def _read_intervals(
                 f"line {number} of {bed}: the model takes {length} bases; make every interval so "
                 f"long. Received: {end - start} bases, {chrom}:{start}-{end}"
             )
+        strand = fields[5] if len(fields) > 5 else "."
+        if strand not in ("+", "-", "."):
+            raise InputError(
+                f"line {number} of {bed}: expected the strand, + - or . in column 6. "
+                f"Received: {strand!r}"
+            )
         name = fields[3] if len(fields) > 3 and fields[3] != "." else None
-        intervals.append((number, (chrom, start, end, name, fields[5] if len(fields) > 5 else "+")))
+        intervals.append((number, (chrom, start, end, name, strand)))
     if not intervals:
         raise InputError(f"expected intervals. Received: none in {bed}")
     return intervals

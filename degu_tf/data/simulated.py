@@ -229,7 +229,7 @@ def _draw(
     """
     tokens, sites, deviates = [], [], []
     for block in range(-(-n // _ROWS_AT_ONCE)):
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(split, block)))
+        rng = np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(split, block)))
         tokens.append(draw_background(_ROWS_AT_ONCE, length, rng))
         planted = _plant(tokens[-1], rng)
         planted[:, 0] += block * _ROWS_AT_ONCE

@@ -1,0 +1,227 @@
+"""Supplementary Figure 4: how many teachers an ensemble needs, and how many its students need.
+
+One growing ensemble gives ensembles of every size; students are distilled from its first members.
+An ensemble's spread comes from disjoint groups of its 30 members, so its values are independent:
+there are six ensembles of 5, three of 10 and one of 20. (The paper trained 25; five more make the
+third ensemble of 10.)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from degu_tf.experiment import (
+    Claim,
+    Context,
+    Script,
+    Verdict,
+    at_most,
+    greater,
+    in_every,
+    student_seed,
+)
+
+# TensorFlow's start-up notices are silenced by the lines above, so they come first.
+# isort: split
+from degu_tf import plots
+from degu_tf.data.hdf5 import read_splits
+from degu_tf.data.simulated import simulate
+from degu_tf.data.splits import Splits
+from degu_tf.ensemble import Ensemble, pool_members
+from degu_tf.errors import InputError
+from degu_tf.metrics import score
+from degu_tf.recipes import ENSEMBLE_SIZES, recipe
+from degu_tf.training import ModelSpec, TrainingSettings
+
+MARGIN = 0.005
+"""Pearson r below which a further gain counts as a plateau: decided before any run."""
+
+ENSEMBLE_PLATEAU, STUDENT_PLATEAU = 10, 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Members trained, sizes, students of each, how to train, and most sequences (None: all)."""
+
+    n_members: int
+    sizes: tuple[int, ...]
+    n_students: int
+    spec: ModelSpec
+    training: TrainingSettings
+    at_most: tuple[int, int, int] | None = None
+
+
+PRESETS = {
+    "smoke": Settings(
+        n_members=4,
+        sizes=(2, 4),
+        n_students=2,
+        spec=ModelSpec("deepstarr", {"width": 0.05}),
+        training=TrainingSettings(epochs=1, batch_size=32),
+        at_most=(64, 32, 64),
+    ),
+    "quick": Settings(
+        n_members=30,
+        sizes=(2, 5, 10, 20),
+        n_students=3,
+        spec=ModelSpec("deepstarr", {"width": 0.25}),
+        training=TrainingSettings(epochs=25, batch_size=32),
+        at_most=(1000, 300, 1000),
+    ),
+    "paper": Settings(
+        n_members=30,
+        sizes=ENSEMBLE_SIZES,
+        n_students=recipe("starrseq").n_students,
+        spec=recipe("starrseq").spec,
+        training=recipe("starrseq").settings,
+    ),
+}
+
+
+def compute(context: Context) -> pd.DataFrame:
+    """One row a method, ensemble size, seed, target and metric."""
+    settings, store = context.settings, context.store
+    splits = data(context)
+    if max(settings.sizes) > settings.n_members:
+        raise InputError(
+            f"the sizes are {settings.sizes}. Received: --members {settings.n_members}, too few"
+        )
+    members = store.teachers(
+        splits, settings.spec, settings.n_members, settings.training, context.seed
+    )
+    tables = ensembles(members, splits, settings.sizes)
+    for size in settings.sizes:
+        for index in range(settings.n_students):
+            student = store.student(
+                members.subset(size),
+                splits,
+                settings=settings.training,
+                seed=student_seed(context.seed, index),
+            )
+            labels = {"method": "student", "n_members": size, "seed": index}
+            prediction = student.predict(splits.test.sequences)
+            tables.append(score(prediction, splits.test.targets, splits.heads, **labels))
+    name = context.data[0].stem if context.data else "Simulated STARR-seq"
+    return pd.concat(tables, ignore_index=True).assign(dataset=name)
+
+
+def ensembles(members: Ensemble, splits: Splits, sizes: tuple[int, ...]) -> list[pd.DataFrame]:
+    """Scores of single models, and of ensembles of every size from disjoint groups of them."""
+    heads, test = members.heads, splits.test
+    columns = members.member_columns(test.sequences)
+    tables = [
+        score(heads.prediction(own), test.targets, heads, method="single", n_members=1, seed=index)
+        for index, own in enumerate(columns)
+    ]
+    for size in sizes:
+        for group in range(members.n_members // size):
+            pooled = pool_members(columns[group * size : (group + 1) * size], heads)
+            labels = {"method": "ensemble", "n_members": size, "seed": group}
+            tables.append(score(heads.student().prediction(pooled), test.targets, heads, **labels))
+    return tables
+
+
+def data(context: Context) -> Splits:
+    """Activity of the user's file, or of simulated STARR-seq."""
+    settings = context.settings
+    if context.data:
+        return at_most(read_splits(context.data[0]).without_uncertainty(), settings.at_most)
+    if settings.at_most is None:
+        raise InputError(
+            "the paper preset needs the data: --data starrseq.h5, a file that `degu prepare` made "
+            "or that was released. Received: no --data"
+        )
+    return simulate(settings.at_most, seed=context.seed).splits.without_uncertainty()
+
+
+def values(rows: pd.DataFrame, method: str, size: int) -> np.ndarray:
+    """Pearson r of one method at one size, a value a seed or group of members."""
+    chosen = (rows["method"] == method) & (rows["n_members"] == size)
+    return rows[chosen & (rows["metric"] == "pearson")]["value"].to_numpy()
+
+
+def grows(part: pd.DataFrame) -> Verdict:
+    """Welch's test of ensembles of ten against pairs."""
+    what = f"r, ensembles of {ENSEMBLE_PLATEAU} - of 2"
+    return greater(values(part, "ensemble", ENSEMBLE_PLATEAU), values(part, "ensemble", 2), what)
+
+
+def levels_off(method: str, plateau: int) -> Callable[[pd.DataFrame], Verdict]:
+    """A test that the largest size is no more than the margin above the plateau."""
+
+    def decide(part: pd.DataFrame) -> Verdict:
+        largest = part["n_members"].max()
+        what = f"r, {method} at {plateau} - at {largest} teachers"
+        beyond = values(part, method, largest) if largest > plateau else []
+        return greater(values(part, method, plateau), beyond, what, threshold=-MARGIN)
+
+    return decide
+
+
+def gap_widens(part: pd.DataFrame) -> Verdict:
+    """Welch's test of how far students stay behind their own teachers, largest against five."""
+    largest = part["n_members"].max()
+
+    def gap(size: int) -> np.ndarray:
+        teachers = values(part, "ensemble", size)[:1]
+        return teachers - values(part, "student", size) if len(teachers) else np.array([])
+
+    beyond = gap(largest) if largest > STUDENT_PLATEAU else []
+    what = f"r, gap of students to teachers at {largest} - at {STUDENT_PLATEAU}"
+    return greater(beyond, gap(STUDENT_PLATEAU), what)
+
+
+def claim(text: str, decide: Callable[[pd.DataFrame], Verdict]) -> Claim:
+    """A claim about every target."""
+    where = 'Supplementary Fig. 4; Results, before "DEGU improves generalization"'
+    return Claim(text, where, lambda table: in_every(table, ["dataset", "target"], decide))
+
+
+CLAIMS = (
+    claim("An ensemble of ten predicts better than one of two (each target).", grows),
+    claim(
+        f"The ensemble levels off around ten: the largest is at most {MARGIN} higher in r "
+        "(each target).",
+        levels_off("ensemble", ENSEMBLE_PLATEAU),
+    ),
+    claim(
+        "Students level off around five teachers: those of the largest ensemble are at most "
+        f"{MARGIN} higher in r (each target).",
+        levels_off("student", STUDENT_PLATEAU),
+    ),
+    claim(
+        "Beyond five teachers the gap between ensemble and students widens (each target).",
+        gap_widens,
+    ),
+)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A panel for each target; single models stand at one."""
+    return plots.performance_against(table, x="n_members")
+
+
+def conclude(table: pd.DataFrame) -> str:
+    """Mean r of each method by size."""
+    rows = table[table["metric"] == "pearson"]
+    means = rows.pivot_table(index=["target", "n_members"], columns="method", values="value")
+    return "Pearson r, mean over seeds or groups:\n" + means.round(3).to_string()
+
+
+SCRIPT = Script(
+    file=__file__,
+    summary=__doc__,
+    presets=PRESETS,
+    compute=compute,
+    draw=draw,
+    claims=CLAIMS,
+    data_help="HDF5 file (paper: STARR-seq) made by `degu prepare` or released. Simulated data "
+    "without",
+    conclude=conclude,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(SCRIPT.main())

@@ -1,0 +1,603 @@
+"""The command line as its user meets it: help, the whole way through, output, exit codes."""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from degu_tf import cli, commands
+from degu_tf.data.hdf5 import read_splits
+from degu_tf.ensemble import Ensemble
+from degu_tf.heads import FlooredUncertaintyWarning
+from degu_tf.models import registry
+from degu_tf.runs import open_run
+from degu_tf.sequence import decode, reverse_complement
+from degu_tf.training import ModelSpec, TrainingSettings
+
+SUFFIXES = ("", "_aleatoric", "_epistemic", "_total", "_lower", "_upper")
+COLUMNS = ["name", *(f"{t}{s}" for t in ("Dev", "Hk") for s in SUFFIXES), "interval"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def degu(*arguments, terminal=False):
+    """Run a command in this process; its exit code, standard output and standard error."""
+    out, err = io.StringIO(), Terminal() if terminal else io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(action="default"),
+    ):
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def done(*arguments, terminal=False):
+    """Run a command that has to succeed."""
+    result = degu(*arguments, terminal=terminal)
+    assert result.code == 0, result.err
+    return result
+
+
+def state(folder):
+    """Every file of a folder with the time it was written."""
+    return {file: file.stat().st_mtime_ns for file in Path(folder).rglob("*")}
+
+
+def subparsers(parser):
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield child
+                yield from subparsers(child)
+
+
+PARSERS = {parser.prog: parser for parser in subparsers(cli.parser())}
+README = Path(__file__).parents[1] / "README.md"
+ISSUE = """
+degu prepare table T.tsv --sequence seq --targets HepG2_log2 K562_log2 --group group --out d.h5
+degu train d.h5 --model deepstarr --members 10 --epochs 100 --fraction 0.25 --seed 0 --out runs/x
+degu distill runs/x d.h5 --epochs 100 --out runs/y
+degu evaluate runs/y d.h5
+degu predict runs/y seqs.fa --out p.tsv
+"""
+
+
+def commands_in(text):
+    return [line.strip() for line in text.splitlines() if line.strip().startswith("degu ")]
+
+
+# help
+
+
+def test_the_verbs_and_sources_are_these():
+    sources = ("table", "lentimpra", "starrseq", "simulate")
+    verbs = ("prepare", "train", "distill", "evaluate", "predict")
+    assert set(PARSERS) == {f"degu {verb}" for verb in verbs} | {
+        f"degu prepare {source}" for source in sources
+    }
+
+
+@pytest.mark.parametrize("prog", PARSERS)
+def test_every_help_has_an_example_that_parses(prog):
+    shown = degu(*prog.split()[1:], "--help")
+    assert shown.code == 0
+    assert shown.out.startswith(f"usage: {prog} ")
+    examples = commands_in(shown.out.partition("example:")[2])
+    assert examples
+    for example in examples:
+        words = shlex.split(example)
+        assert words[: len(prog.split())] == prog.split()
+        cli.parser().parse_args(words[1:])
+
+
+def test_examples_of_the_overview_the_readme_and_the_issue_parse():
+    overview = commands_in(cli.parser().format_help())
+    readme = commands_in(README.read_text())
+    verbs = set()
+    for text in (overview, readme, commands_in(ISSUE)):
+        assert len(text) >= 5
+        for command in text:
+            verbs.add(cli.parser().parse_args(shlex.split(command)[1:]).verb)
+    assert verbs == {"prepare", "train", "distill", "evaluate", "predict"}
+
+
+@pytest.mark.parametrize("prog", PARSERS)
+def test_help_shows_the_defaults_that_hold(prog):
+    for action in PARSERS[prog]._actions:
+        assert action.help or isinstance(action, argparse._SubParsersAction), action.dest
+        if action.option_strings and action.default not in (None, False, argparse.SUPPRESS):
+            default = action.default
+            text = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+            assert f"(default: {text})" in action.help
+
+
+def test_defaults_are_those_of_the_package():
+    options = cli.parser().parse_args(["train", "d.h5", "--out", "x"])
+    assert commands._settings(options) == TrainingSettings()
+    options = cli.parser().parse_args(["train", "d.h5", "--out", "x", "--patience", "0"])
+    assert commands._settings(options).patience is None
+
+
+@pytest.mark.parametrize("prog", ["degu train", "degu distill"])
+def test_help_names_every_architecture(prog):
+    text = PARSERS[prog].format_help()
+    assert all(name in text for name in registry.names() if name != "tiny")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [("--help", 0), ("train --help", 0), ("--version", 0), ("train d.h5 --members 1 --out x", 2)],
+)
+def test_help_and_misspelt_options_load_nothing_heavy(arguments, code):
+    script = f"""
+import sys
+from degu_tf import cli
+try:
+    cli.main({arguments.split()!r})
+except SystemExit as stop:
+    heavy = {{"tensorflow", "keras", "pandas", "scipy", "matplotlib", "h5py", "numpy", "pysam"}}
+    print("ended", stop.code, sorted(heavy & set(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1:] == [f"ended {code} []"], ran.stderr
+
+
+# options that are refused before anything is loaded
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train d --out x --members 1", "--members: expected a whole number from 2. Received: 1"),
+        ("train d --out x --members 2.5", "from 2. Received: 2.5"),
+        ("train d --out x --epochs 0", "--epochs: expected a whole number from 1. Received: 0"),
+        ("train d --out x --batch-size 0", "--batch-size: expected a whole number from 1"),
+        ("train d --out x --steps-per-epoch 0", "--steps-per-epoch: expected a whole number"),
+        ("train d --out x --patience -1", "--patience: expected a whole number from 0"),
+        ("train d --out x --seed -1", "--seed: expected a whole number from 0. Received: -1"),
+        ("train d --out x --workers 0", "--workers: expected a whole number from 1"),
+        ("train d --out x --width 0", "--width: expected a positive number. Received: 0"),
+        ("train d --out x --width nan", "--width: expected a positive number. Received: nan"),
+        ("train d --out x --learning-rate inf", "--learning-rate: expected a positive number"),
+        ("train d --out x --fraction 0", "--fraction: expected a number above 0, at most 1"),
+        ("train d --out x --fraction 2", "at most 1. Received: 2"),
+        ("train d --out x --n-train 0", "--n-train: expected a whole number from 1"),
+        ("train d --out x --n-train 5 --fraction 0.5", "not allowed with argument --n-train"),
+        ("distill t d --out x --members 1", "--members: expected a whole number from 2"),
+        ("distill t d --out x --epistemic-weight -1", "--epistemic-weight: expected a number from"),
+        ("distill t d --out x --epistemic-form var", "invalid choice: 'var'"),
+        ("predict r s --out x --level 1.5", "--level: expected a number between 0 and 1. Rec"),
+        ("predict r s --out x --level 95", "between 0 and 1. Received: 95"),
+        ("predict r s --out x --level 1", "between 0 and 1. Received: 1"),
+        ("predict r s --out x --split val", "invalid choice: 'val'"),
+        ("predict r s", "arguments are required: --out"),
+        ("prepare simulate --out x --sizes 0 1 1", "--sizes: expected a whole number from 1"),
+        ("prepare table t --out x", "one of the arguments --targets --replicates is required"),
+        ("prepare lentimpra t --out x --activity a --replicates b c", "not allowed with argument"),
+        ("prepare nowhere --out x", "invalid choice: 'nowhere'"),
+        ("trian d --out x", "invalid choice: 'trian'"),
+        ("", "required: VERB"),
+    ],
+)
+def test_options_are_refused_in_one_line(command, message):
+    result = degu(*command.split())
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert re.fullmatch(r"degu[a-z ]*: error: [^\n]+ \(see degu[a-z ]* --help\)\n", result.err)
+
+
+# what ends a command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "degu: interrupted; the same command goes on where it stopped"),
+        (FloatingPointError("diverged"), 2, "degu: error: diverged"),
+        (OSError(28, "No space left on device"), 2, "degu: error: No space left on device"),
+        (PermissionError(13, "Permission denied", "d.h5"), 2, "denied. Received: d.h5"),
+    ],
+)
+def test_ends_without_a_traceback(monkeypatch, error, code, message):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(commands, "run", fail)
+    result = degu("evaluate", "x", "d.h5")
+    assert result.code == code
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError("without a number"), KeyError("k")])
+def test_faults_of_the_program_keep_their_traceback(monkeypatch, error):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(commands, "run", fail)
+    with pytest.raises(type(error)):
+        degu("evaluate", "x", "d.h5")
+
+
+def test_a_closed_pipe_is_no_error():
+    script = """
+import sys, types
+from degu_tf import cli
+def run(options):
+    for _ in range(100000):
+        print("a line", flush=True)
+sys.modules["degu_tf.commands"] = types.SimpleNamespace(run=run)
+import degu_tf
+degu_tf.commands = sys.modules["degu_tf.commands"]
+sys.exit(cli.main(["evaluate", "x", "d.h5"]))
+"""
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(script)} | head -1"
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("a line\n", "")
+
+
+# the whole way through
+
+
+def tiny(input_shape, heads, *, width=1.0):
+    """An architecture that trains in a second."""
+    sequence = keras.Input(input_shape)
+    x = keras.layers.Conv1D(round(8 * width), 5, activation="relu", name="conv")(sequence)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    return keras.Model(sequence, keras.layers.Dense(heads.n_columns, name="output")(x))
+
+
+@pytest.fixture(scope="module")
+def _tiny():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.ARCHITECTURES, "tiny", tiny)
+        yield
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Models stay as they were built."""
+    monkeypatch.setattr("degu_tf.training.fit", lambda *_, **__: pd.DataFrame({"epoch": [0]}))
+
+
+TRAIN = ("--model", "tiny", "--members", 2, "--epochs", 2, "--learning-rate", 0.01)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, _tiny):
+    """Data, teachers of half of them, their student, and what the commands said."""
+    work = tmp_path_factory.mktemp("work")
+    said = {
+        "prepare": done(
+            *("prepare", "simulate", "--sizes", 80, 20, 30, "--length", 32, "--seed", 1),
+            *("--out", work / "d.h5"),
+        ),
+        "train": done(
+            *("train", work / "d.h5", *TRAIN, "--width", 0.5, "--fraction", 0.5, "--quiet"),
+            *("--out", work / "x"),
+            terminal=True,
+        ),
+        "distill": done(
+            *("distill", work / "x", work / "d.h5", "--epochs", 2, "--out", work / "y"),
+            terminal=True,
+        ),
+    }
+    return SimpleNamespace(folder=work, data=work / "d.h5", x=work / "x", y=work / "y", said=said)
+
+
+@pytest.fixture
+def inputs(work, tmp_path):
+    """The test sequences as FASTA, table, HDF5 and intervals, in the arguments of `predict`."""
+    test = read_splits(work.data).test
+    strings, names = decode(test.sequences), [str(name) for name in test.names]
+    records = zip(names, strings, strict=True)
+    (tmp_path / "s.fa").write_text("".join(f">{name}\n{text}\n" for name, text in records))
+    pd.DataFrame({"name": names, "seq": strings}).to_csv(tmp_path / "s.tsv", sep="\t", index=False)
+    length, genome = len(strings[0]), "".join(strings)
+    (tmp_path / "genome.fa").write_text(f">chr1\n{genome}\n")
+    starts = [row * length for row in range(len(names))]
+    lines = (f"chr1\t{s}\t{s + length}\t{n}\n" for s, n in zip(starts, names, strict=True))
+    (tmp_path / "s.bed").write_text("".join(lines))
+    return {
+        "fasta": [tmp_path / "s.fa"],
+        "table": [tmp_path / "s.tsv"],
+        "hdf5": [work.data],
+        "bed": ["--bed", tmp_path / "s.bed", "--fasta", tmp_path / "genome.fa"],
+    }
+
+
+def settings(folder):
+    return json.loads((folder / "settings.json").read_text())
+
+
+def table(path):
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+
+
+def test_prepare_says_what_it_wrote(work):
+    out = work.said["prepare"].out
+    assert "80 train, 20 validation, 30 test; 32 bp; columns Dev, Hk, Dev_aleatoric" in out
+    splits = read_splits(work.data)
+    assert splits.heads.columns == ("Dev", "Hk", "Dev_aleatoric", "Hk_aleatoric")
+    assert [len(split) for _, split in splits.items()] == [80, 20, 30]
+
+
+def test_train_makes_a_run_and_reports_it(work):
+    assert "40 train, 20 validation, 30 test" in work.said["train"].out
+    assert re.search(r"^single .*\nensemble ", work.said["train"].out, re.MULTILINE)
+    assert settings(work.x)["subset"]["fraction"] == 0.5
+    assert settings(work.x)["model"] == {"name": "tiny", "options": {"width": 0.5}, "init": None}
+    assert Ensemble.load(work.x).n_members == 2
+
+
+def test_students_take_the_teachers_training_subset_and_architecture(work):
+    assert "40 train, 20 validation, 30 test" in work.said["distill"].out
+    assert "trained on other data" not in work.said["distill"].out
+    made = settings(work.y)
+    assert made["subset"] == settings(work.x)["subset"]
+    assert made["data"]["n_train"] == 40
+    assert made["model"] == settings(work.x)["model"]
+    assert made["teachers"]["fingerprint"] == Ensemble.load(work.x).fingerprint()
+    assert made["heads"]["epistemic"] == "std"
+
+
+def test_quiet_hides_the_bars_a_terminal_shows(work):
+    assert "epochs" in work.said["distill"].err
+    assert "members" not in work.said["train"].err
+    assert "epochs" not in work.said["train"].err
+
+
+def test_the_same_command_again_changes_nothing(work):
+    before = state(work.folder)
+    done("train", work.data, *TRAIN, "--width", 0.5, "--fraction", 0.5, "--out", work.x)
+    done("distill", work.x, work.data, "--epochs", 2, "--out", work.y)
+    assert state(work.folder) == before
+
+
+def test_the_same_command_goes_on_with_an_interrupted_run(work, tmp_path):
+    run = shutil.copytree(work.x, tmp_path / "x")
+    weights = Ensemble.load(run).fingerprint()
+    (run / "manifest.json").unlink()
+    (run / "member_01" / "manifest.json").unlink()
+    first = state(run / "member_00")
+    command = ("train", work.data, *TRAIN, "--width", 0.5, "--fraction", 0.5, "--out", run)
+    shown = done(*command, terminal=True)
+    assert "members" in shown.err
+    assert state(run / "member_00") == first
+    assert Ensemble.load(run).fingerprint() == weights
+
+
+@pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
+def test_evaluate_writes_what_it_shows(work, tmp_path):
+    shown = done("evaluate", work.y, work.data, "--out", tmp_path / "m.csv")
+    metrics = pd.read_csv(tmp_path / "m.csv")
+    assert set(metrics["method"]) == {"student", "single", "ensemble"}
+    chosen = metrics.query("method == 'student' and target == 'Hk' and head == 'activity'")
+    pearson = chosen.set_index("metric").loc["pearson", "value"]
+    measured = read_splits(work.data).test
+    predicted = open_run(work.y).predict(measured.sequences).mean[:, 1]
+    assert pearson == pytest.approx(np.corrcoef(predicted, measured.targets[:, 1])[0, 1], abs=1e-5)
+    assert f"{pearson:.3f}" in re.search(r"^student .*$", shown.out, re.MULTILINE)[0]
+    other = done("evaluate", work.y, work.data, "--split", "validation")
+    assert "Pearson r on validation" in other.out
+    assert other.out != shown.out
+
+
+def test_evaluate_does_not_overwrite(work, tmp_path):
+    (tmp_path / "m.csv").write_text("mine")
+    refused = degu("evaluate", work.y, work.data, "--out", tmp_path / "m.csv")
+    assert refused.code == 2
+    assert "--force replaces it" in refused.err
+    assert (tmp_path / "m.csv").read_text() == "mine"
+    done("evaluate", work.y, work.data, "--out", tmp_path / "m.csv", "--force")
+    assert "pearson" in (tmp_path / "m.csv").read_text()
+
+
+def test_evaluate_says_that_a_students_teachers_are_gone(work, tmp_path):
+    run = shutil.copytree(work.y, tmp_path / "somewhere" / "y")
+    shown = done("evaluate", run, work.data)
+    assert "Its teachers are not where they were" in shown.out
+    assert "ensemble" not in shown.out
+    assert "Its teachers" not in done("evaluate", work.y, work.data).out
+
+
+@pytest.mark.parametrize("kind", ["fasta", "table", "hdf5", "bed"])
+@pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
+def test_predictions_are_those_of_the_python_interface(work, inputs, tmp_path, kind):
+    shown = done("predict", work.y, *inputs[kind], "--out", tmp_path / "p.tsv")
+    assert f"Wrote {tmp_path / 'p.tsv'}: 30 predicted, interval: gaussian" in shown.out
+    written = table(tmp_path / "p.tsv")
+    assert written.columns.tolist() == COLUMNS
+    test = read_splits(work.data).test
+    assert written["name"].tolist() == [str(name) for name in test.names]
+    assert set(written["interval"]) == {"gaussian"}
+    prediction = open_run(work.y).predict(test.sequences)
+    lower, upper = prediction.interval(0.95)
+    values = (prediction.mean, prediction.aleatoric, prediction.epistemic, prediction.total)
+    for suffix, expected in zip(SUFFIXES, (*values, lower, upper), strict=True):
+        shown = written[[f"Dev{suffix}", f"Hk{suffix}"]]
+        np.testing.assert_allclose(shown, expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
+def test_strands_are_averaged(work, inputs, tmp_path):
+    done("predict", work.x, *inputs["bed"], "--average-strands", "--out", tmp_path / "p.tsv")
+    tokens = read_splits(work.data).test.sequences
+    forward = open_run(work.x).predict(tokens)
+    backward = open_run(work.x).predict(reverse_complement(tokens))
+    written = table(tmp_path / "p.tsv")
+    for suffix, part in (("", "mean"), ("_epistemic", "epistemic")):
+        expected = (getattr(forward, part) + getattr(backward, part)) / 2
+        np.testing.assert_allclose(written[f"Dev{suffix}"], expected[:, 0], rtol=1e-4, atol=1e-7)
+    assert not np.allclose(written["Dev"], forward.mean[:, 0], rtol=1e-3)
+
+
+def test_level_sets_the_width_of_the_interval(work, inputs, tmp_path):
+    done("predict", work.y, *inputs["fasta"], "--level", 0.5, "--out", tmp_path / "p.tsv")
+    written = table(tmp_path / "p.tsv")
+    half = (written["Dev_upper"] - written["Dev_lower"]) / 2
+    np.testing.assert_allclose(half, 0.6744898 * written["Dev_total"], rtol=1e-2, atol=1e-6)
+
+
+def test_output_exists_unless_forced(work, inputs, tmp_path):
+    (tmp_path / "p.tsv").write_text("mine")
+    refused = degu("predict", work.y, *inputs["fasta"], "--out", tmp_path / "p.tsv")
+    assert refused.code == 2
+    assert "--force replaces it" in refused.err
+    assert (tmp_path / "p.tsv").read_text() == "mine"
+    done("predict", work.y, *inputs["fasta"], "--out", tmp_path / "p.tsv", "--force")
+    assert table(tmp_path / "p.tsv").columns.tolist() == COLUMNS
+
+
+@pytest.mark.usefixtures("untrained")
+def test_what_a_model_lacks_is_empty_and_said_once(work, inputs, tmp_path):
+    """Activity-only teachers: their ensemble has no aleatoric column, one of them neither."""
+    run = tmp_path / "run"
+    arguments = ("--activity-only", "--n-train", 20, "--out", run)
+    assert "columns Dev, Hk\n" in done("train", work.data, *TRAIN, *arguments).out
+    assert settings(run)["data"]["n_train"] == 20
+    ensemble = done("predict", run, *inputs["fasta"], "--out", tmp_path / "p.tsv")
+    assert ensemble.out.count("This run gives no aleatoric uncertainty") == 1
+    assert "no epistemic" not in ensemble.out
+    written = table(tmp_path / "p.tsv")
+    assert written.columns.tolist() == COLUMNS
+    assert written[["Dev_aleatoric", "Hk_aleatoric"]].isna().all(axis=None)
+    assert written.drop(columns=["Dev_aleatoric", "Hk_aleatoric"]).notna().all(axis=None)
+    np.testing.assert_allclose(written["Dev_total"], written["Dev_epistemic"])
+
+    single = done("predict", run / "member_00", *inputs["fasta"], "--out", tmp_path / "q.tsv")
+    assert single.out.count("This run gives no ") == 2
+    assert "interval: none" in single.out
+    written = table(tmp_path / "q.tsv")
+    assert set(written["interval"]) == {"none"}
+    assert written[["name", "Dev", "Hk"]].notna().all(axis=None)
+    assert written.drop(columns=["name", "Dev", "Hk", "interval"]).isna().all(axis=None)
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_student_can_be_another_and_smaller_one(work, tmp_path):
+    arguments = ("--epochs", 1, "--fraction", 0.25, "--out", tmp_path / "small")
+    done("distill", work.x, work.data, "--width", 0.25, *arguments)
+    small, teacher = open_run(tmp_path / "small"), Ensemble.load(work.x).members[0]
+    assert settings(tmp_path / "small")["model"]["name"] == "tiny"
+    assert settings(tmp_path / "small")["data"]["n_train"] == 20
+    assert small.model.count_params() < teacher.model.count_params()
+
+
+def test_another_architecture_does_not_take_the_teachers_options():
+    teachers = ModelSpec("tiny", {"width": 0.5}, "first.keras")
+
+    def student(*arguments):
+        given = cli.parser().parse_args(["distill", "x", "d.h5", "--out", "y", *arguments])
+        return commands._student(teachers, given)
+
+    assert student() == ModelSpec("tiny", {"width": 0.5})
+    assert student("--width", "0.25") == ModelSpec("tiny", {"width": 0.25})
+    assert student("--init", "a.keras") == ModelSpec("tiny", {"width": 0.5}, "a.keras")
+    assert student("--model", "mprann") == ModelSpec("mprann")
+    assert student("--model", "mprann", "--width", "2") == ModelSpec("mprann", {"width": 2.0})
+
+
+@pytest.mark.usefixtures("untrained")
+def test_members_start_from_the_weights_of_members(work, tmp_path):
+    train = ("train", work.data, *TRAIN, "--width", 0.5)
+    done(*train, "--init", work.x, "--out", tmp_path / "z")
+    given, begun = Ensemble.load(work.x).members, Ensemble.load(tmp_path / "z").members
+    fingerprints = [member.fingerprint() for member in given]
+    assert [member.fingerprint() for member in begun] == fingerprints
+    assert fingerprints[0] != fingerprints[1]
+    assert settings(tmp_path / "z")["model"]["init"] == str(work.x)
+
+
+def test_warnings_are_single_lines_shown_once(monkeypatch):
+    def warn(_):
+        for count in range(3):
+            text = f"{count} of 9 epistemic standard deviations were below 1e-06"
+            warnings.warn(text, FlooredUncertaintyWarning, stacklevel=2)
+        warnings.warn("another", stacklevel=2)
+
+    monkeypatch.setitem(commands._VERBS, "evaluate", warn)
+    assert degu("evaluate", "x", "d.h5").err.splitlines() == [
+        "degu: warning: 0 of 9 epistemic standard deviations were below 1e-06",
+        "degu: warning: such warnings are shown once",
+        "degu: warning: another",
+    ]
+
+
+def test_warnings_are_shown_the_usual_way_afterwards(work):
+    shown = warnings.showwarning
+    done("evaluate", work.y, work.data)
+    assert warnings.showwarning is shown
+
+
+# in processes of their own
+
+CHATTER = re.compile("cuda|onednn|absl|E0000|WARNING|Traceback|TensorRT|rebuild", re.IGNORECASE)
+
+
+def program(*arguments, folder):
+    command = [sys.executable, "-m", "degu_tf.cli", *map(str, arguments)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+
+
+@pytest.mark.slow
+def test_workers_train_the_same_members_without_chatter(tmp_path):
+    done("prepare", "simulate", "--sizes", 40, 10, 10, "--length", 32, "--out", tmp_path / "d.h5")
+    train = ("train", "d.h5", "--members", 2, "--width", 0.02, "--epochs", 1, "--seed", 3)
+    alone = program(*train, "--out", "a", folder=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    assert not CHATTER.search(alone.stdout + alone.stderr.replace("degu: warning", ""))
+    assert "2 members in a" in alone.stdout
+
+    parallel = program(*train, "--workers", 2, "--out", "b", folder=tmp_path)
+    assert parallel.returncode == 0, parallel.stderr
+    assert not CHATTER.search(parallel.stdout + parallel.stderr.replace("degu: warning", ""))
+    runs = [Ensemble.load(tmp_path / name) for name in "ab"]
+    for one, other in zip(*(run.members for run in runs), strict=True):
+        for a, b in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+    (tmp_path / "b" / "manifest.json").unlink()
+    other = tmp_path / "b" / "member_01"
+    (other / "manifest.json").unlink()
+    (other / "settings.json").write_text('{"kind": "model", "seed": 0}')
+    refused = program(*train, "--workers", 2, "--out", "b", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "degu: error: the output folder already holds another run" in refused.stderr
+    assert not CHATTER.search(refused.stderr.replace("degu: warning", ""))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
+def test_the_real_architectures_from_the_installed_command(tmp_path):
+    done("prepare", "simulate", "--sizes", 40, 10, 10, "--length", 60, "--out", tmp_path / "d.h5")
+    for name in registry.names():
+        if name == "tiny":
+            continue
+        run, options = tmp_path / name, ("--members", 2, "--width", 0.02, "--epochs", 1)
+        done("train", tmp_path / "d.h5", "--model", name, *options, "--out", run)
+        done("distill", run, tmp_path / "d.h5", "--epochs", 1, "--out", tmp_path / f"{name}_y")
+        done("predict", tmp_path / f"{name}_y", tmp_path / "d.h5", "--out", tmp_path / f"{name}.t")
+        assert table(tmp_path / f"{name}.t").columns.tolist() == COLUMNS

@@ -1,0 +1,240 @@
+import dataclasses
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from degu_tf.data.splits import Split, Splits
+from degu_tf.distillation import (
+    distill,
+    splits_with_released_labels,
+    student_splits,
+    train_student,
+)
+from degu_tf.ensemble import Ensemble
+from degu_tf.errors import InputError
+from degu_tf.folder import RunFolder
+from degu_tf.heads import HeadLayout
+from degu_tf.losses import DistillationLoss
+from degu_tf.predictor import ModelPredictor
+from degu_tf.runs import teachers_of
+from degu_tf.training import ModelSpec, TrainingSettings, load_model
+
+
+@pytest.fixture(scope="module")
+def labelled(teachers, splits):
+    return student_splits(teachers, splits)
+
+
+@pytest.fixture(scope="module")
+def small_student(teachers, splits, spec, tmp_path_factory):
+    """A smaller student with log-variance labels and weighted loss, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("students") / "small"
+    return folder, distill(
+        teachers,
+        splits,
+        spec=ModelSpec("deepstarr", {**spec.options, "width": 0.5}),
+        settings=TrainingSettings(epochs=1, batch_size=40),
+        seed=1,
+        folder=folder,
+        epistemic="log_variance",
+        epistemic_weight={"Dev": 1.0, "Hk": 0.5},
+        aleatoric_weight=0.25,
+        notes={"data_file": "d.h5"},
+        progress=False,
+    )
+
+
+def test_training_labels_are_the_teachers(labelled, teachers, splits):
+    assert labelled.heads.columns == (
+        "Dev", "Hk", "Dev_aleatoric", "Hk_aleatoric", "Dev_epistemic", "Hk_epistemic",
+    )  # fmt: skip
+    outputs = np.stack([member.columns(splits.train.sequences) for member in teachers.members])
+    expected = np.concatenate([outputs.mean(axis=0), outputs[..., :2].std(axis=0)], axis=1)
+    assert np.allclose(labelled.train.targets, expected, atol=1e-6)
+    assert np.array_equal(labelled.train.sequences, splits.train.sequences)
+
+
+def test_validation_and_test_keep_the_experiment_beside_the_teachers_spread(
+    labelled, teachers, splits
+):
+    for name in ("validation", "test"):
+        measured, split = getattr(splits, name), getattr(labelled, name)
+        assert np.array_equal(split.targets[:, :4], measured.targets)
+        spread = teachers.predict(measured.sequences).epistemic
+        assert np.allclose(split.targets[:, 4:], spread, atol=1e-6)
+
+
+def test_log_variance_labels(teachers, splits, labelled):
+    logged = student_splits(teachers, splits, "log_variance")
+    assert logged.heads == HeadLayout(("Dev", "Hk"), "std", "log_variance")
+    for name, split in logged.items():
+        std = getattr(labelled, name).targets
+        assert np.array_equal(split.targets[:, :4], std[:, :4])
+        assert np.allclose(split.targets[:, 4:], 2 * np.log(std[:, 4:]), atol=1e-4)
+
+
+def test_data_without_replicates_take_the_teachers_aleatoric_everywhere(teachers, splits):
+    activity_only = student_splits(teachers, splits.without_uncertainty())
+    assert activity_only.heads == teachers.heads.student()
+    taught = teachers.columns(splits.test.sequences)
+    assert np.array_equal(activity_only.test.targets[:, :2], splits.test.targets[:, :2])
+    assert np.allclose(activity_only.test.targets[:, 2:], taught[:, 2:], atol=1e-6)
+
+
+def test_teachers_without_aleatoric_make_students_without(splits, spec):
+    plain = splits.without_uncertainty()
+    members = [
+        ModelPredictor(spec.build((32, 4), plain.heads, seed), plain.heads) for seed in (0, 1)
+    ]
+    labelled = student_splits(Ensemble(members), splits)
+    assert labelled.heads == HeadLayout(("Dev", "Hk"), None, "std")
+    assert np.array_equal(labelled.test.targets[:, :2], splits.test.targets[:, :2])
+    with pytest.raises(InputError, match="architecture is not known"):
+        train_student(labelled, Ensemble(members))
+
+
+def test_data_that_do_not_go_with_the_teachers(teachers, splits, make_splits):
+    with pytest.raises(InputError, match=r"predict \('Dev', 'Hk'\). Received: .*\('a', 'b'\)"):
+        student_splits(teachers, make_splits(("a", "b")))
+    with pytest.raises(InputError, match="takes sequences of 32 bases"):
+        student_splits(teachers, make_splits(("Dev", "Hk"), length=40))
+    with pytest.raises(InputError, match=r"measured columns, without epistemic.*Dev_epistemic"):
+        student_splits(teachers, student_splits(teachers, splits))
+
+
+def test_a_student_gives_every_uncertainty(student, splits, teachers):
+    assert student.heads == HeadLayout(("Dev", "Hk"), "std", "std")
+    prediction = student.predict(splits.test.sequences)
+    assert prediction.mean.shape == prediction.aleatoric.shape == (40, 2)
+    assert prediction.epistemic.shape == prediction.total.shape == (40, 2)
+    lower, upper = prediction.interval()
+    assert (lower < upper).all()
+    assert student.model.count_params() > teachers.members[0].model.count_params()
+
+
+def test_students_and_teachers_learn_what_there_is_to_learn(student, teachers, splits):
+    sequences, measured = splits.test.sequences, splits.test.targets
+    columns, taught = student.columns(sequences), teachers.columns(sequences)
+    for index in range(4):
+        for one, other in ((taught, measured), (columns, measured), (columns, taught)):
+            assert np.corrcoef(one[:, index], other[:, index])[0, 1] > 0.8
+
+
+def test_a_students_run_says_what_made_it(small_student, teachers, splits):
+    folder, predictor = small_student
+    settings, manifest = RunFolder(folder).settings(), RunFolder(folder).manifest()
+    assert settings["kind"] == "student"
+    assert settings["heads"] == {
+        "targets": ["Dev", "Hk"], "aleatoric": "std", "epistemic": "log_variance",
+    }  # fmt: skip
+    assert settings["loss_weights"] == {
+        "epistemic": {"Dev": 1.0, "Hk": 0.5}, "aleatoric": 0.25,
+    }  # fmt: skip
+    assert settings["teachers"] == {"fingerprint": teachers.fingerprint(), "n_members": 2}
+    assert settings["model"]["options"]["width"] == 0.5
+    assert manifest["data_file"] == "d.h5"
+    assert not os.path.isabs(manifest["teachers"])
+    assert (folder / manifest["teachers"]).resolve() == teachers.folder.resolve()
+    loaded = load_model(folder)
+    assert loaded.heads.epistemic == "log_variance"
+    assert loaded.fingerprint() == predictor.fingerprint()
+    assert predictor.model.count_params() < teachers.members[0].model.count_params()
+
+
+def test_a_student_is_trained_with_the_weighted_loss(small_student):
+    _, predictor = small_student
+    assert isinstance(predictor.model.loss, DistillationLoss)
+    assert predictor.model.loss.epistemic_weight == {"Dev": 1.0, "Hk": 0.5}
+    assert predictor.model.loss.aleatoric_weight == 0.25
+    assert predictor.model.loss.error == "mse"
+
+
+def test_students_of_poisson_teachers_keep_poisson(teachers, labelled, monkeypatch):
+    seen = []
+    monkeypatch.setattr("degu_tf.distillation.train", lambda *_, loss, **__: seen.append(loss))
+    for name in ("poisson", "mse"):
+        train_student(labelled, teachers, settings=TrainingSettings(loss=name))
+    assert [loss.error for loss in seen] == ["poisson", "mse"]
+
+
+def test_a_student_does_not_start_where_its_teachers_started(teachers, labelled, monkeypatch):
+    seen = []
+    monkeypatch.setattr("degu_tf.distillation.train", lambda _, spec, *__, **___: seen.append(spec))
+    started = dataclasses.replace(teachers.spec, init="pretrained.keras")
+    train_student(labelled, Ensemble(teachers.members, started))
+    own = dataclasses.replace(teachers.spec, init="mine.keras")
+    train_student(labelled, Ensemble(teachers.members, started), spec=own)
+    assert [spec.init for spec in seen] == [None, "mine.keras"]
+
+
+def test_another_students_folder_is_refused(small_student, teachers, splits):
+    folder, _ = small_student
+    with pytest.raises(InputError, match=r"another run.*loss_weights\.aleatoric: holds 0\.25"):
+        distill(
+            teachers,
+            splits,
+            spec=ModelSpec(**RunFolder(folder).settings()["model"]),
+            settings=TrainingSettings(epochs=1, batch_size=40),
+            seed=1,
+            folder=folder,
+            epistemic="log_variance",
+            epistemic_weight={"Dev": 1.0, "Hk": 0.5},
+        )
+
+
+def test_teachers_are_found_from_their_student(small_student, teachers, tmp_path):
+    folder, _ = small_student
+    assert teachers_of(folder).fingerprint() == teachers.fingerprint()
+    assert teachers_of(teachers.folder) is None
+    moved = shutil.copytree(folder, tmp_path / "a" / "b" / "student")
+    assert teachers_of(moved) is None
+
+
+def test_other_teachers_in_the_place_of_the_old_are_refused(small_student, teachers, tmp_path):
+    folder, _ = small_student
+    where = RunFolder(folder).manifest()["teachers"]
+    moved = shutil.copytree(folder, tmp_path / "store" / "student")
+    other = shutil.copytree(teachers.folder, (moved / where).resolve())
+    shutil.rmtree(other / "member_01")
+    shutil.copytree(other / "member_00", other / "member_01")
+    with pytest.raises(InputError, match="Received: another ensemble in"):
+        teachers_of(moved)
+
+
+def test_released_labels(splits):
+    rng = np.random.default_rng(0)
+
+    def release(split):
+        shape = (len(split), 2)
+        return dataclasses.replace(
+            split, ensemble_mean=rng.normal(size=shape), ensemble_std=rng.random(shape)
+        )
+
+    released = Splits(*(release(split) for _, split in splits.items()), splits.heads)
+    student = splits_with_released_labels(released)
+    assert student.heads == HeadLayout(("Dev", "Hk"), None, "std")
+    for name, split in student.items():
+        source = getattr(released, name)
+        activity = source.ensemble_mean if name == "train" else source.targets[:, :2]
+        assert np.allclose(split.targets[:, :2], activity)
+        assert np.allclose(split.targets[:, 2:], source.ensemble_std)
+    logged = splits_with_released_labels(released, "log_variance")
+    assert np.allclose(
+        logged.test.targets[:, 2:], 2 * np.log(released.test.ensemble_std), atol=1e-4
+    )
+
+
+def test_released_labels_that_are_missing(splits):
+    with pytest.raises(InputError, match=r"expected the file to hold .*Received: none for train"):
+        splits_with_released_labels(splits)
+
+    def partly(split):
+        return Split(split.sequences, split.targets, ensemble_std=split.targets[:, :2])
+
+    train = dataclasses.replace(partly(splits.train), ensemble_mean=splits.train.targets[:, :2])
+    with pytest.raises(InputError, match="Received: none for test"):
+        splits_with_released_labels(
+            Splits(train, partly(splits.validation), splits.test, splits.heads)
+        )
