@@ -237,7 +237,8 @@ def performance_against(
     """One metric against the share of training data or the ensemble's size, as in Fig. 2.
 
     Lines are means over seeds, bands their 95 % confidence intervals (Student's t); a method with
-    one value at a place has no band there. `mprann` is a dashed horizontal line.
+    one value at a place has no band there. The axis spans the values: a band wider than that, as
+    two or three seeds can have, runs out of the panel. `mprann` is a dashed horizontal line.
 
     Parameters
     ----------
@@ -269,6 +270,8 @@ def performance_against(
                 continue
             axes.plot(band[x], band["mean"], marker="o", markersize=5, **style)
             axes.fill_between(band[x], band["low"], band["high"], alpha=0.2, linewidth=0, **style)
+        low, high = _limits(part["value"].to_numpy(), margin=0.25)
+        axes.set_ylim(low, high)
         _ticks_at(axes, x, np.sort(table[x].unique()))
         axes.set_xlabel(_AXES.get(x, x))
         axes.grid(color="0.92", linewidth=0.8)
@@ -558,10 +561,11 @@ def _plain_log_ticks(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
+def _limits(values: np.ndarray, margin: float = 0.04) -> tuple[float, float]:
+    """Lowest and highest value, with a share of their distance added at both ends."""
     low, high = float(values.min()), float(values.max())
-    margin = 0.04 * (high - low) or 0.5
-    return low - margin, high + margin
+    added = margin * (high - low) or 0.5
+    return low - added, high + added
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> str:

@@ -72,7 +72,7 @@ def _both(deepstarr: int, residualbind: int, width: float = 1.0) -> tuple[Archit
 
 PRESETS = {
     "smoke": Settings(2, n_times=3, n_processes=1, architectures=_both(64, 64, 0.1)[:1]),
-    "quick": Settings(10, n_times=7, n_processes=3, architectures=_both(1024, 256)),
+    "quick": Settings(10, n_times=5, n_processes=3, architectures=_both(256, 256)),
     "paper": Settings(10, n_times=15, n_processes=5, architectures=_both(20_480, 5_120)),
 }
 
@@ -228,20 +228,20 @@ NAMES = {"deepstarr": "DeepSTARR", "residualbind": "ResidualBind"}
 @plots.styled
 def draw(table: pd.DataFrame) -> Figure:
     """The student's cost as a share of the ensemble's, a panel an architecture."""
-    shares = medians(table)["student / ensemble"]
+    shares, n_members = medians(table)["student / ensemble"], table["n_members"].iloc[0]
     architectures = list(dict.fromkeys(table["architecture"]))
     figure = Figure(figsize=(4.4 * len(architectures) + 0.8, 2.9), layout="constrained")
     panels = figure.subplots(1, len(architectures), sharey=True, squeeze=False)[0]
     for axes, name in zip(panels, architectures, strict=True):
         values = shares[name].reindex(list(METRICS))
-        bars = axes.barh(list(METRICS.values()), values, color=plots.COLOURS["student"])
-        axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=4)
         axes.axvline(1.0, color=plots.COLOURS["ensemble"])
-        axes.axvline(1.0 / table["n_members"].iloc[0], color="0.45", linestyle="--", linewidth=1.2)
+        axes.axvline(1.0 / n_members, color="0.45", linestyle="--", linewidth=1.2)
+        bars = axes.barh(list(METRICS.values()), values, color=plots.COLOURS["student"])
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=5, bbox=behind)
         axes.set(title=NAMES.get(name, name), xlim=(0.0, 1.12))
         axes.xaxis.set_major_formatter("{x:.0%}")
         axes.invert_yaxis()
-    n_members = table["n_members"].iloc[0]
     figure.supxlabel(
         f"Student's cost as a share of the ensemble's (green; dashed: one of {n_members} models)",
         fontsize=11,

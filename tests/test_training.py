@@ -138,6 +138,17 @@ def test_steps_of_an_epoch_and_a_bar_only_where_it_is_seen(asked, steps, seen, c
     assert ("epochs: " in err) == ("val_loss=" in err) == bool(seen)
 
 
+def test_the_seed_decides_the_order_of_the_training_data(make_splits):
+    weights = []
+    for seed in (0, 1):
+        model = linear()
+        settings = TrainingSettings(epochs=1, batch_size=10)
+        fit(model, make_splits(length=6, sizes=(40, 4, 4)), settings, seed, progress=False)
+        weights.append(model.get_weights()[0])
+    assert not np.allclose(weights[0], weights[1], atol=1e-6)
+    assert np.allclose(weights[0], weights[1], atol=1e-2)
+
+
 def test_a_model_that_does_not_fit_the_data(spec, make_splits):
     model = spec.build((30, 4), HEADS, seed=0)
     with pytest.raises(InputError, match=r"takes 30 bases. Received: sequences of 32 bases"):
