@@ -62,7 +62,9 @@ class Settings:
 
 
 def _small(name: str, options: dict, epochs: int, sizes: tuple[int, int, int]) -> Setup:
-    return Setup(ModelSpec(name, options), TrainingSettings(epochs=epochs, batch_size=32), sizes)
+    """Settings for little data: more steps an epoch, and patience for as many steps as usual."""
+    training = TrainingSettings(epochs=epochs, batch_size=32, lr_patience=10, patience=20)
+    return Setup(ModelSpec(name, options), training, sizes)
 
 
 def _as_published(name: str) -> Setup:
@@ -79,12 +81,12 @@ PRESETS = {
         baseline=_small("mprann", {"width": 0.03}, 1, (80, 32, 64)),
     ),
     "quick": Settings(
-        fractions=(0.1, 0.25, 1.0),
+        fractions=(0.25, 0.5, 1.0),
         n_members=4,
         n_students=3,
         several_targets=_small("deepstarr", {"width": 0.25}, 25, (3000, 400, 1000)),
         one_target=_small(
-            "residualbind", {"width": 0.125, "dilations": [1, 2]}, 15, (1800, 300, 600)
+            "residualbind", {"width": 0.125, "dilations": [1, 2]}, 20, (1600, 300, 600)
         ),
         baseline=None,
     ),

@@ -68,7 +68,7 @@ PRESETS = {
         sizes=(2, 5, 10, 20),
         n_students=3,
         spec=ModelSpec("deepstarr", {"width": 0.25}),
-        training=TrainingSettings(epochs=25, batch_size=32),
+        training=TrainingSettings(epochs=25, batch_size=32, lr_patience=10, patience=20),
         at_most=(1000, 300, 1000),
     ),
     "paper": Settings(

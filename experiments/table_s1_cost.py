@@ -241,7 +241,7 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=5, bbox=behind)
         axes.set(title=NAMES.get(name, name), xlim=(0.0, 1.12))
         axes.xaxis.set_major_formatter("{x:.0%}")
-        axes.invert_yaxis()
+    panels[0].invert_yaxis()
     figure.supxlabel(
         f"Student's cost as a share of the ensemble's (green; dashed: one of {n_members} models)",
         fontsize=11,

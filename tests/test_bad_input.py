@@ -299,7 +299,7 @@ def test_evaluating(splits, make_splits, command, message):
         (f">a\n{GOOD}\n>b\n{GOOD[1:]}\n", "takes sequences of 32 bases.* 31 bases in record 'b'"),
         (f">a\n{GOOD}\n>b\nAX{GOOD[2:]}\n", "'b' has another letter at position 1.*'X'"),
         (f">a\n{GOOD}\n>b\n>c\n{GOOD}\n", "record 'b' is another. Received: an empty sequence"),
-        (f"@a\n{GOOD}\n+\n{'I' * LENGTH}\n", r"\['seq'\] are not in q"),
+        (f"@a\n{GOOD}\n+\n{'I' * LENGTH}\n", "starts with '>'; convert FASTQ"),
         (f"name\tSeq\na\t{GOOD}\n", "Closest to 'seq' is 'Seq'"),
         (f"{GOOD}\n{GOOD}\n", r"\['seq'\] are not in q"),
         ("", "Received: q, which is empty"),

@@ -545,9 +545,10 @@ def test_warnings_are_single_lines_shown_once(monkeypatch):
     ]
 
 
-def test_warnings_are_shown_the_usual_way_afterwards(work):
+def test_warnings_are_shown_the_usual_way_afterwards(monkeypatch):
+    monkeypatch.setitem(commands._VERBS, "evaluate", lambda _: None)
     shown = warnings.showwarning
-    done("evaluate", work.y, work.data)
+    assert cli.main(["evaluate", "x", "d.h5"]) == 0
     assert warnings.showwarning is shown
 
 
@@ -581,7 +582,7 @@ def test_workers_train_the_same_members_without_chatter(tmp_path):
     (tmp_path / "b" / "manifest.json").unlink()
     other = tmp_path / "b" / "member_01"
     (other / "manifest.json").unlink()
-    (other / "settings.json").write_text('{"kind": "model", "seed": 0}')
+    (other / "settings.json").write_text(json.dumps({**settings(other), "seed": 0}))
     refused = program(*train, "--workers", 2, "--out", "b", folder=tmp_path)
     assert refused.returncode == 2
     assert "degu: error: the output folder already holds another run" in refused.stderr

@@ -84,8 +84,10 @@ def test_the_population_spread_is_the_epistemic_uncertainty():
 
 
 def test_a_small_spread_about_a_large_mean_is_not_lost():
-    columns = np.array([[[1e4]], [[1e4 + 2**-9]]], np.float32)
-    assert pool_members(columns, HeadLayout(("a",)))[0, 1] == pytest.approx(2**-10, rel=1e-6)
+    step = float(np.spacing(np.float32(1e4)))
+    columns = np.array([[[1e4]], [[1e4]], [[1e4 + step]]], np.float32)
+    spread = pool_members(columns, HeadLayout(("a",)))[0, 1]
+    assert spread == pytest.approx(step * np.sqrt(2.0) / 3.0, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -240,8 +240,8 @@ def test_lines_that_are_no_intervals_are_refused(bed, content, message):
     ("content", "message"),
     [
         (None, "expected a genome FASTA. Received: .*which is no file"),
-        (b"", "FASTA that can be indexed"),
-        (b">chr1\nAC\nACGT\nA\n", "FASTA that can be indexed: lines of one length"),
+        (b"", "or that can be indexed"),
+        (b">chr1\nAC\nACGT\nA\n", "can be indexed: lines of one length"),
         (gzip.compress(b">chr1\nACGTAC\n"), "compressed with bgzip, not gzip"),
         (b">chr1\nACGXAC\n", "record 'chr1:0-6' has another letter at position 3"),
     ],

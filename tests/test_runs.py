@@ -59,8 +59,9 @@ def times(folder):
 
 @pytest.mark.usefixtures("no_training")
 def test_what_exists_is_not_trained_again(
-    store, teachers, student, splits, spec, quick, student_folder
+    store, teachers, student, splits, spec, quick, student_folder, monkeypatch
 ):
+    monkeypatch.setattr("degu_tf.runs.student_splits", None)
     before = times(store.root)
     again = Store(store.root, progress=False)
     assert again.teachers(splits, spec, 2, quick, seed=5).fingerprint() == teachers.fingerprint()

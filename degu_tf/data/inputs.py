@@ -76,7 +76,7 @@ def read_sequences(
         return _from_hdf5(path, split, targets)
     if not start.strip():
         raise InputError(f"expected a file of sequences. Received: {path}, which is empty")
-    if start.lstrip().startswith(b">"):
+    if start.lstrip().startswith((b">", b"@")):
         names, strings = read_fasta(path)
     else:
         names, strings = _from_table(path, sequence, name)
@@ -158,8 +158,9 @@ def read_bed(
         fasta = pysam.FastaFile(os.fspath(genome))
     except (OSError, ValueError) as error:
         raise InputError(
-            "expected a genome FASTA that can be indexed: lines of one length, plain or compressed "
-            f"with bgzip, not gzip ({error}). Received: {genome}"
+            "expected a genome FASTA with an index (.fai) beside it, or that can be indexed: lines "
+            "of one length, plain or compressed with bgzip, not gzip, in a folder that can be "
+            f"written to ({error}). Received: {genome}"
         ) from error
     finally:
         pysam.set_verbosity(said)
