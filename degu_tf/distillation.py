@@ -148,7 +148,7 @@ def distill(
         If targets differ, or no architecture is known.
     """
     return train_student(
-        student_splits(teachers, splits, epistemic),
+        student_splits(teachers, splits, epistemic, progress),
         teachers,
         spec=spec,
         settings=settings,

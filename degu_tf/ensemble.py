@@ -145,7 +145,7 @@ class Ensemble:
         """
         run = RunFolder(folder)
         settings = run.settings()
-        if settings["kind"] != "ensemble":
+        if run.kind != "ensemble":
             raise InputError(f"expected an ensemble's run. Received: {folder}")
         held = run.manifest()["n_members"]
         wanted = held if n_members is None else n_members

@@ -22,6 +22,7 @@ MODEL = "model.keras"
 HISTORY = "history.csv"
 METRICS = "metrics.csv"
 FORMAT = 1
+KINDS = ("model", "student", "ensemble")
 
 _PACKAGES = ("degu_tf", "tensorflow", "keras", "numpy")
 
@@ -71,11 +72,12 @@ class RunFolder:
     def _compare(self, settings: Mapping[str, Any]) -> None:
         held, asked = _flat(self.settings()), _flat(settings)
         differing = sorted(
-            name for name in held.keys() | asked.keys() if held.get(name) != asked.get(name)
+            (name for name in held.keys() | asked.keys() if held.get(name) != asked.get(name)),
+            key=lambda name: (name != "kind", name.endswith("fingerprint"), name),
         )
         if differing:
             first = ", ".join(
-                f"{name}: holds {held.get(name)!r}, asked {asked.get(name)!r}"
+                f"{name}: holds {_brief(held.get(name))}, asked {_brief(asked.get(name))}"
                 for name in differing[:4]
             )
             raise InputError(
@@ -111,7 +113,30 @@ class RunFolder:
         """
         if not (self.path / SETTINGS).is_file():
             raise InputError(f"expected the folder of a run. Received: {self.path}")
-        return read_json(self.path / SETTINGS)
+        return self._object(SETTINGS)
+
+    @property
+    def kind(self) -> str:
+        """What the run trained: one of `KINDS`.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no run, or another program's settings.
+        """
+        kind = self.settings().get("kind")
+        if kind not in KINDS:
+            raise InputError(
+                f"expected the folder of a run, one of {KINDS}. Received: {self.path}, whose "
+                f"{SETTINGS} is of another kind ({kind!r})"
+            )
+        return kind
+
+    def _object(self, name: str) -> dict[str, Any]:
+        content = read_json(self.path / name)
+        if not isinstance(content, dict):
+            raise InputError(f"expected the settings of a run. Received: {self.path / name}")
+        return content
 
     def manifest(self) -> dict[str, Any]:
         """The finished run's manifest.
@@ -127,7 +152,12 @@ class RunFolder:
                 "the run is unfinished; call the command that began it again to go on. "
                 f"Received: {self.path}"
             )
-        return read_json(self.path / MANIFEST)
+        manifest = self._object(MANIFEST)
+        if not isinstance(manifest.get("files"), dict):
+            raise InputError(
+                f"expected the manifest of a run, with its files. Received: {self.path / MANIFEST}"
+            )
+        return manifest
 
     def check_file(self, name: str) -> Path:
         """Path of a file of the run, after its bytes were held against the manifest.
@@ -143,6 +173,11 @@ class RunFolder:
         if file_hash(path) != expected:
             raise InputError(f"the file differs from what the run wrote. Received: {path}")
         return path
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:12]}...{text[-5:]}"
 
 
 def _whole(file: Path) -> bool:

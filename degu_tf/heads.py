@@ -291,8 +291,19 @@ class HeadLayout:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "HeadLayout":
-        """The layout that `to_dict` described."""
-        return cls(tuple(content["targets"]), content["aleatoric"], content["epistemic"])
+        """The layout that `to_dict` described.
+
+        Raises
+        ------
+        InputError
+            If the content is not a layout's.
+        """
+        try:
+            return cls(tuple(content["targets"]), content["aleatoric"], content["epistemic"])
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"expected targets, aleatoric and epistemic of a layout. Received: {content!r}"
+            ) from error
 
 
 def _std_to_form(std: np.ndarray, form: Form) -> np.ndarray:

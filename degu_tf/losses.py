@@ -47,9 +47,10 @@ class DistillationLoss(keras.losses.Loss):
 
     Examples
     --------
+    >>> import numpy as np
     >>> heads = HeadLayout(("activity",), epistemic="std")
     >>> loss = DistillationLoss(heads, epistemic_weight=2.0)
-    >>> float(loss([[1.0, 0.5]], [[2.0, 1.0]]))
+    >>> float(loss(np.array([[1.0, 0.5]]), np.array([[2.0, 1.0]])))
     1.5
     """
 

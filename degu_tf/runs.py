@@ -149,7 +149,7 @@ def open_run(folder: str | os.PathLike) -> Ensemble | ModelPredictor:
     InputError
         If the folder holds no finished run.
     """
-    if RunFolder(folder).settings()["kind"] == "ensemble":
+    if RunFolder(folder).kind == "ensemble":
         return Ensemble.load(folder)
     return load_model(folder)
 
@@ -164,7 +164,7 @@ def teachers_of(folder: str | os.PathLike) -> Ensemble | None:
     """
     run = RunFolder(folder)
     settings, where = run.settings(), run.manifest().get("teachers")
-    if settings["kind"] != "student" or where is None:
+    if run.kind != "student" or where is None:
         return None
     path = run.path / where
     if not RunFolder(path).finished:
@@ -194,7 +194,7 @@ def evaluate_run(folder: str | os.PathLike, split: Split, heads: HeadLayout) -> 
         `value`, `n`. Where teachers are at hand a student's epistemic head is compared with their
         spread, and its activity with theirs (`rmse_to_ensemble`).
     """
-    kind = RunFolder(folder).settings()["kind"]
+    kind = RunFolder(folder).kind
     predictor = open_run(folder)
     if isinstance(predictor, Ensemble):
         return evaluate_ensemble(predictor, split, heads)

@@ -105,7 +105,8 @@ def _check_shapes(model: keras.Model, weights: Path, path: Path) -> None:
         held[shape] -= 1
     left = [str(shape) for shape, number in held.items() for _ in range(number)]
     if missing or left:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
         raise InputError(
             f"the weights are another model's: expected {missing or 'no other arrays'}. "
-            f"Received: {', '.join(left) or 'fewer arrays'} in {path}"
+            f"Received: {', '.join(left[:3]) or 'fewer arrays'}{more} in {path}"
         )

@@ -61,9 +61,9 @@ class Settings:
     baseline: Setup | None
 
 
-def _small(name: str, options: dict, epochs: int, sizes: tuple[int, int, int]) -> Setup:
-    """Settings for little data: more steps an epoch, and patience for as many steps as usual."""
-    training = TrainingSettings(epochs=epochs, batch_size=32, lr_patience=10, patience=20)
+def _small(name: str, options: dict, epochs: int, steps: int, sizes: tuple[int, int, int]) -> Setup:
+    """Little data, and an equal number of steps at every share: a tenth would get too few."""
+    training = TrainingSettings(epochs=epochs, batch_size=32, steps_per_epoch=steps)
     return Setup(ModelSpec(name, options), training, sizes)
 
 
@@ -76,17 +76,17 @@ PRESETS = {
         fractions=(0.1, 1.0),
         n_members=2,
         n_students=1,
-        several_targets=_small("deepstarr", {"width": 0.05}, 1, (80, 32, 64)),
-        one_target=_small("residualbind", {"width": 0.03}, 1, (80, 32, 64)),
-        baseline=_small("mprann", {"width": 0.03}, 1, (80, 32, 64)),
+        several_targets=_small("deepstarr", {"width": 0.05}, 1, 2, (80, 32, 64)),
+        one_target=_small("residualbind", {"width": 0.03}, 1, 2, (80, 32, 64)),
+        baseline=_small("mprann", {"width": 0.03}, 1, 2, (80, 32, 64)),
     ),
     "quick": Settings(
-        fractions=(0.25, 0.5, 1.0),
+        fractions=(0.1, 0.25, 1.0),
         n_members=4,
         n_students=3,
-        several_targets=_small("deepstarr", {"width": 0.25}, 25, (3000, 400, 1000)),
+        several_targets=_small("deepstarr", {"width": 0.25}, 25, 60, (6000, 500, 1000)),
         one_target=_small(
-            "residualbind", {"width": 0.125, "dilations": [1, 2]}, 20, (1600, 300, 600)
+            "residualbind", {"width": 0.125, "dilations": [1, 2]}, 14, 50, (5000, 500, 600)
         ),
         baseline=None,
     ),

@@ -68,8 +68,8 @@ PRESETS = {
         sizes=(2, 5, 10, 20),
         n_students=3,
         spec=ModelSpec("deepstarr", {"width": 0.25}),
-        training=TrainingSettings(epochs=25, batch_size=32, lr_patience=10, patience=20),
-        at_most=(1000, 300, 1000),
+        training=TrainingSettings(epochs=25, batch_size=32, steps_per_epoch=45),
+        at_most=(1500, 300, 1000),
     ),
     "paper": Settings(
         n_members=30,

@@ -399,9 +399,6 @@ def without_heads(run):
     (run / "settings.json").write_text(json.dumps({**settings, "heads": {}}))
 
 
-TODO = pytest.mark.xfail(strict=True, raises=(KeyError, TypeError), reason="folder.py: unchecked")
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -411,10 +408,10 @@ TODO = pytest.mark.xfail(strict=True, raises=(KeyError, TypeError), reason="fold
         (shutil.rmtree, "expected the folder of a run. Received: y"),
         (unreadable, "expected a JSON file .*Received: y/settings.json"),
         (binary, "expected a JSON file .*Received: y/settings.json"),
-        pytest.param(of_another_program, "run", marks=TODO),
-        pytest.param(a_list, "run", marks=TODO),
-        pytest.param(empty_manifest, "run", marks=TODO),
-        pytest.param(without_heads, "run", marks=TODO),
+        (of_another_program, "expected the folder of a run.*settings.json is of another kind"),
+        (a_list, "expected the settings of a run. Received: y/settings.json"),
+        (empty_manifest, "expected the manifest of a run, with its files"),
+        (without_heads, "expected targets, aleatoric and epistemic of a layout"),
     ],
 )
 def test_runs_that_are_not_whole(here, damage, message):

@@ -29,6 +29,7 @@ def test_settings_come_first_and_the_manifest_last(run):
     }
     assert {"tensorflow", "keras", "numpy", "degu_tf"} == set(manifest["versions"])
     assert run.settings()["training"] == {"epochs": 3, "sizes": [1, 2]}
+    assert run.kind == "model"
 
 
 def test_a_run_is_taken_up_with_equal_settings(run):

@@ -72,6 +72,8 @@ def test_layouts_compare_by_value_and_survive_json():
         assert hash(again) == hash(layout)
     assert HeadLayout(["a"]) == HeadLayout(("a",))
     assert HeadLayout(("a",), "std") != HeadLayout(("a",), "log_variance")
+    with pytest.raises(InputError, match="targets, aleatoric and epistemic of a layout"):
+        HeadLayout.from_dict({"targets": ["a"]})
 
 
 @pytest.mark.parametrize(
