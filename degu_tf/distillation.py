@@ -11,6 +11,7 @@ import numpy as np
 from degu_tf.data.splits import Split, Splits
 from degu_tf.ensemble import Ensemble
 from degu_tf.errors import InputError
+from degu_tf.files import content_hash
 from degu_tf.heads import Form
 from degu_tf.losses import DistillationLoss, Weight
 from degu_tf.predictor import ModelPredictor
@@ -74,6 +75,7 @@ def student_splits(
         label(splits.validation, measured=True),
         label(splits.test, measured=True),
         heads,
+        origin=content_hash([teachers.fingerprint(), splits.fingerprint, epistemic]),
     )
 
 

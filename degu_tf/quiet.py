@@ -9,7 +9,7 @@ import warnings
 
 
 def tensorflow() -> None:
-    """Import TensorFlow without its notices; warnings and errors of later work still come through.
+    """Import TensorFlow without its notices; errors of later work still come through.
 
     Its libraries write to the standard error of the process before any log level can reach them,
     so that stream is set aside during the import and the first look for devices, and given back in

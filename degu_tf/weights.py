@@ -1,5 +1,6 @@
 """Weights that training starts from: arrays read from a file, nothing in it executed."""
 
+import math
 import os
 import tempfile
 import zipfile
@@ -103,7 +104,7 @@ def _check_shapes(model: keras.Model, weights: Path, path: Path) -> None:
         if not held[shape] and missing is None:
             missing = f"{weight.path} of shape {shape}"
         held[shape] -= 1
-    left = [str(shape) for shape, number in held.items() for _ in range(number)]
+    left = [str(shape) for shape in sorted(held.elements(), key=math.prod, reverse=True)]
     if missing or left:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
         raise InputError(

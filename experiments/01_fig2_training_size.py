@@ -77,7 +77,7 @@ PRESETS = {
         n_members=2,
         n_students=1,
         several_targets=_small("deepstarr", {"width": 0.05}, 1, 2, (80, 32, 64)),
-        one_target=_small("residualbind", {"width": 0.03}, 1, 2, (80, 32, 64)),
+        one_target=_small("residualbind", {"width": 0.03, "dilations": [1]}, 1, 2, (80, 32, 64)),
         baseline=_small("mprann", {"width": 0.03}, 1, 2, (80, 32, 64)),
     ),
     "quick": Settings(

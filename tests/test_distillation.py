@@ -238,3 +238,23 @@ def test_released_labels_that_are_missing(splits):
         splits_with_released_labels(
             Splits(train, partly(splits.validation), splits.test, splits.heads)
         )
+
+
+def test_a_students_identity_does_not_hang_on_the_last_bits_of_its_labels(teachers, splits):
+    labelled = student_splits(teachers, splits)
+    nudged = dataclasses.replace(
+        labelled,
+        train=dataclasses.replace(
+            labelled.train, targets=np.nextafter(labelled.train.targets, np.float32(np.inf))
+        ),
+    )
+    assert nudged.fingerprint == labelled.fingerprint
+    swapped = Ensemble(teachers.members[::-1], teachers.spec)
+    others = [
+        student_splits(swapped, splits),
+        student_splits(teachers, splits, "log_variance"),
+        student_splits(teachers, splits.subset(len(splits.train) - 1)),
+        labelled.subset(len(labelled.train) - 1),
+    ]
+    fingerprints = {labelled.fingerprint, *(other.fingerprint for other in others)}
+    assert len(fingerprints) == 1 + len(others)

@@ -325,7 +325,7 @@ def made_of(*names):
         (broken({"y_Test": None}), "targets of test are missing"),
         (made_of("Train__X", "Train__y", "Val__X"), r"grouped \(Train/X.*Train/X, Train/y, Val/X"),
         (made_of("x_train", "y_train", "x_valid"), r"EvoAug's.*validation.*test"),
-        (made_of("train__sequences", "train__targets"), r"this package's own.*validation"),
+        (made_of("train__sequences", "train__targets"), r"degu_tf \(train.*validation"),
         (broken({"x_valid": np.zeros((3, 249, 4))}), "X_Val and x_valid"),
         (broken({"y_Train": np.zeros((6, 2))}), r"7 sequences and .*shape \(6, 2\) in train"),
         (broken({"y_Test": np.zeros((2, 4))}), r"4 sequences and .*shape \(2, 4\) in test"),

@@ -249,7 +249,7 @@ def test_another_runs_folder_is_refused_and_the_difference_named(run, splits, sp
     for changed, message in (
         ((splits, spec, dataclasses.replace(quick, epochs=7), seed), "training.epochs.*asked 7"),
         ((splits, spec, quick, seed + 1), rf"\(seed: holds {seed}, asked {seed + 1}\)"),
-        ((splits.subset(60), spec, quick, seed), "data.n_train: holds 400, asked 60, data.fingerprint"),
+        ((splits.subset(60), spec, quick, seed), "n_train: holds 400, asked 60, data.finger"),
         ((splits, ModelSpec("deepstarr", {**spec.options, "width": 2}), quick, seed), "width"),
     ):
         with pytest.raises(InputError, match="already holds another run.*" + message):
@@ -330,7 +330,7 @@ def test_a_file_of_more_layers_is_not_read_in_part(spec, tmp_path):
     deeper = ModelSpec("deepstarr", {**spec.options, "dense_units": (8, 8)})
     deeper.build((32, 4), heads, 0).save_weights(tmp_path / "m.weights.h5")
     started = dataclasses.replace(spec, init=str(tmp_path / "m.weights.h5"))
-    with pytest.raises(InputError, match=r"expected no other arrays. Received: .*\(8, 8\)"):
+    with pytest.raises(InputError, match=r"expected no other arrays. Received: \(8, 8\), "):
         started.build((32, 4), heads, 0)
 
 

@@ -38,7 +38,7 @@ _LABEL_ROLES = ("mean", "std", "aleatoric")
 _FLAT = "flat (X_Train, y_Train, X_Val, ...)"
 _EVOAUG = "EvoAug's (x_train, y_train, x_valid, ...)"
 _GROUPED = "grouped (Train/X, Train/y, Val/X, ...)"
-_OWN = "degu_tf's own (train/sequences, train/targets, ...)"
+_OWN = "degu_tf (train/sequences, train/targets, ...)"
 
 _OTHER_FILES = (
     (

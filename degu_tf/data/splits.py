@@ -109,6 +109,9 @@ class Splits:
         One `Split` each, of equal sequence length and columns.
     heads
         Layout of the target columns, the aleatoric ones (replicate std) included.
+    origin
+        Where targets are labels computed by models: what they were computed from. Their last bits
+        depend on the processor, so `fingerprint` is then made of this in place of the targets.
 
     Raises
     ------
@@ -128,6 +131,7 @@ class Splits:
     validation: Split
     test: Split
     heads: HeadLayout
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         length = self.train.sequences.shape[1]
@@ -183,13 +187,14 @@ class Splits:
         if n_train == n:
             return self
         rows = np.random.default_rng(seed).choice(n, size=n_train, replace=False, shuffle=False)
-        return replace(self, train=self.train.take(rows))
+        return replace(self, train=self.train.take(rows), origin=None)
 
     def without_uncertainty(self) -> "Splits":
         """The same data with the targets' means only, for single-task training."""
         return replace(
             self,
             heads=self.heads.without_uncertainty(),
+            origin=None,
             **{
                 name: replace(split, targets=self.heads.take(split.targets, "mean"))
                 for name, split in self.items()
@@ -203,6 +208,9 @@ class Splits:
         Names are not part of it; they do not change what a model learns.
         """
         digest = hashlib.sha256(json.dumps(self.heads.to_dict(), sort_keys=True).encode())
+        if self.origin is not None:
+            digest.update(self.origin.encode())
+            return digest.hexdigest()
         for name, split in self.items():
             for array in (split.sequences, split.targets):
                 digest.update(f"{name} {array.dtype} {array.shape}".encode())
