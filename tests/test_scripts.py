@@ -6,8 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from degu_tf import cli
+from degu_tf.fasta import write_fasta
+from degu_tf.sequence import decode
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "experiments").glob("*.py"))
@@ -69,3 +74,48 @@ def test_links_in_the_readme_exist():
     links = re.findall(r"\]\((?!https?:)([^)]+)\)", readme)
     assert links
     assert all((ROOT / link).exists() for link in links)
+
+
+def blocks(language):
+    """The README's code blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def mpra(tmp_path, monkeypatch):
+    """A folder with the files that the README's examples name, small ones."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    texts = decode(rng.integers(0, 4, (120, 249)).astype(np.uint8))
+    table = pd.DataFrame({"seq": texts, "group": np.arange(120) // 2})
+    for target in ("HepG2_log2", "K562_log2"):
+        table[target] = rng.normal(size=120)
+    table.to_csv("mpra.tsv", sep="\t", index=False)
+    write_fasta("new_sequences.fa", ["a", "b"], texts[:2])
+    write_fasta("genome.fa", ["chr1"], ["".join(texts[:4])])
+    Path("peaks.bed").write_text("chr1\t100\t349\n")
+    return texts
+
+
+@pytest.mark.slow
+def test_the_readmes_shell_example_runs(mpra):
+    (commands,) = (block for block in blocks("sh") if block.startswith("degu"))
+    for command in commands.splitlines():
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.split()[1:]) == 0, command
+    predictions = pd.read_csv("predictions.tsv", sep="\t")
+    assert predictions["name"].tolist() == ["a", "b"]
+    assert predictions["interval"].tolist() == ["gaussian", "gaussian"]
+    assert len(pd.read_csv("peaks.tsv", sep="\t")) == 1
+
+
+@pytest.mark.slow
+def test_the_readmes_python_example_runs(mpra):
+    (code,) = blocks("python")
+    small = code.replace("epochs=100", "epochs=1").replace('"), 10,', '"), 2,')
+    assert small.count("epochs=1)") == 1
+    names = {}
+    exec(small.replace("ACGT...", mpra[0]), names)
+    assert names["teachers"].n_members == 2
+    assert names["prediction"].mean.shape == (1, 2)
+    assert (names["upper"] > names["lower"]).all()
