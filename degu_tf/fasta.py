@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from degu_tf.alphabet import check_letters, text_records
 from degu_tf.errors import InputError
 from degu_tf.files import atomic_write
-from degu_tf.sequence import check_letters, text_records
 
 
 def read_fasta(path: str | os.PathLike) -> tuple[list[str], list[str]]:

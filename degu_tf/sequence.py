@@ -7,30 +7,36 @@ for example, stay floats and are never made into tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from degu_tf.alphabet import (
+    ALPHABET,
+    COMPLEMENT_OF,
+    INVALID,
+    TOKEN_OF,
+    UNKNOWN,
+    as_plain_array,
+    blocks,
+    brief,
+    check_letters,
+    check_names,
+    check_shape,
+    checked,
+    is_text,
+    only_tokens,
+    record_as,
+    refuse_letter,
+    text_records,
+)
 from degu_tf.errors import InputError
 from degu_tf.eulerian import shuffle_paths
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ALPHABET = "ACGT"
-UNKNOWN = 4
-
-_AMBIGUOUS = "NRYSWKMBDHV"
-_LETTERS = ALPHABET + "U" + _AMBIGUOUS
-_COMPLEMENTS = "TGCA" + "A" + "NYRSWMKVHDB"
-_COMPLEMENT_OF = str.maketrans(_LETTERS + _LETTERS.lower(), _COMPLEMENTS + _COMPLEMENTS.lower())
-
-_INVALID = 255
-_TOKEN_OF = bytearray([_INVALID] * 256)
-for _letter in _LETTERS:
-    _token = "ACGT".find(_letter.replace("U", "T"))
-    _TOKEN_OF[ord(_letter)] = _TOKEN_OF[ord(_letter.lower())] = UNKNOWN if _token < 0 else _token
 _LETTER_OF = (ALPHABET + "N").ljust(256).encode()
 _ONE_HOT = np.vstack([np.eye(4), np.zeros((1, 4))]).astype(np.float32)
 
@@ -72,16 +78,16 @@ def encode(
         if len(record) != length:
             raise InputError(
                 f"all sequences must have one length; the first has {length} bases and "
-                f"{_label(names, index)} differs. Cut or pad the sequences to one length. "
+                f"{record_as(names, index)} differs. Cut or pad the sequences to one length. "
                 f"Received: length={len(record)}, expected={length}"
             )
     tokens = np.empty((len(records), length), np.uint8)
-    for rows in _blocks(len(records), length):
-        text = "".join(records[rows]).encode("ascii", "replace").translate(_TOKEN_OF)
+    for rows in blocks(len(records), length):
+        text = "".join(records[rows]).encode("ascii", "replace").translate(TOKEN_OF)
         tokens[rows] = np.frombuffer(text, np.uint8).reshape(-1, length)
-        if tokens[rows].max() == _INVALID:
-            row, position = np.argwhere(tokens[rows] == _INVALID)[0] + (rows.start, 0)
-            _refuse_letter(records[row], position, _label(names, row))
+        if tokens[rows].max() == INVALID:
+            row, position = np.argwhere(tokens[rows] == INVALID)[0] + (rows.start, 0)
+            refuse_letter(records[row], position, record_as(names, row))
     return tokens
 
 
@@ -98,7 +104,7 @@ def decode(tokens: np.ndarray) -> list[str]:
     >>> decode(encode("acgr"))
     ['ACGN']
     """
-    tokens = _only_tokens(tokens)
+    tokens = only_tokens(tokens)
     length = tokens.shape[1]
     text = tokens.tobytes().translate(_LETTER_OF).decode("ascii")
     return [text[start : start + length] for start in range(0, len(text), length)]
@@ -118,9 +124,9 @@ def one_hot(tokens: np.ndarray) -> np.ndarray:
     array([[[0., 1., 0., 0.],
             [0., 0., 0., 0.]]], dtype=float32)
     """
-    tokens = _only_tokens(tokens)
+    tokens = only_tokens(tokens)
     encoded = np.empty((*tokens.shape, 4), np.float32)
-    for rows in _blocks(*tokens.shape):
+    for rows in blocks(*tokens.shape):
         np.take(_ONE_HOT, tokens[rows], axis=0, out=encoded[rows], mode="clip")
     return encoded
 
@@ -152,16 +158,16 @@ def from_one_hot(array: np.ndarray, names: Sequence[str] | None = None) -> np.nd
     >>> from_one_hot(one_hot(encode("GATN"))).tolist()
     [[2, 0, 3, 4]]
     """
-    array = _as_array(array)
-    _check_shape(array)
+    array = as_plain_array(array)
+    check_shape(array)
     if len(array.shape) != 3:
         raise InputError(
             "expected one-hot sequences (N, L, 4); tokens and strings go through as_tokens. "
-            f"Received: {_received(array)}"
+            f"Received: {brief(array)}"
         )
-    names = _names(names, array.shape[0])
+    names = check_names(names, array.shape[0])
     tokens = np.empty(array.shape[:2], np.uint8)
-    for rows in _blocks(*tokens.shape):
+    for rows in blocks(*tokens.shape):
         block = np.asarray(array[rows])
         ones = (block == 1).view(np.uint8)
         nonzero = (block != 0).view(np.uint8)
@@ -172,7 +178,7 @@ def from_one_hot(array: np.ndarray, names: Sequence[str] | None = None) -> np.nd
             row, position = np.argwhere(wrong)[0]
             raise InputError(
                 "only exact one-hot rows (a single 1) or all-zero rows become tokens; "
-                f"{_label(names, rows.start + row)} has another at position {position} (counted "
+                f"{record_as(names, rows.start + row)} has another at position {position} (counted "
                 "from 0). Keep noise-augmented sequences as floats (as_float). "
                 f"Received: {block[row, position].tolist()}"
             )
@@ -197,12 +203,12 @@ def as_tokens(
     >>> as_tokens([[0, 1], [3, 4]]).dtype, as_tokens("AC").tolist()
     (dtype('uint8'), [[0, 1]])
     """
-    if _is_text(sequences):
+    if is_text(sequences):
         return encode(sequences, names)
-    array = _as_array(sequences)
+    array = as_plain_array(sequences)
     if len(array.shape) == 3:
         return from_one_hot(array, names)
-    return _checked(array, names)
+    return checked(array, names)
 
 
 def as_float(sequences: str | Sequence[str] | np.ndarray | pd.Series) -> np.ndarray:
@@ -220,7 +226,7 @@ def as_float(sequences: str | Sequence[str] | np.ndarray | pd.Series) -> np.ndar
     >>> as_float(np.full((1, 2, 4), 0.25)).dtype, as_float("ACG").shape
     (dtype('float32'), (1, 3, 4))
     """
-    array = encode(sequences) if _is_text(sequences) else check_sequences(sequences)
+    array = encode(sequences) if is_text(sequences) else check_sequences(sequences)
     return one_hot(array) if array.ndim == 2 else array.astype(np.float32, copy=False)
 
 
@@ -243,7 +249,7 @@ def check_sequences(sequences: np.ndarray) -> np.ndarray:
     >>> check_sequences(np.array([[0, 4]])).dtype
     dtype('uint8')
     """
-    return _checked(sequences, None)
+    return checked(sequences, None)
 
 
 def reverse_complement(
@@ -268,10 +274,10 @@ def reverse_complement(
     >>> reverse_complement("AACr"), reverse_complement(encode("AACN")).tolist()
     ('yGTT', [[4, 2, 3, 3]])
     """
-    if _is_text(sequences):
+    if is_text(sequences):
         records, _ = text_records(sequences)
         check_letters(records, None)
-        flipped = [str(record).translate(_COMPLEMENT_OF)[::-1] for record in records]
+        flipped = [str(record).translate(COMPLEMENT_OF)[::-1] for record in records]
         return flipped[0] if isinstance(sequences, str) else flipped
     array = check_sequences(sequences)
     if array.ndim == 3:
@@ -299,7 +305,7 @@ def shuffle_positions(sequences: np.ndarray, rng: np.random.Generator) -> np.nda
     array = check_sequences(sequences)
     n_sequences, length = array.shape[:2]
     shuffled = np.empty_like(array)
-    for rows in _blocks(n_sequences, length):
+    for rows in blocks(n_sequences, length):
         order = np.tile(np.arange(length), (rows.stop - rows.start, 1))
         rng.permuted(order, axis=1, out=order)
         order = order.reshape(*order.shape, *[1] * (array.ndim - 2))
@@ -325,11 +331,11 @@ def shuffle_dinucleotides(tokens: np.ndarray, rng: np.random.Generator) -> np.nd
     >>> decode(shuffle_dinucleotides(encode("AACAGTACCA"), np.random.default_rng(1)))
     ['ACAGTACCAA']
     """
-    tokens = _only_tokens(tokens)
+    tokens = only_tokens(tokens)
     if tokens.shape[1] < 4:
         return tokens.copy()  # no other sequence has the same counts and ends
     shuffled = np.empty_like(tokens)
-    for rows in _blocks(tokens.shape[0], max(tokens.shape[1], 256)):
+    for rows in blocks(tokens.shape[0], max(tokens.shape[1], 256)):
         shuffled[rows] = shuffle_paths(tokens[rows], rng)
     return shuffled
 
@@ -358,18 +364,18 @@ def mutate(
     >>> decode(mutate(encode(["AAA", "CCC"]), [0, 2], ["G", "T"]))
     ['GAA', 'CCT']
     """
-    tokens = _only_tokens(tokens)
+    tokens = only_tokens(tokens)
     n_sequences, length = tokens.shape
-    positions = _as_array(positions)
-    if _is_text(bases):
+    positions = as_plain_array(positions)
+    if is_text(bases):
         letters = encode(list(bases))
         bases = letters[:, 0] if letters.shape[1] == 1 else letters
-    bases = _as_array(bases)
+    bases = as_plain_array(bases)
     for what, array in (("positions", positions), ("bases", bases)):
         if array.shape != (n_sequences,) or array.dtype.kind not in "iu":
             raise InputError(
                 f"expected one of {what} for each of the {n_sequences} sequences, as integers"
-                f"{' or single letters' if what == 'bases' else ''}. Received: {_received(array)}"
+                f"{' or single letters' if what == 'bases' else ''}. Received: {brief(array)}"
             )
     for what, array, end in (("position", positions, length), ("base", bases, 4)):
         wrong = np.flatnonzero((array < 0) | (array >= end))
@@ -381,162 +387,3 @@ def mutate(
     mutated = tokens.copy()
     mutated[np.arange(n_sequences), positions] = bases
     return mutated
-
-
-def _is_text(sequences: object) -> bool:
-    if isinstance(sequences, str):
-        return True
-    if isinstance(sequences, list | tuple):
-        if not len(sequences) or any(isinstance(record, str) for record in sequences):
-            return True
-    elif isinstance(getattr(sequences, "dtype", None), np.dtype):
-        return sequences.dtype.kind in "OSTU"
-    return _as_array(sequences).dtype.kind in "OSTU"
-
-
-def text_records(
-    sequences: object, names: Sequence[str] | None = None
-) -> tuple[list[str], list[str] | None]:
-    """List the strings and their names; refuse what is not a non-empty string."""
-    if isinstance(sequences, str):
-        sequences = [sequences]
-    unordered = isinstance(sequences, bytes | Mapping | Set)
-    if unordered or not isinstance(sequences, Iterable) or getattr(sequences, "ndim", 1) != 1:
-        received = _received(sequences) if isinstance(sequences, np.ndarray) else type(sequences)
-        raise InputError(
-            "expected a string or a list, 1-D array or Series of strings; tokens and one-hot "
-            f"arrays go through as_tokens. Received: {received}"
-        )
-    records = list(sequences)
-    if not records:
-        raise InputError("expected at least one sequence. Received: none")
-    names = _names(names, len(records))
-    for index, record in enumerate(records):
-        if not isinstance(record, str) or not record:
-            hint = " Decode bytes first." if isinstance(record, bytes) else ""
-            raise InputError(
-                f"expected a string of one base or more for each sequence; {_label(names, index)} "
-                f"is another.{hint} Received: {record!r:.60}"
-            )
-    return records, names
-
-
-def _names(names: Sequence[str] | None, n_records: int) -> list[str] | None:
-    if names is None:
-        return None
-    names = [names] if isinstance(names, str) else list(names)
-    if len(names) != n_records:
-        raise InputError(
-            f"expected one name for each record. Received: {len(names)} names, {n_records} records"
-        )
-    return names
-
-
-def _label(names: list[str] | None, index: int) -> str:
-    return f"record {index}" if names is None else f"record '{names[index]}'"
-
-
-def _refuse_letter(record: str, position: int, label: str) -> NoReturn:
-    raise InputError(
-        "sequences hold A C G T U and the IUPAC ambiguity codes N R Y S W K M B D H V, in either "
-        f"case; {label} has another letter at position {position} (counted from 0). Correct the "
-        f"record or leave it out. Received: letter={record[position]!r}"
-    )
-
-
-def check_letters(records: list[str], names: list[str] | None) -> None:
-    """Refuse letters outside the IUPAC set, naming record and position."""
-    for index, record in enumerate(records):
-        letters = record.encode("ascii", "replace").translate(_TOKEN_OF)
-        position = letters.find(_INVALID)
-        if position >= 0:
-            _refuse_letter(record, position, _label(names, index))
-
-
-def _blocks(n_rows: int, row_size: int) -> Iterator[slice]:
-    """Cut rows into slices of about a million elements, to keep temporary arrays small."""
-    step = max(1, 2**20 // row_size)
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))
-
-
-def _as_array(values: object) -> np.ndarray:
-    """Make an array; what already is three-dimensional and numeric (an HDF5 dataset) stays."""
-    if isinstance(getattr(values, "dtype", None), np.dtype) and len(values.shape) == 3:
-        return values
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError(
-            f"expected an array whose rows have one length. Received: {type(values)} ({error})"
-        ) from error
-
-
-def _received(array: np.ndarray) -> str:
-    return f"shape={tuple(array.shape)}, dtype={array.dtype}"
-
-
-def _check_shape(array: np.ndarray) -> None:
-    shape, kind = tuple(array.shape), array.dtype.kind
-    if kind in "OSTU":
-        wrong = "turn strings into tokens with encode"
-    elif kind not in "biuf":
-        wrong = "other types have no meaning here"
-    elif len(shape) == 1:
-        wrong = "give a single sequence as array[np.newaxis]"
-    elif len(shape) not in (2, 3):
-        wrong = "other ranks have no meaning here"
-    elif len(shape) == 2 and kind not in "iu":
-        wrong = "tokens are integers; give a single (L, 4) sequence as array[np.newaxis]"
-    elif len(shape) == 3 and shape[2] != 4:
-        wrong = "the last axis holds A C G T"
-        if shape[1] == 4:
-            wrong += "; this looks like (N, 4, L), transpose it with array.transpose(0, 2, 1)"
-    elif 0 in shape:
-        wrong = "an empty array holds no sequence"
-    else:
-        return
-    raise InputError(
-        "expected integer tokens (N, L) or real numbers (N, L, 4); "
-        f"{wrong}. Received: {_received(array)}"
-    )
-
-
-def _checked(sequences: object, names: Sequence[str] | None) -> np.ndarray:
-    array = _as_array(sequences)
-    _check_shape(array)
-    array = np.asarray(array)
-    names = _names(names, len(array))
-    if array.ndim == 2:
-        _check_range(array, 0, UNKNOWN, "tokens 0 to 4", names)
-        return array.astype(np.uint8, copy=False)
-    if array.dtype.kind == "f":
-        limit = np.finfo(np.float32).max
-        _check_range(array, -limit, limit, "numbers finite in float32", names)
-    return array
-
-
-def _check_range(
-    array: np.ndarray, low: float, high: float, expected: str, names: list[str] | None
-) -> None:
-    if array.min() >= low and array.max() <= high:
-        return
-    for rows in _blocks(len(array), array[0].size):
-        within = (array[rows] >= low) & (array[rows] <= high)
-        if not within.all():
-            row, position, *channel = np.argwhere(~within)[0]
-            value = array[(rows.start + row, position, *channel)]
-            raise InputError(
-                f"expected {expected}; {_label(names, rows.start + row)} has another at position "
-                f"{position} (counted from 0). Received: {value}"
-            )
-
-
-def _only_tokens(tokens: np.ndarray) -> np.ndarray:
-    tokens = check_sequences(tokens)
-    if tokens.ndim != 2:
-        raise InputError(
-            "expected tokens (N, L); make them with from_one_hot if the array is exactly one-hot. "
-            f"Received: {_received(tokens)}"
-        )
-    return tokens
