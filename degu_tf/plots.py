@@ -1,8 +1,8 @@
 """Tidy tables in, matplotlib figures out; nothing here knows a model or a file.
 
 Every function returns a `matplotlib.figure.Figure` that belongs to no window and no global state:
-save it with `figure.savefig("x.png", dpi=200)`, or leave it as a notebook cell's last value. Each
-method has one colour throughout.
+save it with `figure.savefig("x.png", dpi=200)`, or leave it as the last value of a cell in a
+notebook that has said `%matplotlib inline`. Each method has one colour throughout.
 """
 
 import functools
