@@ -62,8 +62,10 @@ class Settings:
 
 
 def _small(name: str, options: dict, epochs: int, steps: int, sizes: tuple[int, int, int]) -> Setup:
-    """Little data, and an equal number of steps at every share: a tenth would get too few."""
-    training = TrainingSettings(epochs=epochs, batch_size=32, steps_per_epoch=steps)
+    """Little data and time: a higher rate, and the same number of steps at every share."""
+    training = TrainingSettings(
+        epochs=epochs, batch_size=32, steps_per_epoch=steps, learning_rate=2e-3
+    )
     return Setup(ModelSpec(name, options), training, sizes)
 
 
@@ -84,9 +86,15 @@ PRESETS = {
         fractions=(0.1, 0.25, 1.0),
         n_members=4,
         n_students=3,
-        several_targets=_small("deepstarr", {"width": 0.25}, 25, 60, (6000, 500, 1000)),
+        several_targets=_small(
+            "deepstarr", {"width": 0.25, "dropout": 0.2}, 25, 60, (6000, 500, 1000)
+        ),
         one_target=_small(
-            "residualbind", {"width": 0.125, "dilations": [1, 2]}, 14, 50, (5000, 500, 600)
+            "residualbind",
+            {"width": 0.125, "dilations": [1, 2], "dense_dropout": 0.2},
+            16,
+            50,
+            (5000, 500, 600),
         ),
         baseline=None,
     ),

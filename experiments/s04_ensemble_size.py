@@ -67,8 +67,8 @@ PRESETS = {
         n_members=30,
         sizes=(2, 5, 10, 20),
         n_students=3,
-        spec=ModelSpec("deepstarr", {"width": 0.25}),
-        training=TrainingSettings(epochs=25, batch_size=32, steps_per_epoch=45),
+        spec=ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2}),
+        training=TrainingSettings(epochs=25, batch_size=32, steps_per_epoch=45, learning_rate=2e-3),
         at_most=(1500, 300, 1000),
     ),
     "paper": Settings(
