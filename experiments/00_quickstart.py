@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from degu_tf import plots
+from degu_tf import panels
 from degu_tf.data.hdf5 import read_splits
 from degu_tf.data.simulated import simulate
 from degu_tf.data.splits import Splits
@@ -147,14 +147,14 @@ def draw(table: pd.DataFrame) -> Figure:
 def _draw_scores(axes: Axes, scores: pd.DataFrame) -> None:
     for place, method in enumerate(("single", "student", "ensemble")):
         values = scores.loc[scores["method"] == method, "value"]
-        axes.scatter([place] * len(values), values, s=45, color=plots.COLOURS[method], alpha=0.8)
+        axes.scatter([place] * len(values), values, s=45, color=panels.COLOURS[method], alpha=0.8)
     axes.set_xticks(range(3), ["standard\ntraining", "DEGU\nstudent", "ensemble"])
     axes.set(ylabel="Pearson r, test set", xlim=(-0.5, 2.5))
     axes.margins(y=0.2)
 
 
 def _draw_points(axes: Axes, x: pd.Series, y: pd.Series, xlabel: str, ylabel: str) -> None:
-    axes.scatter(x, y, s=8, color=plots.COLOURS["student"], alpha=0.4, linewidths=0)
+    axes.scatter(x, y, s=8, color=panels.COLOURS["student"], alpha=0.4, linewidths=0)
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     axes.plot([low, high], [low, high], color="0.5", linewidth=1, linestyle="--")
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -165,9 +165,14 @@ def _draw_intervals(axes: Axes, student: pd.DataFrame, shown: int = 120) -> None
     some = student.iloc[np.linspace(0, len(student) - 1, min(shown, len(student))).astype(int)]
     order = np.arange(len(some))
     axes.fill_between(
-        order, some["lower"], some["upper"], color=plots.COLOURS["student"], alpha=0.25, linewidth=0
+        order,
+        some["lower"],
+        some["upper"],
+        color=panels.COLOURS["student"],
+        alpha=0.25,
+        linewidth=0,
     )
-    axes.plot(order, some["mean"], color=plots.COLOURS["student"])
+    axes.plot(order, some["mean"], color=panels.COLOURS["student"])
     axes.scatter(order, some["measured"], s=8, color="0.25", linewidths=0)
     axes.set(xlabel="test sequences, by prediction", ylabel="activity, 95 % interval")
     axes.text(0.05, 0.92, f"{_inside(student):.0%} inside", transform=axes.transAxes)

@@ -26,7 +26,7 @@ from degu_tf.experiment import Claim, Context, Script, Verdict, above, in_every
 # isort: split
 import tensorflow as tf
 
-from degu_tf import plots
+from degu_tf import panels
 from degu_tf.ensemble import Ensemble, member_seed
 from degu_tf.heads import HeadLayout
 from degu_tf.predictor import ModelPredictor
@@ -225,23 +225,23 @@ METRICS = {
 NAMES = {"deepstarr": "DeepSTARR", "residualbind": "ResidualBind"}
 
 
-@plots.styled
+@panels.styled
 def draw(table: pd.DataFrame) -> Figure:
     """The student's cost as a share of the ensemble's, a panel an architecture."""
     shares, n_members = medians(table)["student / ensemble"], table["n_members"].iloc[0]
     architectures = list(dict.fromkeys(table["architecture"]))
     figure = Figure(figsize=(4.4 * len(architectures) + 0.8, 2.9), layout="constrained")
-    panels = figure.subplots(1, len(architectures), sharey=True, squeeze=False)[0]
-    for axes, name in zip(panels, architectures, strict=True):
+    row = figure.subplots(1, len(architectures), sharey=True, squeeze=False)[0]
+    for axes, name in zip(row, architectures, strict=True):
         values = shares[name].reindex(list(METRICS))
-        axes.axvline(1.0, color=plots.COLOURS["ensemble"])
+        axes.axvline(1.0, color=panels.COLOURS["ensemble"])
         axes.axvline(1.0 / n_members, color="0.45", linestyle="--", linewidth=1.2)
-        bars = axes.barh(list(METRICS.values()), values, color=plots.COLOURS["student"])
+        bars = axes.barh(list(METRICS.values()), values, color=panels.COLOURS["student"])
         behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=5, bbox=behind)
         axes.set(title=NAMES.get(name, name), xlim=(0.0, 1.12))
         axes.xaxis.set_major_formatter("{x:.0%}")
-    panels[0].invert_yaxis()
+    row[0].invert_yaxis()
     figure.supxlabel(
         f"Student's cost as a share of the ensemble's (green; dashed: one of {n_members} models)",
         fontsize=11,

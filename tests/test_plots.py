@@ -9,7 +9,7 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from scipy import stats
 
-from degu_tf import plots
+from degu_tf import panels, plots
 from degu_tf.errors import InputError
 
 
@@ -116,10 +116,10 @@ def test_no_word_is_cut_off_and_no_legend_covers_data(figures, name):
 
 
 def test_each_method_has_the_colour_of_the_paper():
-    assert plots.COLOURS["single"] == "tab:blue"
-    assert plots.COLOURS["student"] == "tab:orange"
-    assert plots.COLOURS["ensemble"] == "tab:green"
-    assert plots.COLOURS["mprann"] == "tab:red"
+    assert panels.COLOURS["single"] == "tab:blue"
+    assert panels.COLOURS["student"] == "tab:orange"
+    assert panels.COLOURS["ensemble"] == "tab:green"
+    assert panels.COLOURS["mprann"] == "tab:red"
 
 
 def test_band_is_students_t_interval_of_the_mean():
@@ -144,11 +144,11 @@ def test_performance_against_draws_means_bands_and_the_dashed_line(curves):
         lines = {line.get_color(): line for line in axes.lines}
         for method in ("single", "student", "ensemble"):
             means = part[part["method"] == method].groupby("fraction")["value"].mean()
-            line = lines[plots.COLOURS[method]]
+            line = lines[panels.COLOURS[method]]
             np.testing.assert_allclose(line.get_xdata(), means.index)
             np.testing.assert_allclose(line.get_ydata(), means)
-        assert (plots.COLOURS["mprann"] in lines) == (dataset == "K562")
-    dashed = lines[plots.COLOURS["mprann"]]
+        assert (panels.COLOURS["mprann"] in lines) == (dataset == "K562")
+    dashed = lines[panels.COLOURS["mprann"]]
     assert dashed.get_linestyle() == "--"
     assert set(dashed.get_ydata()) == {0.47}
 
@@ -157,7 +157,7 @@ def test_performance_against_draws_means_bands_and_the_dashed_line(curves):
     ]
     student = next(
         item for item in bands
-        if same_color(item.get_facecolor()[0, :3], plots.COLOURS["student"])
+        if same_color(item.get_facecolor()[0, :3], panels.COLOURS["student"])
     )  # fmt: skip
     rows = curves[(curves["target"] == "Dev") & (curves["method"] == "student")]
     expected = plots.confidence_band(rows, "fraction")
