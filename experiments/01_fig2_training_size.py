@@ -87,7 +87,7 @@ PRESETS = {
         n_members=4,
         n_students=3,
         several_targets=_small(
-            "deepstarr", {"width": 0.25, "dropout": 0.2}, 25, 60, (6000, 500, 1000)
+            "deepstarr", {"width": 0.25, "dropout": 0.2}, 20, 60, (6000, 500, 1000)
         ),
         one_target=_small(
             "residualbind",
