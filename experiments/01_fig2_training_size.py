@@ -140,7 +140,8 @@ def compare(splits: Splits, setup: Setup, context: Context) -> pd.DataFrame:
         prediction = student.predict(splits.test.sequences)
         labels = {"method": "student", "member": index}
         tables.append(score(prediction, splits.test.targets, splits.heads, **labels))
-    return pd.concat(tables, ignore_index=True).rename(columns={"member": "seed"})
+    table = pd.concat(tables, ignore_index=True).rename(columns={"member": "seed"})
+    return table.fillna({"seed": 0})
 
 
 def data_sets(context: Context) -> Iterator[tuple[str, Splits, Setup]]:

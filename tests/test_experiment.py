@@ -403,6 +403,17 @@ class TestFigure2:
         verdicts = judge(fig2.CLAIMS, small)["verdict"].tolist()
         assert verdicts == [UNDECIDED, HOLDS, HOLDS, UNDECIDED, UNDECIDED, UNDECIDED]
 
+    def test_every_row_has_a_seed(self, fig2, monkeypatch, splits):
+        """The ensemble too, or grouping by seed would lose it."""
+        scored = pd.DataFrame({"method": ["single", "ensemble"], "member": [0.0, np.nan]})
+        monkeypatch.setattr(fig2, "evaluate_ensemble", lambda *args: scored)
+        store = SimpleNamespace(teachers=lambda *args: None)
+        context = SimpleNamespace(
+            settings=SimpleNamespace(n_members=2, n_students=0), store=store, seed=0
+        )
+        table = fig2.compare(splits, fig2.PRESETS["smoke"].one_target, context)
+        assert table["seed"].tolist() == [0, 0]
+
     def test_files_find_their_architecture(self, fig2, make_splits, tmp_path):
         write_splits(tmp_path / "fly.h5", make_splits(("Dev", "Hk"), "std"))
         write_splits(tmp_path / "k562.h5", make_splits(("K562",), "std"))
