@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     _prepare(verbs)
     _train(verbs)
     _distill(verbs)
+    _export(verbs)
     _evaluate(verbs)
     _predict(verbs)
     return top
@@ -232,6 +233,10 @@ def _train(verbs: argparse._SubParsersAction) -> None:
     data = _subset(train, "all")
     _activity_only(data)
     _target_names(data)
+    augmentation = train.add_argument_group("augmentation")
+    what = "evoaug: exactly one of its augmentations for each minibatch; labels stay"
+    augmentation.add_argument("--augment", choices=("evoaug",), help=what)
+    _finetuning(augmentation)
     training = _training(train)
     _option(training, "--workers", "N", "members trained at once, in processes", whole(1), 1)
 
@@ -244,6 +249,7 @@ def _distill(verbs: argparse._SubParsersAction) -> None:
         "TEACHERS DATA --out FOLDER [options]",
         "degu distill runs/x d.h5 --epochs 100 --out runs/y",
         "degu distill runs/x d.h5 --model deepstarr --width 0.5 --out runs/small",
+        "degu distill runs/x d.h5 --augment evoaug --out runs/dynamic",
     )
     distill.add_argument("teachers", metavar="TEACHERS", help="run of `degu train`")
     distill.add_argument("data", metavar="DATA", help="the data the teachers were trained on")
@@ -264,8 +270,45 @@ def _distill(verbs: argparse._SubParsersAction) -> None:
     for name, letter in (("epistemic", "lambda"), ("aleatoric", "gamma")):
         what = f"weight of its error in the loss, {letter} in the paper"
         _option(labels, f"--{name}-weight", "WEIGHT", what, not_negative, 1.0)
+    _augmentation(distill)
     _target_names(_subset(distill, "the teachers' subset"))
     _training(distill)
+
+
+def _augmentation(distill: argparse.ArgumentParser) -> None:
+    augmentation = distill.add_argument_group("augmentation")
+    augmentation.add_argument(
+        "--augment",
+        choices=("evoaug", "mutagenesis", "shuffle"),
+        help="augment every minibatch: by 0 to 2 EvoAug augmentations (exactly one with --labels "
+        "static), by mutating 5 %% of the bases, or by shuffling them",
+    )
+    who = "who labels augmented sequences: the teachers, as training goes on; or the label stays "
+    who += "that of the sequence as it was"
+    _choice(augmentation, "--labels", who, ("teachers", "static"))
+    _flag(augmentation, "--append", "keep the originals in the minibatch beside the augmented ones")
+    dtype = "what the teachers compute in; bfloat16 is faster where the processor has it"
+    _choice(augmentation, "--teacher-dtype", dtype, ("float32", "bfloat16"))
+    _finetuning(augmentation)
+
+
+def _finetuning(to: argparse._ActionsContainer) -> None:
+    epochs = "then so many epochs without augmentation, as the released scripts have it"
+    _option(to, "--finetune-epochs", "N", f"{epochs} (default: none)", whole(1))
+    _option(to, "--finetune-rate", "RATE", "their learning rate", positive, 1e-4)
+
+
+def _export(verbs: argparse._SubParsersAction) -> None:
+    export = _verb(
+        verbs,
+        "export",
+        "write a run's model for inference: batch normalisation folded, no dropout",
+        "RUN OUT.keras [options]",
+        "degu export runs/y y.keras",
+    )
+    export.add_argument("run", metavar="RUN", help="run of `degu distill`, or a teacher's folder")
+    export.add_argument("out", metavar="OUT.keras", help="Keras file to write")
+    _flag(export, "--force", _FORCE)
 
 
 def _evaluate(verbs: argparse._SubParsersAction) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,17 @@ quiet.tensorflow()
 from degu_tf.data.hdf5 import read_splits, write_splits  # noqa: E402
 from degu_tf.data.inputs import NamedSequences, read_bed, read_sequences  # noqa: E402
 from degu_tf.data.splits import FRACTION_SEED, Splits  # noqa: E402
-from degu_tf.distillation import distill  # noqa: E402
+from degu_tf.distillation import Augmentation, distill  # noqa: E402
 from degu_tf.ensemble import Ensemble, train_ensemble  # noqa: E402
 from degu_tf.errors import InputError  # noqa: E402
 from degu_tf.files import atomic_write  # noqa: E402
 from degu_tf.folder import RunFolder  # noqa: E402
 from degu_tf.inference import missing_components, prediction_table  # noqa: E402
 from degu_tf.metrics import wide  # noqa: E402
+from degu_tf.models.folding import fold  # noqa: E402
 from degu_tf.predictor import StrandAveraged  # noqa: E402
 from degu_tf.runs import evaluate_run, open_run  # noqa: E402
+from degu_tf.schemes import scheme  # noqa: E402
 from degu_tf.training import ModelSpec, TrainingSettings, write_table  # noqa: E402
 
 
@@ -127,6 +130,8 @@ def train(options: argparse.Namespace) -> None:
             _settings(options),
             options.seed,
             options.out,
+            augment=None if options.augment is None else scheme("evoaug_one"),
+            finetune=_finetuning(options),
             executor=executor,
             provenance={"subset": subset},
             notes={"data_file": _relative(options.data, options.out)},
@@ -159,12 +164,35 @@ def distill_teachers(options: argparse.Namespace) -> None:
         epistemic=options.epistemic_form,
         epistemic_weight=options.epistemic_weight,
         aleatoric_weight=options.aleatoric_weight,
+        augmentation=_augmentation(options),
+        finetune=_finetuning(options),
         provenance={"subset": subset},
         notes={"data_file": _relative(options.data, options.out)},
         progress=_progress(options),
     )
     say(f"A student of {teachers.n_members} teachers in {options.out}")
     _report(options.out, splits)
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write the model of a run, folded, as a Keras file."""
+    if not options.out.endswith(".keras"):
+        raise InputError(f"expected a file name ending .keras. Received: {options.out}")
+    _check_output(options.out, options.force)
+    predictor = open_run(options.run)
+    if isinstance(predictor, Ensemble):
+        raise InputError(
+            "an ensemble is exported member by member; name one, such as "
+            f"{Path(options.run) / 'member_00'}. Received: {options.run}"
+        )
+    model = fold(predictor.model)
+    with atomic_write(options.out) as temporary:
+        model.save(temporary)
+    before, after = predictor.model.count_params(), model.count_params()
+    say(
+        f"Wrote {options.out}: columns {', '.join(predictor.heads.columns)}; {before} -> {after} "
+        "parameters"
+    )
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -241,6 +269,34 @@ def _settings(options: argparse.Namespace) -> TrainingSettings:
     )
 
 
+def _augmentation(options: argparse.Namespace) -> Augmentation | None:
+    if options.augment is None:
+        asked = [
+            name
+            for name in ("append", "labels", "teacher_dtype")
+            if getattr(options, name) not in (False, "teachers", "float32")
+        ]
+        if asked:
+            raise InputError(
+                f"--{asked[0].replace('_', '-')} goes with --augment. Received: no --augment"
+            )
+        return None
+    name = options.augment
+    if name == "evoaug" and options.labels == "static":
+        name = "evoaug_one"
+    return Augmentation(scheme(name), options.labels, options.append, options.teacher_dtype)
+
+
+def _finetuning(options: argparse.Namespace) -> TrainingSettings | None:
+    if options.finetune_epochs is None:
+        return None
+    return replace(
+        _settings(options),
+        epochs=options.finetune_epochs,
+        learning_rate=options.finetune_rate,
+    )
+
+
 @contextmanager
 def _workers(n: int) -> Iterator[ProcessPoolExecutor | None]:
     if n == 1:
@@ -311,6 +367,7 @@ _VERBS = {
     "prepare": prepare,
     "train": train,
     "distill": distill_teachers,
+    "export": export,
     "evaluate": evaluate,
     "predict": predict,
 }

@@ -2,20 +2,78 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import keras
 import numpy as np
+from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.splits import Split, Splits
+from degu_tf.distillation_model import DistillationModel
 from degu_tf.ensemble import Ensemble
 from degu_tf.errors import InputError
 from degu_tf.files import content_hash
-from degu_tf.heads import Form
+from degu_tf.heads import Form, HeadLayout
 from degu_tf.losses import DistillationLoss, Weight
 from degu_tf.predictor import ModelPredictor
+from degu_tf.schemes import describe
+from degu_tf.teacher import Teacher, usable_dtype
 from degu_tf.training import ModelSpec, TrainingSettings, train
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How a student's minibatches are augmented, and who labels them.
+
+    Attributes
+    ----------
+    scheme
+        One of `degu_tf.schemes.SCHEMES`, or any `AugmentBase`.
+    labels
+        ``"teachers"``: the teachers label each augmented minibatch inside the training step
+        (dynamic distillation). ``"static"``: the label stays that of the unaugmented sequence, as
+        in Supplementary Fig. 3.
+    append
+        Keep the originals in the minibatch beside the augmented ones.
+    teacher_dtype
+        ``"float32"``, or ``"bfloat16"`` for faster labels where the processor has arithmetic for
+        it.
+
+    Raises
+    ------
+    InputError
+        If the labels are something else.
+
+    Examples
+    --------
+    >>> from degu_tf.schemes import scheme
+    >>> Augmentation(scheme("evoaug")).labels
+    'teachers'
+    """
+
+    scheme: AugmentBase
+    labels: Literal["teachers", "static"] = "teachers"
+    append: bool = False
+    teacher_dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.labels not in ("teachers", "static"):
+            raise InputError(
+                f"labels are made by the 'teachers' or 'static'. Received: labels={self.labels!r}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values, for a run's identity."""
+        described = {
+            "scheme": describe(self.scheme),
+            "labels": self.labels,
+            "append": self.append,
+        }
+        if self.labels == "teachers":
+            described["teacher_dtype"] = usable_dtype(self.teacher_dtype)
+        return described
 
 
 def student_splits(
@@ -114,11 +172,13 @@ def distill(
     epistemic: Form = "std",
     epistemic_weight: Weight = 1.0,
     aleatoric_weight: Weight = 1.0,
+    augmentation: Augmentation | None = None,
+    finetune: TrainingSettings | None = None,
     provenance: Mapping[str, Any] | None = None,
     notes: Mapping[str, Any] | None = None,
     progress: bool | None = None,
 ) -> ModelPredictor:
-    """Train a student on an ensemble's labels.
+    """Train a student on an ensemble's labels: static ones, or made for each augmented minibatch.
 
     Parameters
     ----------
@@ -135,6 +195,11 @@ def distill(
         Form of the student's epistemic column: ``"std"`` or ``"log_variance"``.
     epistemic_weight, aleatoric_weight
         Lambda and gamma of the loss, one number or one a target (paper: 1).
+    augmentation
+        How minibatches are augmented and labelled; None for the data as they are.
+    finetune
+        Settings of a second stage on the unaugmented training data with the teachers' labels, as
+        the released scripts have it; None, as in the paper, for none.
     provenance, notes
         More plain values for `settings.json` (part of the run's identity) and for the manifest.
 
@@ -158,6 +223,8 @@ def distill(
         folder=folder,
         epistemic_weight=epistemic_weight,
         aleatoric_weight=aleatoric_weight,
+        augmentation=augmentation,
+        finetune=finetune,
         provenance=provenance,
         notes=notes,
         progress=progress,
@@ -174,6 +241,8 @@ def train_student(
     folder: str | os.PathLike | None = None,
     epistemic_weight: Weight = 1.0,
     aleatoric_weight: Weight = 1.0,
+    augmentation: Augmentation | None = None,
+    finetune: TrainingSettings | None = None,
     provenance: Mapping[str, Any] | None = None,
     notes: Mapping[str, Any] | None = None,
     progress: bool | None = None,
@@ -193,6 +262,11 @@ def train_student(
         error="poisson" if settings.loss == "poisson" else "mse",
     )
     weights = {"epistemic": epistemic_weight, "aleatoric": aleatoric_weight}
+    described = {} if augmentation is None else {"augmentation": augmentation.to_dict()}
+
+    def learner(student: keras.Model) -> DistillationModel:
+        return _learner(student, labelled.heads, teachers, augmentation, seed)
+
     return train(
         labelled,
         replace(spec, init=None) if spec is teachers.spec else spec,
@@ -200,14 +274,34 @@ def train_student(
         seed,
         folder,
         loss=loss,
+        finetune=finetune,
+        learner=learner,
         provenance={
             "kind": "student",
             "loss_weights": weights,
+            **described,
             "teachers": {"fingerprint": teachers.fingerprint(), "n_members": teachers.n_members},
             **(provenance or {}),
         },
         notes={"teachers": _relative(teachers.folder, folder), **(notes or {})},
         progress=progress,
+    )
+
+
+def _learner(
+    student: keras.Model,
+    heads: HeadLayout,
+    teachers: Ensemble,
+    augmentation: Augmentation | None,
+    seed: int,
+) -> DistillationModel:
+    if augmentation is None:
+        return DistillationModel(student, heads)
+    teacher = None
+    if augmentation.labels == "teachers":
+        teacher = Teacher(teachers, heads.epistemic, augmentation.teacher_dtype)
+    return DistillationModel(
+        student, heads, teacher, augmentation.scheme, augmentation.append, seed
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.splits import Splits
 from degu_tf.errors import InputError
@@ -21,6 +22,7 @@ from degu_tf.training import (
     TrainingSettings,
     load_model,
     run_settings,
+    stages,
     train,
     write_table,
 )
@@ -204,6 +206,8 @@ def train_ensemble(
     seed: int = 0,
     folder: str | os.PathLike | None = None,
     *,
+    augment: AugmentBase | None = None,
+    finetune: TrainingSettings | None = None,
     executor: Executor | None = None,
     provenance: Mapping[str, Any] | None = None,
     notes: Mapping[str, Any] | None = None,
@@ -228,6 +232,9 @@ def train_ensemble(
         The ensemble's seed, from which each member's is derived.
     folder
         Where to keep the run: `member_00/ ...`, `settings.json`, `metrics.csv`, `manifest.json`.
+    augment, finetune
+        As for `degu_tf.training.train`; with EvoAug the paper's teachers get exactly one
+        augmentation a minibatch (``degu_tf.schemes.scheme("evoaug_one")``).
     executor
         Any `concurrent.futures` executor; members then train in its workers and need a folder,
         through which they come back. Without one they train one after another.
@@ -250,7 +257,8 @@ def train_ensemble(
         run = RunFolder(folder)
         if not run.finished:
             spec.build(splits.input_shape, splits.heads, member_seed(seed, 0))
-        run.begin(run_settings("ensemble", splits, spec, settings, seed, provenance))
+        identity = {**stages(augment, finetune), **(provenance or {})}
+        run.begin(run_settings("ensemble", splits, spec, settings, seed, identity))
         if run.finished and run.manifest()["n_members"] >= n_members:
             return Ensemble.load(folder, n_members)
     tasks = [
@@ -260,6 +268,8 @@ def train_ensemble(
             "settings": settings,
             "seed": member_seed(seed, i),
             "folder": None if folder is None else member_folder(folder, i),
+            "augment": augment,
+            "finetune": finetune,
             "provenance": provenance,
             "member": i,
         }

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.splits import Split, Splits
-from degu_tf.distillation import student_splits, train_student
+from degu_tf.distillation import Augmentation, student_splits, train_student
 from degu_tf.ensemble import Ensemble, train_ensemble
 from degu_tf.errors import InputError
 from degu_tf.files import content_hash
@@ -21,7 +22,7 @@ from degu_tf.heads import Form, HeadLayout
 from degu_tf.losses import Weight
 from degu_tf.metrics import distance, score
 from degu_tf.predictor import ModelPredictor
-from degu_tf.training import ModelSpec, TrainingSettings, load_model, run_settings, train
+from degu_tf.training import ModelSpec, TrainingSettings, load_model, run_settings, stages, train
 
 KEY_LENGTH = 12
 
@@ -62,13 +63,17 @@ class Store:
         n_members: int = 10,
         settings: TrainingSettings | None = None,
         seed: int = 0,
+        *,
+        augment: AugmentBase | None = None,
+        finetune: TrainingSettings | None = None,
     ) -> Ensemble:
         """The ensemble these arguments describe, trained as far as it is missing.
 
         Ensembles of different size share their members.
         """
         settings = settings or TrainingSettings()
-        identity = run_settings("ensemble", splits, spec, settings, seed)
+        more = stages(augment, finetune)
+        identity = run_settings("ensemble", splits, spec, settings, seed, more)
         return train_ensemble(
             splits,
             spec,
@@ -76,6 +81,8 @@ class Store:
             settings,
             seed,
             self._folder("teachers", spec, identity),
+            augment=augment,
+            finetune=finetune,
             executor=self.executor,
             progress=self.progress,
         )
@@ -104,17 +111,22 @@ class Store:
         epistemic: Form = "std",
         epistemic_weight: Weight = 1.0,
         aleatoric_weight: Weight = 1.0,
+        augmentation: Augmentation | None = None,
+        finetune: TrainingSettings | None = None,
     ) -> ModelPredictor:
         """The student these arguments describe; students of the same teachers share the labels."""
         spec, settings = spec or teachers.spec, settings or TrainingSettings()
         if spec is None:
             raise InputError("the teachers' architecture is not known: name the student's (spec)")
+        more = stages(finetune=finetune)
+        if augmentation is not None:
+            more["augmentation"] = augmentation.to_dict()
         identity = {
             "kind": "student",
             "teachers": teachers.fingerprint(),
             "epistemic": epistemic,
             "loss_weights": [epistemic_weight, aleatoric_weight],
-            "run": run_settings("student", splits, spec, settings, seed),
+            "run": run_settings("student", splits, spec, settings, seed, more),
         }
         folder = self._folder("student", spec, identity)
         if RunFolder(folder).finished:
@@ -128,6 +140,8 @@ class Store:
             folder=folder,
             epistemic_weight=epistemic_weight,
             aleatoric_weight=aleatoric_weight,
+            augmentation=augmentation,
+            finetune=finetune,
             progress=self.progress,
         )
 

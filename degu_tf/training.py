@@ -5,7 +5,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from numbers import Integral
@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from degu_tf.data.splits import Splits
@@ -25,6 +26,7 @@ from degu_tf.metrics import score
 from degu_tf.models import registry
 from degu_tf.predictor import ModelPredictor
 from degu_tf.progress import bar
+from degu_tf.schemes import augmented, describe
 from degu_tf.weights import load_initial_weights, weights_hash
 
 EVALUATION_BATCH = 512
@@ -182,6 +184,7 @@ def fit(
     seed: int = 0,
     loss: keras.losses.Loss | None = None,
     progress: bool | None = None,
+    augment: AugmentBase | None = None,
 ) -> pd.DataFrame:
     """Train a model; afterwards it holds the weights of the epoch with the lowest validation loss.
 
@@ -199,11 +202,15 @@ def fit(
         A loss object in place of the one `settings` names.
     progress
         Show a bar over epochs; None where standard error is a terminal.
+    augment
+        How each training minibatch is augmented, such as
+        ``degu_tf.schemes.scheme("evoaug_one")`` for teachers; its labels stay as they are.
 
     Returns
     -------
     pandas.DataFrame
-        One row an epoch: `epoch` (from 1), `loss`, `val_loss`, `learning_rate`, `seconds`.
+        One row an epoch: `epoch` (from 1), `loss`, `val_loss`, `learning_rate`, `seconds`, and
+        any metric the model was given, for training and validation.
 
     Raises
     ------
@@ -225,11 +232,14 @@ def fit(
         patience=settings.patience or settings.epochs,
         restore_best_weights=True,
     )
+    steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
+    batches = training_batches(splits.train, settings.batch_size, seed)
+    if augment is not None:
+        batches = augmented(batches, augment, seed, steps)
     history = model.fit(
-        training_batches(splits.train, settings.batch_size, seed),
+        batches,
         epochs=settings.epochs,
-        steps_per_epoch=settings.steps_per_epoch
-        or steps_per_epoch(splits.train, settings.batch_size),
+        steps_per_epoch=steps,
         validation_data=evaluation_batches(splits.validation, EVALUATION_BATCH),
         callbacks=[
             best_epoch,
@@ -246,15 +256,12 @@ def fit(
             "the validation loss was not finite: training diverged. Lower the learning rate "
             f"(it was {settings.learning_rate})"
         )
-    return pd.DataFrame(
-        {
-            "epoch": range(1, len(history["loss"]) + 1),
-            "loss": history["loss"],
-            "val_loss": history["val_loss"],
-            "learning_rate": history["learning_rate"],
-            "seconds": epoch_bar.seconds,
-        }
-    )
+    columns = {
+        "epoch": range(1, len(history["loss"]) + 1),
+        **{name: history.pop(name) for name in ("loss", "val_loss", "learning_rate")},
+        "seconds": epoch_bar.seconds,
+    }
+    return pd.DataFrame({**columns, **history})
 
 
 def check_fits(model: keras.Model, splits: Splits) -> None:
@@ -285,6 +292,9 @@ def train(
     folder: str | os.PathLike | None = None,
     *,
     loss: keras.losses.Loss | None = None,
+    augment: AugmentBase | None = None,
+    finetune: TrainingSettings | None = None,
+    learner: Callable[[keras.Model], keras.Model] | None = None,
     provenance: Mapping[str, Any] | None = None,
     notes: Mapping[str, Any] | None = None,
     member: int = 0,
@@ -301,8 +311,14 @@ def train(
         The data; `splits.heads` is what the model will predict.
     spec
         The architecture.
-    settings, seed, loss, progress
+    settings, seed, loss, augment, progress
         As for `fit`; the seed also decides the initial weights.
+    finetune
+        Settings of a second stage on the data as they are, without augmentation, as the released
+        scripts have it; None, as in the paper, for none.
+    learner
+        Makes of the built model what is fitted in the first stage, such as a `DistillationModel`
+        around it; the model itself by default.
     folder
         Where to keep the run: `model.keras`, `settings.json`, `history.csv`, `metrics.csv` (test
         set) and `manifest.json`.
@@ -324,14 +340,31 @@ def train(
     if run is None or not run.finished:
         model = spec.build(splits.input_shape, splits.heads, seed, member)
     if run is not None:
+        provenance = {**stages(augment, finetune), **(provenance or {})}
         run.begin(run_settings("model", splits, spec, settings, seed, provenance))
         if model is None:
             return load_model(run.path)
-    history = fit(model, splits, settings, seed, loss, progress)
+    fitted = model if learner is None else learner(model)
+    history = fit(fitted, splits, settings, seed, loss, progress, augment)
+    if finetune is not None:
+        second = fit(model, splits, finetune, seed, loss, progress)
+        history = pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
     predictor = ModelPredictor(model, splits.heads)
     if run is not None:
         _write_model(run, predictor, splits, history, notes or {})
     return predictor
+
+
+def stages(
+    augment: AugmentBase | None = None, finetune: TrainingSettings | None = None
+) -> dict[str, Any]:
+    """Augmentation and fine-tuning as plain values for a run's identity; nothing for neither."""
+    described: dict[str, Any] = {}
+    if augment is not None:
+        described["augment"] = describe(augment)
+    if finetune is not None:
+        described["finetune"] = asdict(finetune)
+    return described
 
 
 def run_settings(

@@ -92,7 +92,7 @@ def commands_in(text):
 
 def test_the_verbs_and_sources_are_these():
     sources = ("table", "lentimpra", "starrseq", "simulate")
-    verbs = ("prepare", "train", "distill", "evaluate", "predict")
+    verbs = ("prepare", "train", "distill", "export", "evaluate", "predict")
     assert set(PARSERS) == {f"degu {verb}" for verb in verbs} | {
         f"degu prepare {source}" for source in sources
     }

@@ -143,12 +143,15 @@ def test_a_students_run_says_what_made_it(small_student, teachers, splits):
     assert predictor.model.count_params() < teachers.members[0].model.count_params()
 
 
-def test_a_student_is_trained_with_the_weighted_loss(small_student):
-    _, predictor = small_student
-    assert isinstance(predictor.model.loss, DistillationLoss)
-    assert predictor.model.loss.epistemic_weight == {"Dev": 1.0, "Hk": 0.5}
-    assert predictor.model.loss.aleatoric_weight == 0.25
-    assert predictor.model.loss.error == "mse"
+def test_a_student_is_trained_with_the_weighted_loss(teachers, labelled, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("degu_tf.distillation.train", lambda *_, **given: seen.update(given))
+    weights = {"epistemic_weight": {"Dev": 1.0, "Hk": 0.5}, "aleatoric_weight": 0.25}
+    train_student(labelled, teachers, **weights)
+    loss = seen["loss"]
+    assert isinstance(loss, DistillationLoss)
+    assert {name: getattr(loss, name) for name in weights} == weights
+    assert loss.error == "mse"
 
 
 def test_students_of_poisson_teachers_keep_poisson(teachers, labelled, monkeypatch):

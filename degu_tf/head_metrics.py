@@ -1,0 +1,78 @@
+"""Pearson's correlation of single heads as Keras metrics, to watch while a student trains."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from degu_tf.heads import HeadLayout
+
+_SUMS = ("n", "x", "y", "xx", "yy", "xy")
+
+
+@keras.saving.register_keras_serializable("degu_tf")
+class HeadPearson(keras.metrics.Metric):
+    """Pearson's r of one output column over all that was seen since the last reset.
+
+    Exact over batches, not a mean of batches' correlations; profiles are pooled over positions.
+    Zero as long as a side does not vary. Sums are kept in float64.
+
+    Parameters
+    ----------
+    column
+        Index of the column on the last axis.
+    name
+        The metric's name, such as ``"Dev_pearson"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> metric = HeadPearson(0)
+    >>> metric.update_state(np.array([[1.0], [2.0], [3.0]]), np.array([[1.0], [2.0], [4.0]]))
+    >>> round(float(metric.result()), 4)
+    0.982
+    """
+
+    def __init__(self, column: int, name: str = "pearson", **kwargs: Any) -> None:
+        super().__init__(name=name, **{"dtype": "float64", **kwargs})
+        self.column = column
+        self._sums = {
+            each: self.add_weight(name=each, shape=(), initializer="zeros", dtype="float64")
+            for each in _SUMS
+        }
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch of labels and predictions `(N, C)` or `(N, length, C)`.
+
+        Weights `(N,)` count a sequence as often as they say.
+        """
+        y, x = (ops.cast(values, "float64")[..., self.column] for values in (y_true, y_pred))
+        weight = ops.ones_like(x)
+        if sample_weight is not None:
+            weight = ops.cast(sample_weight, "float64")
+            weight = ops.reshape(weight, (-1,) + (1,) * (len(x.shape) - 1)) * ops.ones_like(x)
+        terms = (ops.ones_like(x), x, y, x * x, y * y, x * y)
+        for name, term in zip(_SUMS, terms, strict=True):
+            self._sums[name].assign_add(ops.sum(weight * term))
+
+    def result(self) -> Any:
+        """The correlation so far."""
+        n, x, y, xx, yy, xy = (ops.convert_to_tensor(self._sums[name]) for name in _SUMS)
+        n = ops.maximum(n, 1.0)
+        spread = ops.maximum(xx - x * x / n, 0.0) * ops.maximum(yy - y * y / n, 0.0)
+        return ops.divide_no_nan(xy - x * y / n, ops.sqrt(spread))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this metric anew."""
+        return {**super().get_config(), "column": self.column}
+
+
+def head_metrics(heads: HeadLayout) -> list[HeadPearson]:
+    """A `HeadPearson` for each column of a student, named ``<column>_pearson``.
+
+    Examples
+    --------
+    >>> [metric.name for metric in head_metrics(HeadLayout(("Dev",), epistemic="std"))]
+    ['Dev_pearson', 'Dev_epistemic_pearson']
+    """
+    return [HeadPearson(i, f"{column}_pearson") for i, column in enumerate(heads.columns)]

@@ -1,0 +1,120 @@
+"""How the layers of a functional model are wired, read from its configuration."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+Key = tuple[str, int]
+"""A layer's name and which of its calls is meant: one node of the graph."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One call of a layer: the layer, and the nodes whose outputs it takes, in order."""
+
+    key: Key
+    layer: keras.layers.Layer
+    inputs: tuple[Key, ...]
+
+
+class Wiring:
+    """The graph of a model with one input and one output.
+
+    Parameters
+    ----------
+    model
+        A functional or sequential model.
+
+    Raises
+    ------
+    ValueError
+        If the model is neither, has several inputs or outputs, or a layer has several outputs or
+        takes tensors by name.
+
+    Examples
+    --------
+    >>> sequence = keras.Input((8, 4))
+    >>> model = keras.Model(sequence, keras.layers.Flatten(name="flat")(sequence))
+    >>> [node.layer.name for node in Wiring(model).nodes.values()][-1]
+    'flat'
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        if isinstance(model, keras.Sequential) and model.built:
+            model = keras.Model(model.inputs, model.outputs)
+        config = model.get_config()
+        if not {"layers", "input_layers", "output_layers"} <= config.keys():
+            raise ValueError("the model is not a functional one")
+        self.input = _one_tensor(config["input_layers"], "input")
+        self.output = _one_tensor(config["output_layers"], "output")
+        nodes = {
+            (entry["name"], index): Node(
+                (entry["name"], index), model.get_layer(entry["name"]), tuple(_sources(call))
+            )
+            for entry in config["layers"]
+            for index, call in enumerate(entry["inbound_nodes"] or [{}])
+        }
+        self.nodes = _in_order(nodes, self.output)
+        self._uses = Counter(source for node in self.nodes.values() for source in node.inputs)
+        self._calls = Counter(name for name, _ in self.nodes)
+
+    def consumers(self, key: Key) -> list[Node]:
+        """The nodes that take this one's output."""
+        return [node for node in self.nodes.values() if key in node.inputs]
+
+    def only_consumer(self, key: Key) -> Node | None:
+        """The one node that takes this one's output, if it is the only use of it."""
+        if key == self.output or self._uses[key] != 1:
+            return None
+        return self.consumers(key)[0]
+
+    def called_once(self, name: str) -> bool:
+        """Whether a layer stands in one place only."""
+        return self._calls[name] == 1
+
+
+def _one_tensor(tensors: Any, what: str) -> Key:
+    if len(tensors) == 3 and isinstance(tensors[0], str):
+        tensors = [tensors]
+    if len(tensors) != 1:
+        raise ValueError(f"the model has {len(tensors)} {what}s")
+    name, call, _ = tensors[0]
+    return name, call
+
+
+def _sources(call: dict[str, Any]) -> Iterator[Key]:
+    yield from _tensors(call.get("args", ()))
+    if any(True for _ in _tensors(call.get("kwargs", {}))):
+        raise ValueError("a layer takes a tensor by name")
+
+
+def _tensors(value: Any) -> Iterator[Key]:
+    if isinstance(value, dict):
+        if value.get("class_name") == "__keras_tensor__":
+            name, call, output = value["config"]["keras_history"]
+            if output != 0:
+                raise ValueError("a layer has several outputs")
+            yield name, call
+            return
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for item in value:
+        yield from _tensors(item)
+
+
+def _in_order(nodes: dict[Key, Node], output: Key) -> dict[Key, Node]:
+    """The nodes the output depends on, each after those it takes its inputs from."""
+    ordered: dict[Key, Node] = {}
+    waiting = [output]
+    while waiting:
+        node = nodes[waiting[-1]]
+        missing = [source for source in node.inputs if source not in ordered]
+        if missing:
+            waiting += missing
+            continue
+        ordered.setdefault(waiting.pop(), node)
+    return ordered
