@@ -171,7 +171,6 @@ def is_stateless(scheme: AugmentBase) -> bool:
     return _takes_key(scheme)
 
 
-@tf.autograph.experimental.do_not_convert
 def apply(scheme: AugmentBase, x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     """Augment one batch.
 
@@ -372,9 +371,8 @@ def from_description(content: Mapping[str, Any]) -> AugmentBase:
     try:
         return _OURS[name](**parameters)
     except TypeError as error:
-        raise InputError(f"parameters of {name} do not fit ({error}). Received: {content!r}") from (
-            error
-        )
+        message = f"parameters of {name} do not fit ({error}). Received: {content!r}"
+        raise InputError(message) from error
 
 
 def _checked(scheme: AugmentBase) -> AugmentBase:

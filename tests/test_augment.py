@@ -257,6 +257,7 @@ def test_equal_keys_give_equal_draws_in_eager_and_graph_mode(augmentation):
     assert np.array_equal(tf.function(augmentation.apply)(x, key(1)), first)
     other = [augmentation.apply(x, key(number)).numpy() for number in range(2, 8)]
     assert not all(np.array_equal(first, again) for again in other)
+    assert augmentation.apply(x, tf.constant([1, 17], tf.int32)).shape == x.shape
 
 
 @each

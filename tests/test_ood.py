@@ -146,14 +146,15 @@ class TestFiles:
 
     def test_sets_in_any_order_or_form(self, sets, tmp_path):
         path = tmp_path / "sets.h5"
-        given = {shift: sets[shift] for shift in ("large", "intermediate", "small")}
-        given["small"] = one_hot(given["small"]) * 0.9
+        given = {shift: sets[shift] for shift in ("large", "intermediate", "none")}
+        write_shifted_sets(path, sets | given)
+        assert same(read_shifted_sets(path), sets)
+        given["none"] = one_hot(given["none"])
+        given["small"] = one_hot(sets["small"]) * np.float32(0.9)
         given["large"] = one_hot(given["large"]).astype(np.uint8)
         write_shifted_sets(path, given)
         back = read_shifted_sets(path)
-        assert list(back) == ORDER[1:]
-        assert np.array_equal(back["small"], given["small"])
-        assert np.array_equal(back["large"], sets["large"])
+        assert same(back, {shift: given[shift] for shift in ORDER[:3]} | {"large": sets["large"]})
 
     @pytest.mark.parametrize("axes", [(0, 1, 2), (0, 2, 1)])
     def test_a_released_file(self, sets, tmp_path, axes):

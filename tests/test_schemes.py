@@ -274,12 +274,13 @@ class TestPipeline:
     def test_ones_own_augmentation_repeats_by_tensorflows_seed(self, batches):
         def draws(global_seed, make):
             keras.utils.set_random_seed(global_seed)
-            return taken(augmented(batches, make(), 1, 3), 12)
+            return taken(augmented(batches, make(), 1, 3), 6)
 
         for make in (Seen, lambda: EvoAug([Seen(), Branching()], 1, 2), theirs.RandomMutation):
             assert not schemes.is_stateless(make())
-            assert same(draws(4, make), draws(4, make))
-            assert not same(draws(4, make), draws(5, make))
+            first = draws(4, make)
+            assert same(draws(4, make), first)
+            assert not same(draws(5, make), first)
 
     @pytest.mark.parametrize(
         ("change", "message"),
