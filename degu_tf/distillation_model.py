@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from evoaug_tf.augment import AugmentBase
 
@@ -101,6 +102,13 @@ class DistillationModel(keras.Model):
         self._missing = _Missing()
         self.teacher = teacher
         self.built = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; Keras would pass over `teacher = None` where none was looked for yet."""
+        if name == "teacher":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def teacher(self) -> Teacher | None:
@@ -206,10 +214,15 @@ class DistillationModel(keras.Model):
         Raises
         ------
         InputError
-            If a loaded model's teachers or scheme are not to be found, or a scheme is asked to
-            augment what it cannot.
+            If a loaded model's teachers or scheme are not to be found, a scheme is asked to augment
+            what it cannot, or there are sample weights without labels.
         """
         self._find_what_is_missing()
+        if y is None and kwargs.get("sample_weight") is not None:
+            raise InputError(
+                "sample weights come behind labels: give labels too, any will do beside teachers. "
+                "Received: sample_weight without y"
+            )
         if self.scheme is not None:
             x, y, kwargs = self._augment(x, y, kwargs)
         return super().fit(x, y, **kwargs)
@@ -221,7 +234,7 @@ class DistillationModel(keras.Model):
             y = self._teacher(x)
         return super().train_step((x, y, sample_weight))
 
-    def _augment(self, x: Any, y: Any, kwargs: dict[str, Any]) -> tuple[Any, None, dict[str, Any]]:
+    def _augment(self, x: Any, y: Any, kwargs: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
         batch_size = kwargs.pop("batch_size", None)
         shuffle = kwargs.pop("shuffle", True)
         if not isinstance(x, tf.data.Dataset):
@@ -230,9 +243,15 @@ class DistillationModel(keras.Model):
                     "with augmentation, validation data are given by validation_data. "
                     f"Received: validation_split={kwargs['validation_split']}"
                 )
+            if not isinstance(x, np.ndarray | tf.Tensor | list):
+                raise InputError(
+                    "with augmentation, data are arrays or a tf.data.Dataset. "
+                    f"Received: {type(x).__name__}"
+                )
             parts = tuple(
                 each for each in (x, y, kwargs.pop("sample_weight", None)) if each is not None
             )
+            y = None
             x = tf.data.Dataset.from_tensor_slices(parts)
             if shuffle:
                 x = x.shuffle(len(parts[0]), seed=self.seed)
@@ -247,7 +266,7 @@ class DistillationModel(keras.Model):
         batches = augmented(
             x.repeat(), self.scheme, self.seed, steps, append=self.append, first_epoch=first
         )
-        return batches, None, {**kwargs, "steps_per_epoch": steps, "shuffle": False}
+        return batches, y, {**kwargs, "steps_per_epoch": steps, "shuffle": False}
 
     def _find_what_is_missing(self) -> None:
         if self._missing.teacher is not None:

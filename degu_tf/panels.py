@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 from scipy import stats
@@ -19,18 +19,31 @@ from degu_tf.errors import InputError
 COLOURS = {
     "single": "tab:blue",
     "student": "tab:orange",
+    "dynamic_evoaug": "tab:cyan",
+    "dynamic_mutagenesis": "tab:red",
+    "dynamic_shuffle": "tab:purple",
     "ensemble": "tab:green",
     "mprann": "tab:red",
     "model": "tab:purple",
+    "without_evoaug": "tab:gray",
+    "with_evoaug": "tab:cyan",
+    "oracle": "tab:brown",
 }
-"""Colour of each method, as in the paper's Fig. 2."""
+"""Colour of each method, as in the paper's Figs. 2 and 3; but dynamic EvoAug is not green, which is
+the ensemble's."""
 
 LABELS = {
     "single": "Standard training",
     "student": "DEGU student",
+    "dynamic_evoaug": "DEGU, dynamic EvoAug",
+    "dynamic_mutagenesis": "DEGU, dynamic mutagenesis",
+    "dynamic_shuffle": "DEGU, dynamic shuffle",
     "ensemble": "Ensemble",
     "mprann": "MPRAnn, all data",
     "model": "Model",
+    "without_evoaug": "Without EvoAug",
+    "with_evoaug": "With EvoAug",
+    "oracle": "EvoAug ensemble",
 }
 """What a legend calls each method."""
 
@@ -180,10 +193,13 @@ def panels_of(
     return figure, panels
 
 
-def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend under the panels, where it covers no data, in as many rows as its words need."""
+def legend_below(figure: FigureBase, handles: Sequence[Any]) -> None:
+    """A legend under a figure's panels, where it covers no data, in as many rows as its words need.
+
+    The figure may be a part of another, a `SubFigure`.
+    """
     inches = sum(0.08 * len(handle.get_label()) + 0.65 for handle in handles)
-    rows = -(-inches // figure.get_figwidth())
+    rows = -(-inches * figure.dpi // figure.bbox.width)
     if handles:
         figure.legend(
             handles=handles, loc="outside lower center", ncols=int(-(-len(handles) // rows))

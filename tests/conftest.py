@@ -79,6 +79,29 @@ def student(store, teachers, splits, quick):
 
 
 @pytest.fixture(scope="session")
+def stir():
+    """A function that gives a model weights and moving statistics like those of a trained one.
+
+    No gamma is one, no beta zero; outputs stay near one. It returns the model.
+    """
+
+    def stirred(model, seed=0):
+        rng = np.random.default_rng(seed)
+        for weight in model.weights:
+            kind = weight.path.rsplit("/")[-1]
+            fan_in = max(1, int(np.prod(weight.shape[:-1])))
+            draw = {
+                "kernel": lambda shape, fan=fan_in: rng.normal(0.0, fan**-0.5, shape),
+                "gamma": lambda shape: rng.uniform(0.5, 1.5, shape),
+                "moving_variance": lambda shape: rng.uniform(0.5, 2.0, shape),
+            }.get(kind, lambda shape: rng.normal(0.0, 0.3, shape))
+            weight.assign(draw(tuple(weight.shape)))
+        return model
+
+    return stirred
+
+
+@pytest.fixture(scope="session")
 def real_data():
     """Folder of the real data sets; skips where there is none."""
     folder = os.environ.get("DEGU_REAL_DATA")

@@ -25,7 +25,9 @@ from degu_tf.ensemble import Ensemble
 from degu_tf.heads import FlooredUncertaintyWarning
 from degu_tf.models import registry
 from degu_tf.runs import open_run
+from degu_tf.schemes import describe, scheme
 from degu_tf.sequence import decode, reverse_complement
+from degu_tf.teacher import has_bfloat16
 from degu_tf.training import ModelSpec, TrainingSettings
 
 SUFFIXES = ("", "_aleatoric", "_epistemic", "_total", "_lower", "_upper")
@@ -119,7 +121,7 @@ def test_examples_of_the_overview_the_readme_and_the_issue_parse():
         assert len(text) >= 5
         for command in text:
             verbs.add(cli.parser().parse_args(shlex.split(command)[1:]).verb)
-    assert verbs == {"prepare", "train", "distill", "evaluate", "predict"}
+    assert verbs == {"prepare", "train", "distill", "export", "evaluate", "predict"}
 
 
 @pytest.mark.parametrize("prog", PARSERS)
@@ -187,6 +189,12 @@ except SystemExit as stop:
         ("distill t d --out x --members 1", "--members: expected a whole number from 2"),
         ("distill t d --out x --epistemic-weight -1", "--epistemic-weight: expected a number from"),
         ("distill t d --out x --epistemic-form var", "invalid choice: 'var'"),
+        ("distill t d --out x --augment noise", "invalid choice: 'noise'"),
+        ("distill t d --out x --labels dynamic", "invalid choice: 'dynamic'"),
+        ("distill t d --out x --teacher-dtype half", "invalid choice: 'half'"),
+        ("distill t d --out x --finetune-epochs 0", "--finetune-epochs: expected a whole number"),
+        ("train d --out x --finetune-rate 0", "--finetune-rate: expected a positive number"),
+        ("train d --out x --augment shuffle", "invalid choice: 'shuffle'"),
         ("predict r s --out x --level 1.5", "--level: expected a number between 0 and 1. Rec"),
         ("predict r s --out x --level 95", "between 0 and 1. Received: 95"),
         ("predict r s --out x --level 1", "between 0 and 1. Received: 1"),
@@ -493,6 +501,110 @@ def test_what_a_model_lacks_is_empty_and_said_once(work, inputs, tmp_path):
     assert set(written["interval"]) == {"none"}
     assert written[["name", "Dev", "Hk"]].notna().all(axis=None)
     assert written.drop(columns=["name", "Dev", "Hk", "interval"]).isna().all(axis=None)
+
+
+def described(name):
+    """A scheme as it is read from JSON."""
+    return json.loads(json.dumps(describe(scheme(name))))
+
+
+def test_distil_on_the_fly(work, tmp_path):
+    run = tmp_path / "dynamic"
+    arguments = ("--augment", "evoaug", "--append", "--teacher-dtype", "bfloat16")
+    done(
+        *("distill", work.x, work.data, "--epochs", 2, *arguments, "--finetune-epochs", 1),
+        *("--batch-size", 20, "--quiet", "--out", run),
+    )
+    made = settings(run)
+    assert made["augmentation"] == {
+        "scheme": described("evoaug"),
+        "labels": "teachers",
+        "append": True,
+        "teacher_dtype": "bfloat16" if has_bfloat16() else "float32",
+    }
+    assert (made["finetune"]["epochs"], made["finetune"]["learning_rate"]) == (1, 1e-4)
+    assert made["finetune"]["batch_size"] == made["training"]["batch_size"] == 20
+    history = pd.read_csv(run / "history.csv")
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert open_run(run).heads.epistemic == "std"
+    refused = degu("distill", work.x, work.data, "--epochs", 2, "--augment", "evoaug", "--out", run)
+    assert refused.code == 2
+    assert "already holds another run" in refused.err
+    assert "augmentation.append" in refused.err
+
+
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.filterwarnings("ignore::degu_tf.metrics.ConstantColumnWarning")
+@pytest.mark.parametrize(
+    ("arguments", "name", "labels"),
+    [
+        ("--augment mutagenesis", "mutagenesis", "teachers"),
+        ("--augment shuffle", "shuffle", "teachers"),
+        ("--augment shuffle --labels static --append", "shuffle", "static"),
+        ("--augment evoaug --labels static", "evoaug_one", "static"),
+    ],
+)
+def test_schemes_and_labels(work, tmp_path, arguments, name, labels):
+    done("distill", work.x, work.data, *arguments.split(), "--out", tmp_path / "y")
+    made = settings(tmp_path / "y")
+    assert made["augmentation"]["scheme"] == described(name)
+    assert made["augmentation"]["labels"] == labels
+    assert made["augmentation"]["append"] == ("--append" in arguments)
+    assert ("teacher_dtype" in made["augmentation"]) == (labels == "teachers")
+    assert "finetune" not in made
+
+
+@pytest.mark.parametrize("option", ["--append", "--labels static", "--teacher-dtype bfloat16"])
+def test_what_belongs_to_augmentation_needs_it(work, tmp_path, option):
+    refused = degu("distill", work.x, work.data, *option.split(), "--out", tmp_path / "y")
+    assert refused.code == 2
+    assert f"{option.split()[0]} goes with --augment" in refused.err
+    assert not (tmp_path / "y").exists()
+
+
+@pytest.mark.usefixtures("untrained")
+def test_teachers_are_augmented_once_a_minibatch(work, tmp_path):
+    arguments = ("--augment", "evoaug", "--finetune-epochs", 3, "--finetune-rate", 1e-5)
+    done("train", work.data, *TRAIN, *arguments, "--out", tmp_path / "x")
+    for folder in (tmp_path / "x", tmp_path / "x" / "member_01"):
+        made = settings(folder)
+        assert made["augment"] == described("evoaug_one")
+        assert (made["augment"]["fewest"], made["augment"]["most"]) == (1, 1)
+        assert (made["finetune"]["epochs"], made["finetune"]["learning_rate"]) == (3, 1e-5)
+    plain = degu("train", work.data, *TRAIN, "--out", tmp_path / "x")
+    assert plain.code == 2
+    assert "already holds another run" in plain.err
+
+
+@pytest.mark.parametrize("run", ["y", "x/member_00"])
+def test_export_writes_what_predicts_the_same(work, tmp_path, run):
+    out = tmp_path / "folder" / "y.keras"
+    shown = done("export", work.folder / run, out)
+    predictor = open_run(work.folder / run)
+    columns, n = ", ".join(predictor.heads.columns), predictor.model.count_params()
+    assert f"Wrote {out}: columns {columns}; {n} -> {n} parameters" in shown.out
+    tokens = read_splits(work.data).test.sequences
+    exported = keras.models.load_model(out)
+    x = np.eye(5, 4, dtype="float32")[tokens]
+    np.testing.assert_allclose(exported.predict(x, verbose=0), predictor.columns(tokens), atol=1e-5)
+
+
+def test_what_cannot_be_exported(work, tmp_path):
+    (tmp_path / "y.keras").write_text("mine")
+    refused = {
+        (work.y, tmp_path / "y.keras"): "--force replaces it",
+        (work.y, tmp_path / "y.h5"): "a file name ending .keras. Received:",
+        (work.x, tmp_path / "x.keras"): f"name one, such as {work.x / 'member_00'}. Received:",
+        (tmp_path, tmp_path / "x.keras"): "expected the folder of a run",
+    }
+    for arguments, message in refused.items():
+        result = degu("export", *arguments)
+        assert result.code == 2
+        assert message in result.err
+    assert [file.name for file in tmp_path.iterdir()] == ["y.keras"]
+    assert (tmp_path / "y.keras").read_text() == "mine"
+    done("export", work.y, tmp_path / "y.keras", "--force")
+    keras.models.load_model(tmp_path / "y.keras")
 
 
 @pytest.mark.usefixtures("untrained")

@@ -99,7 +99,7 @@ def mpra(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_readmes_shell_example_runs(mpra):
-    (commands,) = (block for block in blocks("sh") if block.startswith("degu"))
+    (commands,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
     for command in commands.splitlines():
         small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
         assert cli.main(small.split()[1:]) == 0, command
@@ -110,8 +110,18 @@ def test_the_readmes_shell_example_runs(mpra):
 
 
 @pytest.mark.slow
-def test_the_readmes_python_example_runs(mpra):
-    (code,) = blocks("python")
+def test_the_readmes_example_of_augmentation_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
+    (augmented,) = (block for block in blocks("sh") if "--augment" in block)
+    for command in first.splitlines()[:2] + augmented.splitlines():
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.split()[1:]) == 0, command
+    assert Path("dynamic.keras").is_file()
+
+
+@pytest.mark.slow
+def test_the_readmes_python_examples_run(mpra):
+    code, dynamic = blocks("python")
     small = code.replace("epochs=100", "epochs=1").replace('"), 10,', '"), 2,')
     assert small.count("epochs=1)") == 1
     names = {}
@@ -119,3 +129,5 @@ def test_the_readmes_python_example_runs(mpra):
     assert names["teachers"].n_members == 2
     assert names["prediction"].mean.shape == (1, 2)
     assert (names["upper"] > names["lower"]).all()
+    exec(dynamic.replace("epochs=100", "epochs=1"), names)
+    assert Path("student.keras").is_file()

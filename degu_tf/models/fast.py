@@ -6,6 +6,7 @@ convolution's output is larger than memory is fast, one that makes only the larg
 positions. What is not known here is left to the Keras layer itself.
 """
 
+import functools
 from collections.abc import Callable
 
 import keras
@@ -114,9 +115,9 @@ class _Plan:
             if pooling is not None and self._makes_pairs(layer, pooling.layer):
                 return [*nodes, pooling], _larger_of_pairs(layer, *arrays, activation)
             return nodes, _convolution(layer, *arrays, activation)
-        if isinstance(layer, _ACTIVATION_LAYERS) and _activation(layer) is not None:
+        if type(layer) in _ACTIVATION_LAYERS and _activation(layer) is not None:
             return [node], _activation(layer)
-        if type(layer) in _OTHERS:
+        if type(layer) in _OTHERS and _is_channels_last(layer):
             return [node], _OTHERS[type(layer)](layer)
         if len(node.inputs) > 1:
             raise ValueError(f"no way to call {layer.name} with several inputs")
@@ -126,7 +127,7 @@ class _Plan:
         """A linear layer and the activation layer that alone takes its output."""
         after = self.wiring.only_consumer(node.key)
         linear = node.layer.activation is keras.activations.linear
-        if linear and after is not None and isinstance(after.layer, _ACTIVATION_LAYERS):
+        if linear and after is not None and type(after.layer) in _ACTIVATION_LAYERS:
             activation = _activation(after.layer)
             if activation is not None:
                 return [node, after], activation
@@ -148,7 +149,8 @@ class _Plan:
         return (
             self.dtype == tf.float32
             and type(pooling) is layers.MaxPooling1D
-            and _sizes(pooling) == (2, 2, "valid", "channels_last")
+            and _is_channels_last(pooling)
+            and _sizes(pooling) == (2, 2, "valid")
             and (layer.strides[0], layer.dilation_rate[0], layer.groups) == (1, 1, 1)
             and np.prod(layer.kernel.shape[:2]) <= MEMORY_BOUND_TERMS
         )
@@ -167,11 +169,15 @@ def _activation(layer: keras.layers.Layer) -> Step | None:
 
 
 def _is_usual(layer: layers.Conv1D) -> bool:
-    return layer.data_format == "channels_last" and layer.padding != "causal"
+    return _is_channels_last(layer) and layer.padding != "causal"
 
 
-def _sizes(layer: layers.MaxPooling1D) -> tuple[int, int, str, str]:
-    return layer.pool_size[0], layer.strides[0], layer.padding, layer.data_format
+def _is_channels_last(layer: keras.layers.Layer) -> bool:
+    return getattr(layer, "data_format", "channels_last") == "channels_last"
+
+
+def _sizes(layer: layers.MaxPooling1D) -> tuple[int, int, str]:
+    return layer.pool_size[0], layer.strides[0], layer.padding
 
 
 def _convolution(layer: layers.Conv1D, kernel: Array, bias: Array, activation: Step) -> Step:
@@ -218,9 +224,7 @@ def _dense(kernel: Array, bias: Array, activation: Step) -> Step:
 
 
 def _max_pooling(layer: layers.MaxPooling1D) -> Step:
-    size, stride, padding, data_format = _sizes(layer)
-    if data_format != "channels_last":
-        raise ValueError("channels come first")
+    size, stride, padding = _sizes(layer)
 
     def step(x: tf.Tensor) -> tf.Tensor:
         return tf.squeeze(
@@ -230,9 +234,9 @@ def _max_pooling(layer: layers.MaxPooling1D) -> Step:
     return step
 
 
-def _flatten(layer: layers.Flatten) -> Step:
-    size = layer.output.shape[1]
-    return lambda x: tf.reshape(x, (tf.shape(x)[0], -1 if size is None else size))
+def _flatten(x: tf.Tensor) -> tf.Tensor:
+    size = x.shape[1:].num_elements() or tf.reduce_prod(tf.shape(x)[1:])
+    return tf.reshape(x, (tf.shape(x)[0], size))
 
 
 def _as_keras_does(layer: keras.layers.Layer, dtype: tf.DType) -> Step:
@@ -243,8 +247,8 @@ def _as_keras_does(layer: keras.layers.Layer, dtype: tf.DType) -> Step:
 
 
 _OTHERS = {
-    layers.Add: lambda _: lambda *terms: tf.add_n(terms),
+    layers.Add: lambda _: lambda *terms: functools.reduce(tf.add, terms),
     layers.Concatenate: lambda layer: lambda *parts: tf.concat(parts, layer.axis),
-    layers.Flatten: _flatten,
+    layers.Flatten: lambda _: _flatten,
     layers.MaxPooling1D: _max_pooling,
 }

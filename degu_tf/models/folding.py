@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from degu_tf.models.wiring import Key, Wiring
+from degu_tf.models.wiring import Key, Wiring, as_functional
 
 IDENTITIES = (
     layers.Dropout,
@@ -35,7 +35,8 @@ def fold(model: keras.Model) -> keras.Model:
     ----------
     model
         A functional or sequential model; it is not changed. Models of other kinds, whose layers
-        cannot be seen from outside, are returned as they are.
+        cannot be seen from outside, and those with layers that cannot be made again from their
+        configuration, such as `Lambda`, are returned as they are.
 
     Returns
     -------
@@ -52,38 +53,44 @@ def fold(model: keras.Model) -> keras.Model:
     (624738, 620706)
     """
     try:
-        folded = _foldable(Wiring(model))
+        return _folded(model, _foldable(Wiring(model)))
     except ValueError:
         return model
+
+
+def _folded(model: keras.Model, folded: dict[str, layers.BatchNormalization]) -> keras.Model:
+    """A copy without what is not needed; `ValueError` if a layer cannot be copied."""
     copies: dict[str, keras.layers.Layer] = {}
 
     def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if isinstance(layer, keras.Model):
-            copies[layer.name] = fold(layer)
-            return copies[layer.name]
-        config = layer.get_config()
-        if layer.name in folded:
-            config["use_bias"] = True
-        copies[layer.name] = layer.__class__.from_config(config)
+        if isinstance(layer, keras.Model) and (nested := fold(layer)) is not layer:
+            return nested
+        copies[layer.name] = _copy(layer, with_bias=layer.name in folded)
         return copies[layer.name]
 
     removed = {normalisation.name for normalisation in folded.values()}
 
     def call(layer: keras.layers.Layer, *args: object, **kwargs: object) -> object:
-        if isinstance(layer, IDENTITIES) or layer.name in removed:
+        if type(layer) in IDENTITIES or layer.name in removed:
             return args[0]
         return layer(*args, **kwargs)
 
     if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+        model = as_functional(model)
     clone = keras.models.clone_model(model, clone_function=copy, call_function=call)
     for name in copies.keys() - removed:
         layer = model.get_layer(name)
-        if name in folded:
-            copies[name].set_weights(folded_weights(layer, folded[name]))
-        elif not isinstance(layer, keras.Model):
-            copies[name].set_weights(layer.get_weights())
+        weights = folded_weights(layer, folded[name]) if name in folded else layer.get_weights()
+        copies[name].set_weights(weights)
     return clone
+
+
+def _copy(layer: keras.layers.Layer, with_bias: bool) -> keras.layers.Layer:
+    try:
+        config = layer.get_config()
+        return layer.__class__.from_config({**config, "use_bias": True} if with_bias else config)
+    except Exception as error:
+        raise ValueError(f"{layer.name} cannot be made from its configuration") from error
 
 
 def folded_weights(
@@ -133,7 +140,7 @@ def _is_plain(layer: keras.layers.Layer) -> bool:
 def _past_identities(wiring: Wiring, key: Key) -> Key | None:
     """The next node that does something, if it is the only one to take this one's output."""
     node = wiring.only_consumer(key)
-    while node is not None and isinstance(node.layer, IDENTITIES):
+    while node is not None and type(node.layer) in IDENTITIES:
         node = wiring.only_consumer(node.key)
     return None if node is None else node.key
 

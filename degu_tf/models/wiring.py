@@ -31,8 +31,8 @@ class Wiring:
     Raises
     ------
     ValueError
-        If the model is neither, has several inputs or outputs, or a layer has several outputs or
-        takes tensors by name.
+        If the model is neither, has several inputs or outputs, a layer has several outputs, takes
+        tensors by name or anything else than tensors, or cannot be described.
 
     Examples
     --------
@@ -44,8 +44,8 @@ class Wiring:
 
     def __init__(self, model: keras.Model) -> None:
         if isinstance(model, keras.Sequential) and model.built:
-            model = keras.Model(model.inputs, model.outputs)
-        config = model.get_config()
+            model = as_functional(model)
+        config = _config(model)
         if not {"layers", "input_layers", "output_layers"} <= config.keys():
             raise ValueError("the model is not a functional one")
         self.input = _one_tensor(config["input_layers"], "input")
@@ -57,6 +57,8 @@ class Wiring:
             for entry in config["layers"]
             for index, call in enumerate(entry["inbound_nodes"] or [{}])
         }
+        if any(isinstance(node.layer.output, list | tuple | dict) for node in nodes.values()):
+            raise ValueError("a layer has several outputs")
         self.nodes = _in_order(nodes, self.output)
         self._uses = Counter(source for node in self.nodes.values() for source in node.inputs)
         self._calls = Counter(name for name, _ in self.nodes)
@@ -76,7 +78,31 @@ class Wiring:
         return self._calls[name] == 1
 
 
+def as_functional(model: keras.Sequential) -> keras.Model:
+    """The functional model of a sequential one's layers.
+
+    Raises
+    ------
+    ValueError
+        If its layers were not called on a symbolic input.
+    """
+    try:
+        (sequence,), (output,) = model.inputs, model.outputs
+    except AttributeError as error:
+        raise ValueError(f"{model.name} has no symbolic input") from error
+    return keras.Model(sequence, output, name=model.name)
+
+
+def _config(model: keras.Model) -> dict[str, Any]:
+    try:
+        return model.get_config()
+    except Exception as error:
+        raise ValueError(f"{model.name} holds a layer without configuration") from error
+
+
 def _one_tensor(tensors: Any, what: str) -> Key:
+    if isinstance(tensors, dict):
+        raise ValueError(f"the model names its {what}s")
     if len(tensors) == 3 and isinstance(tensors[0], str):
         tensors = [tensors]
     if len(tensors) != 1:
@@ -86,17 +112,25 @@ def _one_tensor(tensors: Any, what: str) -> Key:
 
 
 def _sources(call: dict[str, Any]) -> Iterator[Key]:
-    yield from _tensors(call.get("args", ()))
-    if any(True for _ in _tensors(call.get("kwargs", {}))):
-        raise ValueError("a layer takes a tensor by name")
+    """The nodes a call takes its tensors from, where it takes nothing else that matters."""
+    named = {name: value for name, value in call.get("kwargs", {}).items() if name != "training"}
+    if any(value is not None for value in named.values()):
+        raise ValueError(f"a layer takes {', '.join(named)} by name")
+    args = call.get("args", ())
+    several = len(args) == 1 and isinstance(args[0], list | tuple)
+    if several and len(args[0]) == 1:
+        raise ValueError("a layer takes a list of one tensor")
+    for each in args[0] if several else args:
+        sources = tuple(_tensors(each))
+        if len(sources) != 1:
+            raise ValueError("a layer takes something else than tensors")
+        yield sources[0]
 
 
 def _tensors(value: Any) -> Iterator[Key]:
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
-            name, call, output = value["config"]["keras_history"]
-            if output != 0:
-                raise ValueError("a layer has several outputs")
+            name, call, _ = value["config"]["keras_history"]
             yield name, call
             return
         value = value.values()
