@@ -12,7 +12,7 @@ from degu_tf.files import file_hash
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build
 from degu_tf.models import card as card_module
-from degu_tf.models.card import convert
+from degu_tf.models.card import convert, open_weights
 from degu_tf.models.released import read_released
 from degu_tf.models.released_heads import with_head
 from degu_tf.released_ensemble import member_files, released_ensemble
@@ -101,6 +101,16 @@ def test_nothing_is_written_where_something_is_wrong(released, tmp_path, monkeyp
     card = convert(released, tmp_path / "model.keras", overwrite=True)
     assert (tmp_path / "model.txt").read_text() == card.text()
     assert file_hash(tmp_path / "model.keras") == card.model_sha256
+
+
+def test_a_card_of_another_model_is_not_believed(released, tmp_path):
+    heads = HeadLayout(("first", "second"))
+    convert(released, tmp_path / "model.keras", heads=heads)
+    assert open_weights(tmp_path / "model.keras").heads == heads
+    assert open_weights(released).heads == STARRSEQ
+    deepstarr(2).save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match=r"card .* of another one.*Received: .*model\.json$"):
+        open_weights(tmp_path / "model.keras")
 
 
 # Folders.

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from degu_tf.errors import InputError
-from degu_tf.files import atomic_write, file_hash, write_json
+from degu_tf.files import atomic_write, file_hash, read_json, write_json
 from degu_tf.heads import HeadLayout
-from degu_tf.models.released import Released, read_released
+from degu_tf.models.released import Released, load_released_predictor, read_released
+from degu_tf.predictor import ModelPredictor
 
 SUFFIX = ".keras"
 
@@ -149,6 +150,33 @@ def convert(
         with atomic_write(card_files[1]) as text:
             text.write_text(card.text())
     return card
+
+
+def open_weights(path: str | os.PathLike) -> ModelPredictor:
+    """The predictor of a file of weights; what its columns mean, its card says if it has one.
+
+    Parameters
+    ----------
+    path
+        A file that `convert` wrote, or any that `degu_tf.models.released.load_released` reads.
+
+    Raises
+    ------
+    InputError
+        As `load_released`, and if the card beside the file is of another model.
+    """
+    path = Path(path)
+    beside = path.with_suffix(".json")
+    heads = None
+    if path.suffix == SUFFIX and beside.is_file():
+        card = read_json(beside)
+        if not isinstance(card, dict) or card.get("model_sha256") != file_hash(path):
+            raise InputError(
+                "the card beside the model is of another one; remove it, or convert the model "
+                f"anew. Received: {beside}"
+            )
+        heads = HeadLayout.from_dict(card["heads"])
+    return load_released_predictor(path, heads=heads)
 
 
 def _check_written(model: keras.Model, path: Path) -> None:

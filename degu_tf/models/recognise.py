@@ -14,6 +14,7 @@ from degu_tf.models.layers import scale
 from degu_tf.models.stored import (
     CONV,
     DENSE,
+    EVIDENTIAL,
     LSTM,
     MEAN,
     NORMALISATION,
@@ -24,11 +25,6 @@ from degu_tf.models.stored import (
 
 LENGTHS = (249, 230, 2048)
 """The paper's input lengths, of which one is taken where a file fits several lengths."""
-
-EVIDENTIAL = ("output_mean", "output_nu", "output_alpha", "output_beta")
-
-OUTPUTS = (EVIDENTIAL, ("output_mean", "output_std"), ("mu", "std"))
-"""Names of dense layers that make an output together: this package's, and the released files'."""
 
 Sizes = dict[str, Any]
 
@@ -124,12 +120,12 @@ def recognise(
     """
     if architecture is not None:
         registry.options(architecture)
-    names = registry.names() if architecture is None else (architecture,)
+    names = tuple(_ARCHITECTURES) if architecture is None else (architecture,)
     plans, reasons = [], {}
     for layers in orders:
         for name in names:
             try:
-                plans.append(_plan(name, _by_label(list(layers))))
+                plans.append(_plan(name, list(layers)))
             except _Misfit as misfit:
                 reasons.setdefault(name, str(misfit))
     if not plans:
@@ -252,26 +248,6 @@ def _head(dense: Sequence[StoredLayer], size: int) -> tuple[str, int]:
 
 def _labels(layers: Sequence[StoredLayer]) -> set[str]:
     return {layer.label or layer.name for layer in layers}
-
-
-def _by_label(layers: list[StoredLayer]) -> list[StoredLayer]:
-    """The layers with those of an output in the order of their names, where they have known ones.
-
-    Keras lists layers by how far they are from the output, so that parallel ones of which only
-    some are followed by an offset are not in the order of their columns.
-    """
-    for names in OUTPUTS:
-        found = {
-            layer.label or layer.name: place
-            for place, layer in enumerate(layers)
-            if layer.kind == DENSE and (layer.label or layer.name) in names
-        }
-        if len(found) == len(names):
-            ordered = list(layers)
-            for place, name in zip(sorted(found.values()), names, strict=True):
-                ordered[place] = layers[found[name]]
-            return ordered
-    return layers
 
 
 def _positions(size: int, channels: int) -> int:

@@ -21,7 +21,7 @@ from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
 from degu_tf.models import registry
 from degu_tf.models.dream_rnn import TORCH_EPSILON, VARIANTS
-from degu_tf.models.matching import fill
+from degu_tf.models.matching import assign, fill
 from degu_tf.models.recognise import Plan, recognise
 from degu_tf.models.released_heads import OFFSET, columns_layout, find_heads, with_head
 from degu_tf.models.released_keras import read_keras_hdf5, read_keras_zip
@@ -205,9 +205,10 @@ def read_released(
 
 
 def load_released_weights(model: keras.Model, path: str | os.PathLike) -> None:
-    """Set a model's weights from a released file of the same architecture and sizes.
+    """Set a model's weights from a file of the same architecture and sizes.
 
-    For a start from weights that others trained; the model keeps its own input length and dropout.
+    For a start from weights that are there already; the model keeps its own input length and
+    dropout.
 
     Parameters
     ----------
@@ -225,11 +226,26 @@ def load_released_weights(model: keras.Model, path: str | os.PathLike) -> None:
     path = Path(path)
     try:
         stored = read_stored(path)
-        plan = _only(recognise(stored.orders()), stored)
+        layers = _fitting(model, stored)
         _check_epsilon(model, stored)
-        fill(model, stored, plan.layers)
+        fill(model, stored, layers)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _fitting(model: keras.Model, stored: Stored) -> list[StoredLayer]:
+    """The file's layers in the one order that fits a model."""
+    fitting, misfits = [], []
+    for layers in stored.orders():
+        try:
+            assign(model, stored, layers)
+            fitting.append(layers)
+        except InputError as misfit:
+            misfits.append(misfit)
+    if not fitting:
+        raise misfits[0]
+    _check_order(fitting, stored)
+    return fitting[0]
 
 
 def read_stored(path: Path) -> Stored:
@@ -279,16 +295,21 @@ def _only(plans: Sequence[Plan], stored: Stored) -> Plan:
             f"the file's layers are those of {' and of '.join(names)}: give architecture. "
             "Received: architecture=None"
         )
-    first, *others = plans
+    _check_order([plan.layers for plan in plans], stored)
+    return plans[0]
+
+
+def _check_order(orders: Sequence[Sequence[StoredLayer]], stored: Stored) -> None:
+    """Refuse a file of which several orders fit, because weights would only be guessed."""
+    first, *others = orders
     for other in others:
         for kind in KINDS:
-            one, two = ([each.name for each in of_kind(p.layers, kind)] for p in (first, other))
+            one, two = ([each.name for each in of_kind(order, kind)] for order in (first, other))
             if one != two:
                 raise InputError(
                     f"the file lists its {kind} layers in another order than their names count, "
                     f"and both fit. Received: {one} and {two} in {stored.format}"
                 )
-    return first
 
 
 def _with_offset(plan: Plan, stored: Stored) -> Plan:

@@ -17,6 +17,12 @@ MEAN, STD = ":mean", ":std"
 """Ends of the names of the two halves of a `DenseNormal` layer."""
 
 
+EVIDENTIAL = ("output_mean", "output_nu", "output_alpha", "output_beta")
+
+OUTPUTS = (EVIDENTIAL, ("output_mean", "output_std"), ("mu", "std"))
+"""Names of dense layers that make an output together: this package's, and the released files'."""
+
+
 @dataclass(frozen=True, eq=False)
 class StoredLayer:
     """A layer that has weights.
@@ -110,7 +116,7 @@ class Stored:
                 "neither the file's order nor its names say which layer comes first. "
                 f"Received: {[layer.name for layer in self.layers]}"
             )
-        return orders
+        return [_by_label(order) for order in orders]
 
 
 def of_kind(layers: Sequence[StoredLayer], kind: str) -> list[StoredLayer]:
@@ -218,3 +224,23 @@ def _number_of_half(name: str) -> tuple[str, int]:
         if name.endswith(end):
             return "dense", MAX_LAYERS + place
     return number_in(name)
+
+
+def _by_label(layers: list[StoredLayer]) -> list[StoredLayer]:
+    """The layers with those of an output in the order of their names, where they have known ones.
+
+    Keras lists layers by how far they are from the output, so that parallel ones of which only
+    some are followed by an offset are not in the order of their columns.
+    """
+    for names in OUTPUTS:
+        found = {
+            layer.label or layer.name: place
+            for place, layer in enumerate(layers)
+            if layer.kind == DENSE and (layer.label or layer.name) in names
+        }
+        if len(found) == len(names):
+            ordered = list(layers)
+            for place, name in zip(sorted(found.values()), names, strict=True):
+                ordered[place] = layers[found[name]]
+            return ordered
+    return layers
