@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from degu_tf.data.splits import Split, Splits
 from degu_tf.ensemble import Ensemble
 from degu_tf.errors import InputError
@@ -77,30 +75,6 @@ def student_splits(
         heads,
         origin=content_hash([teachers.fingerprint(), splits.fingerprint, epistemic]),
     )
-
-
-def splits_with_released_labels(splits: Splits, epistemic: Form = "std") -> Splits:
-    """A student's data from the ensemble labels that a released file brought along.
-
-    Raises
-    ------
-    InputError
-        If a split has no ensemble mean (training) or std.
-    """
-    heads = splits.heads.without_uncertainty().student(epistemic)
-    labelled = {}
-    for name, split in splits.items():
-        activity = (
-            split.ensemble_mean if name == "train" else splits.heads.take(split.targets, "mean")
-        )
-        if activity is None or split.ensemble_std is None:
-            raise InputError(
-                "expected the file to hold ensemble_mean and std of the training data and std of "
-                f"validation and test. Received: none for {name}"
-            )
-        labels = heads.join(mean=activity, epistemic=split.ensemble_std)
-        labelled[name] = replace(split, targets=labels.astype(np.float32))
-    return Splits(**labelled, heads=heads)
 
 
 def distill(

@@ -6,6 +6,7 @@ import pytest
 
 from degu_tf.data.hdf5 import read_ensemble_labels, read_splits
 from degu_tf.data.labels import student_splits_from_labels, with_ensemble_labels
+from degu_tf.data.layouts import columns_of
 from degu_tf.errors import InputError
 
 SIZES = (300, 20, 30)
@@ -89,20 +90,26 @@ def test_log_variance_labels(tmp_path):
     )
 
 
-def test_four_columns_hold_all_a_student_needs(tmp_path):
+@pytest.mark.parametrize(("n_columns", "targets"), [(3, ["activity"]), (4, None)])
+def test_columns_that_hold_all_a_student_needs(tmp_path, n_columns, targets):
     rng = np.random.default_rng(1)
     y = {}
     with h5py.File(tmp_path / "data.h5", "w") as file:
         for name, n in zip(NAMES, SIZES, strict=True):
-            y[name] = rng.random((n, 4)).astype(np.float32)
+            y[name] = rng.random((n, n_columns)).astype(np.float32)
             file[f"{name.title()}/X"] = one_hot(rng, n, 230)
             file[f"{name.title()}/y"] = y[name]
     with pytest.warns(UserWarning, match="are the teachers' means"):
-        splits = read_splits(tmp_path / "data.h5")
+        splits = read_splits(tmp_path / "data.h5", targets)
     student = student_splits_from_labels(splits)
     assert student.heads.columns == ("activity", "activity_aleatoric", "activity_epistemic")
     for (_, split), name in zip(student.items(), NAMES, strict=True):
         np.testing.assert_array_equal(split.targets, y[name][:, :3])
+
+
+def test_three_columns_without_a_name_may_be_three_targets():
+    with pytest.raises(InputError, match="give one name if they are its activity, aleatoric and"):
+        columns_of((10, 3), 230)
 
 
 def test_measured_aleatoric_targets_are_no_teachers_labels(tmp_path):
@@ -172,6 +179,15 @@ def test_misfits(tmp_path):
             with_ensemble_labels(splits, bad)
     with pytest.raises(InputError, match=r"in the file or as labels=. Received: none for train"):
         student_splits_from_labels(splits)
+
+
+def test_labels_of_every_split_are_needed(tmp_path):
+    splits, labels, _, _ = dream_files(tmp_path, 249, 2)
+    joined = with_ensemble_labels(splits, labels)
+    for name, role in (("train", "mean"), ("train", "std"), ("test", "std")):
+        part = replace(getattr(joined, name), **{f"ensemble_{role}": None})
+        with pytest.raises(InputError, match=f"Received: none for {name}"):
+            student_splits_from_labels(replace(joined, **{name: part}))
 
 
 def test_without_a_mean_for_validation(tmp_path):
