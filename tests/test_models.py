@@ -1,11 +1,13 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build, names, options
 from degu_tf.models.layers import output_head, scale
+from degu_tf.predictor import ModelPredictor
 
 LAYOUTS = {
     "one": HeadLayout(("activity",)),
@@ -23,6 +25,12 @@ SMALL = 0.04
 
 def length_of(name, length=64):
     return max(length, SHORTEST[name])
+
+
+def with_variant(name):
+    """A name such as "dream_rnn released" as architecture and options."""
+    name, _, variant = name.partition(" ")
+    return name, {"variant": variant} if variant else {}
 
 
 def layouts(name):
@@ -105,10 +113,11 @@ def test_saves_and_reloads_bit_for_bit(name, layout, tmp_path):
 
 
 @saves
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [*names(), "dream_rnn released"])
 def test_predict_is_bit_for_bit_the_same_after_reloading(name, tmp_path):
+    name, choices = with_variant(name)
     length = length_of(name, 83)
-    model = randomise(build(name, (length, 4), LAYOUTS["both"], width=SMALL))
+    model = randomise(build(name, (length, 4), LAYOUTS["both"], width=SMALL, **choices))
     x = sequences(3, length)
     again = save_and_load(model, tmp_path)
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
@@ -160,6 +169,17 @@ def test_too_short_is_refused_when_built(name):
     assert model(sequences(2, shortest)).shape[0] == 2
     with pytest.raises(InputError, match=rf"at least {shortest} bases.*\({shortest - 1}, 4\)$"):
         build(name, (shortest - 1, 4), ONE, width=SMALL)
+
+
+@pytest.mark.parametrize("name", [*names(), "dream_rnn released"])
+def test_sequences_of_another_length_are_refused(name):
+    name, choices = with_variant(name)
+    length = length_of(name)
+    predictor = ModelPredictor(build(name, (length, 4), ONE, width=SMALL, **choices), ONE)
+    assert predictor.predict(sequences(2, length)).mean.shape[0] == 2
+    for other in (length - 1, length + 1):
+        with pytest.raises(InputError, match=rf"{length} bases\. Received: {other} bases"):
+            predictor.predict(sequences(2, other))
 
 
 @pytest.mark.parametrize(
@@ -234,8 +254,7 @@ def test_heads_must_be_a_layout(name):
 
 @pytest.mark.parametrize("name", [*names(), "dream_rnn released"])
 def test_one_step_lowers_the_loss_and_reaches_every_variable(name):
-    name, _, variant = name.partition(" ")
-    choices = {"variant": variant} if variant else {}
+    name, choices = with_variant(name)
     rates = dict.fromkeys((key for key in options(name) if key.endswith("dropout")), 0.0)
     keras.utils.set_random_seed(5)
     length = length_of(name)
@@ -243,6 +262,10 @@ def test_one_step_lowers_the_loss_and_reaches_every_variable(name):
     x = keras.ops.convert_to_tensor(sequences(16, length))
     y = 1.0 + x[:, : model.output_shape[1] if name == "cnn_task_base" else 1, :3]
     y = y if name == "cnn_task_base" else y[:, 0]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((model(x, training=True) - y) ** 2)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert all(gradient is not None for gradient in gradients)
     before = [weight.numpy() for weight in model.weights]
     model.compile(keras.optimizers.SGD(0.01), "mse")
     losses = [model.train_on_batch(x, y) for _ in range(2)]
@@ -309,8 +332,7 @@ def test_options_hold_the_defaults():
     ],
 )
 def test_parameter_counts(name, length, layout, parameters):
-    name, _, variant = name.partition(" ")
-    choices = {"variant": variant} if variant else {}
+    name, choices = with_variant(name)
     model = build(name, (length, 4), layout, **choices)
     assert model.count_params() == parameters
     profile = (length,) if name == "cnn_task_base" else ()

@@ -235,6 +235,7 @@ def test_columns_mean_what_they_mean_in_the_released_files(
     assert read_released(save(model, tmp_path / "1", ".keras")).heads == heads
 
 
+@pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
 def test_a_predictor_from_a_file(models, tmp_path):
     path = save(models["mprann"], tmp_path / "1", ".keras")
     predictor = load_released_predictor(path, heads=HeadLayout(("K562",), "std", "std"))
@@ -413,6 +414,13 @@ def test_what_bears_on_a_number_must_agree(models, change, message, tmp_path):
     with pytest.raises(InputError, match=message) as caught:
         load_released(path)
     assert "something else than deepstarr" in str(caught.value)
+
+
+def test_a_layer_of_another_class_than_its_arrays(models, tmp_path):
+    path = save(models["residualbind"], tmp_path / "1", ".keras")
+    edit_config(path, lambda layers: layers["residual2"].update(class_name="Conv2D"))
+    with pytest.raises(InputError, match="residual2 is Conv2D"):
+        load_released(path)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import Any
 
 import keras
 
-from degu_tf.errors import InputError
+from degu_tf.errors import InputError, blaming
 from degu_tf.heads import HeadLayout
 from degu_tf.models import registry
 from degu_tf.models.dream_rnn import TORCH_EPSILON, VARIANTS
@@ -191,15 +191,13 @@ def read_released(
             f"input_length must be a number of bases. Received: input_length={input_length!r}"
         )
     path = Path(path)
-    try:
+    with blaming(path):
         stored = read_stored(path)
         plan = _with_offset(_only(recognise(stored.orders(), architecture), stored), stored)
         length = plan.input_length(input_length, stored.graph.length if stored.graph else None)
         layout = find_heads(plan.architecture, plan.head, plan.n_columns, length, heads)
         chosen = {**plan.options, **_options_of_file(plan, stored), **options}
         model, rates = _build(plan, length, chosen, stored)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
     chosen = {**chosen, **_rates(plan, rates), **options}
     return Released(model, layout, plan.architecture, chosen, plan.head, stored.format, path)
 
@@ -224,13 +222,11 @@ def load_released_weights(model: keras.Model, path: str | os.PathLike) -> None:
         is named.
     """
     path = Path(path)
-    try:
+    with blaming(path):
         stored = read_stored(path)
         layers = _fitting(model, stored)
         _check_epsilon(model, stored)
         fill(model, stored, layers)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _fitting(model: keras.Model, stored: Stored) -> list[StoredLayer]:
@@ -325,9 +321,10 @@ def _options_of_file(plan: Plan, stored: Stored) -> dict[str, Any]:
     graph = stored.graph
     if plan.architecture == "residualbind" and graph is not None:
         block = of_kind(plan.layers, CONV)[2:-1]
-        dilations = tuple(graph.nodes[layer.name].params["dilation_rate"] for layer in block)
+        dilations = tuple(graph.nodes[layer.name].params.get("dilation_rate") for layer in block)
         default = plan.options.get("dilations", registry.options("residualbind")["dilations"])
-        return {} if dilations == default else {"dilations": dilations}
+        told = dilations != default and None not in dilations
+        return {"dilations": dilations} if told else {}
     if plan.options.get("variant") == "released":
         epsilon = _epsilon(plan.layers, stored)
         if epsilon != TORCH_EPSILON:
@@ -339,7 +336,7 @@ def _epsilon(layers: Sequence[StoredLayer], stored: Stored) -> float:
     if stored.graph is None:
         return stored.epsilon
     normal = of_kind(layers, NORMALISATION)
-    return stored.graph.nodes[normal[0].name].params["epsilon"]
+    return stored.graph.nodes[normal[0].name].params.get("epsilon")
 
 
 def _build(
