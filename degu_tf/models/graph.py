@@ -98,13 +98,17 @@ def _match_edge(
         for pair in pairs:
             _match_edge(ours, theirs, *pair, nodes, rates)
         return
-    try:
-        straight = dict(nodes), dict(rates)
-        for pair in pairs:
-            _match_edge(ours, theirs, *pair, *straight)
-    except Difference:
-        straight = dict(nodes), dict(rates)
-        for pair in zip(our.inputs, reversed(their.inputs), strict=True):
-            _match_edge(ours, theirs, *pair, *straight)
-    nodes.update(straight[0])
-    rates.update(straight[1])
+    turned = list(zip(our.inputs, reversed(their.inputs), strict=True))
+    first = None
+    for order in (pairs, turned):
+        found = dict(nodes), dict(rates)
+        try:
+            for pair in order:
+                _match_edge(ours, theirs, *pair, *found)
+        except Difference as difference:
+            first = first or difference
+            continue
+        nodes.update(found[0])
+        rates.update(found[1])
+        return
+    raise first
