@@ -150,6 +150,22 @@ def test_the_seed_decides_the_order_of_the_training_data(make_splits):
     assert np.allclose(weights[0], weights[1], atol=1e-2)
 
 
+def test_a_profile_is_not_spread_over_one_value_nor_the_other_way_round(make_splits, spec):
+    """Keras would stretch the one over the other and train."""
+    splits = make_splits(length=128, sizes=(4, 4, 4))
+    profile = ModelSpec("cnn_task_base", {"width": 0.02}).build((128, 4), HEADS, seed=0)
+    with pytest.raises(InputError, match=r"a profile of 128 positions .*shape \(4, 1\)$"):
+        check_fits(profile, splits)
+
+    def longer(split):
+        return Split(split.sequences, np.repeat(split.targets[:, np.newaxis], 128, axis=1))
+
+    profiles = Splits(*(longer(split) for _, split in splits.items()), HEADS)
+    check_fits(profile, profiles)
+    with pytest.raises(InputError, match=r"emits no profile .*shape \(4, 128, 1\)$"):
+        check_fits(spec.build((128, 4), HEADS, seed=0), profiles)
+
+
 def test_a_model_that_does_not_fit_the_data(spec, make_splits):
     model = spec.build((30, 4), HEADS, seed=0)
     with pytest.raises(InputError, match=r"takes 30 bases. Received: sequences of 32 bases"):
