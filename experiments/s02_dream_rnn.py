@@ -7,6 +7,7 @@ procedure, so that the released form's own (AdamW, one cycle) plays no part.
 """
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -115,7 +116,7 @@ def grows_with_data(table: pd.DataFrame) -> Verdict:
     return greater(gains(at(rows, most)), fewer, f"gain in r, {most:.0%} - {least:.0%} of the data")
 
 
-def claim(text: str, decide) -> Claim:
+def claim(text: str, decide: Callable[[pd.DataFrame], Verdict]) -> Claim:
     """A claim about the figure."""
     where = (
         "Supplementary Fig. 2; Results, "
@@ -149,7 +150,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set, variant and target."""
-    named = table["dataset"] + ", " + table["variant"] + " variant"
+    named = table["dataset"] + "\n" + table["variant"] + " variant"
     return plots.performance_against(table.assign(dataset=named), x="fraction")
 
 
