@@ -1,14 +1,28 @@
 """The `degu` command: its words and their help, which answer at once because nothing is loaded."""
 
 import argparse
-import math
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
 from degu_tf import __version__
 from degu_tf.errors import InputError
+from degu_tf.options import (
+    FORCE,
+    activity_only,
+    choice,
+    flag,
+    not_negative,
+    option,
+    positive,
+    probability,
+    several,
+    share,
+    verb,
+    whole,
+)
+from degu_tf.prepare_options import add_prepare
 
 _OVERVIEW = """\
 Distil an ensemble of models of DNA activity into one that also says how far to trust it.
@@ -19,14 +33,18 @@ the usual order:
   degu distill runs/teachers d.h5 --epochs 100 --out runs/student
   degu evaluate runs/student d.h5
   degu predict runs/student seqs.fa --out p.tsv
+
+what the paper's authors released:
+  degu fetch --list
+  degu convert 1_DeepSTARR.h5 deepstarr.keras
 """
 _EPILOG = """\
 `degu VERB --help` has the options of a verb and an example. Exit codes: 0 done, 2 input that cannot
 be used, 130 interrupted.
 """
-_ARCHITECTURES = "deepstarr, residualbind or mprann"
-_INIT = "start from the weights of a .keras file, a .weights.h5 file or a run"
-_FORCE = "replace the file if it is there"
+_ARCHITECTURES = "cnn_task_base, deepstarr, dream_rnn, mprann or residualbind"
+_INIT = "start from the weights of a run or of a file that `degu convert` reads"
+_FORMS = ("std", "log_variance", "evidential")
 _SPLITS = ("train", "validation", "test")
 
 
@@ -75,145 +93,19 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"degu {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
-    _prepare(verbs)
+    add_prepare(verbs)
     _train(verbs)
     _distill(verbs)
     _export(verbs)
     _evaluate(verbs)
     _predict(verbs)
+    _fetch(verbs)
+    _convert(verbs)
     return top
 
 
-def _verb(
-    verbs: argparse._SubParsersAction, name: str, what: str, usage: str, *examples: str
-) -> argparse.ArgumentParser:
-    return verbs.add_parser(
-        name,
-        help=what,
-        description=what,
-        usage=f"%(prog)s {usage}",
-        epilog="\n  ".join(["example:", *examples]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def _prepare(verbs: argparse._SubParsersAction) -> None:
-    prepare = _verb(
-        verbs,
-        "prepare",
-        "read a source of sequences and measurements, write one HDF5 file",
-        "SOURCE ... --out FILE [options]",
-        "degu prepare simulate --out d.h5",
-    )
-    sources = prepare.add_subparsers(
-        dest="source", required=True, metavar="SOURCE", title="sources", prog="degu prepare"
-    )
-    _table(sources)
-    _lentimpra(sources)
-    _starrseq(sources)
-    _simulate(sources)
-
-
-def _table(sources: argparse._SubParsersAction) -> None:
-    table = _verb(
-        sources,
-        "table",
-        "any TSV, CSV or parquet table with a sequence column",
-        "TABLE (--targets ... | --replicates ...) --out FILE [options]",
-        "degu prepare table T.tsv --sequence seq --targets HepG2_log2 K562_log2 --group group "
-        "--out d.h5",
-        "degu prepare table T.tsv --replicates activity=rep1,rep2,rep3 --out d.h5",
-    )
-    table.add_argument("table", metavar="TABLE", help="the table; gzipped is fine")
-    _written(table)
-    columns = table.add_argument_group("columns")
-    _option(columns, "--sequence", "COLUMN", "the sequences", default="seq")
-    what = columns.add_mutually_exclusive_group(required=True)
-    _several(what, "--targets", "COLUMN", "measured values, one column a target")
-    _several(
-        what,
-        "--replicates",
-        "TARGET=COLUMN,...",
-        "the replicates of each target: their mean and standard deviation are what is learnt",
-    )
-    _option(columns, "--name", "COLUMN", "the sequences' names")
-    rows = table.add_argument_group("rows")
-    _option(
-        rows,
-        "--min-replicates",
-        "N",
-        "rows with fewer measured replicates stay out (default: 2, or 1 with --activity-only)",
-        whole(1),
-    )
-    _flag(rows, "--drop-missing", "leave out rows with missing values")
-    _activity_only(rows)
-    splitting = _splitting(table)
-    _option(splitting, "--split", "COLUMN", "take each row's split from here instead of drawing it")
-    _option(
-        splitting,
-        "--similar",
-        "BASES",
-        "rows that share so many bases in a row, on either strand, stay in one split",
-        whole(1),
-    )
-
-
-def _lentimpra(sources: argparse._SubParsersAction) -> None:
-    lentimpra = _verb(
-        sources,
-        "lentimpra",
-        "lentiMPRA measurements, an element and its reverse complement kept together",
-        "TABLE --out FILE [options]",
-        "degu prepare lentimpra HepG2.tsv --sequences library.fa --target HepG2 --out d.h5",
-    )
-    lentimpra.add_argument(
-        "table", metavar="TABLE", help="measurements, one row an element and orientation"
-    )
-    _written(lentimpra)
-    columns = lentimpra.add_argument_group("columns")
-    _option(columns, "--sequences", "FILE", "table or FASTA of the oligos, joined by name")
-    _option(columns, "--sequence", "COLUMN", "the sequences (default: found by its name)")
-    what = columns.add_mutually_exclusive_group()
-    replicates = "the replicates (default: those of the published tables)"
-    _several(what, "--replicates", "COLUMN", replicates)
-    _option(what, "--activity", "COLUMN", "one column instead of replicates, so no deviation")
-    _option(columns, "--name", "COLUMN", "the sequences' names", default="name")
-    _option(columns, "--target", "NAME", "what to call the activity", default="activity")
-    _activity_only(columns)
-    _splitting(lentimpra)
-
-
-def _starrseq(sources: argparse._SubParsersAction) -> None:
-    starrseq = _verb(
-        sources,
-        "starrseq",
-        "STARR-seq tables of de Almeida et al., in their published split",
-        "TABLE [TABLE ...] --out FILE [options]",
-        "degu prepare starrseq Sequences_activity_all.txt --out starr.h5",
-    )
-    starrseq.add_argument(
-        "tables", nargs="+", metavar="TABLE", help="one table, one for each set, or their folder"
-    )
-    _written(starrseq)
-
-
-def _simulate(sources: argparse._SubParsersAction) -> None:
-    simulate = _verb(
-        sources,
-        "simulate",
-        "a simulated assay with planted motifs, two promoters, three replicates",
-        "--out FILE [options]",
-        "degu prepare simulate --sizes 4000 500 1000 --seed 0 --out d.h5",
-    )
-    _written(simulate)
-    assay = simulate.add_argument_group("assay")
-    _three(assay, "--sizes", "sequences in each split", whole(1), (4000, 500, 1000))
-    _option(assay, "--length", "BASES", "length of each sequence", whole(1), 249)
-    _option(assay, "--seed", "N", "the same seed gives the same file", whole(0), 0)
-
-
 def _train(verbs: argparse._SubParsersAction) -> None:
-    train = _verb(
+    train = verb(
         verbs,
         "train",
         "train an ensemble of teachers; the same command goes on with an interrupted run",
@@ -226,23 +118,25 @@ def _train(verbs: argparse._SubParsersAction) -> None:
     )
     _run(train)
     model = train.add_argument_group("model")
-    _option(model, "--model", "NAME", _ARCHITECTURES, default="deepstarr")
-    _option(model, "--width", "FACTOR", "factor on filters and units (default: 1)", positive)
-    _option(model, "--members", "N", "teachers", whole(2), 10)
-    _option(model, "--init", "FILE", _INIT)
+    option(model, "--model", "NAME", f"{_ARCHITECTURES} (default: deepstarr)")
+    option(model, "--width", "FACTOR", "factor on filters and units (default: 1)", positive)
+    option(model, "--members", "N", "teachers", whole(2), 10)
+    option(model, "--init", "FILE", _INIT)
     data = _subset(train, "all")
-    _activity_only(data)
+    activity_only(data)
     _target_names(data)
     augmentation = train.add_argument_group("augmentation")
     what = "evoaug: exactly one of its augmentations for each minibatch; labels stay"
     augmentation.add_argument("--augment", choices=("evoaug",), help=what)
     _finetuning(augmentation)
     training = _training(train)
-    _option(training, "--workers", "N", "members trained at once, in processes", whole(1), 1)
+    option(training, "--workers", "N", "members trained at once, in processes", whole(1), 1)
+    config = "yaml file of the paper's authors; its settings hold where no option says otherwise"
+    option(training, "--config", "FILE", config)
 
 
 def _distill(verbs: argparse._SubParsersAction) -> None:
-    distill = _verb(
+    distill = verb(
         verbs,
         "distill",
         "distil the teachers of a run into one student with uncertainty",
@@ -255,21 +149,21 @@ def _distill(verbs: argparse._SubParsersAction) -> None:
     distill.add_argument("data", metavar="DATA", help="the data the teachers were trained on")
     _run(distill)
     model = distill.add_argument_group("student")
-    _option(model, "--model", "NAME", f"{_ARCHITECTURES} (default: the teachers')")
-    _option(
+    option(model, "--model", "NAME", f"{_ARCHITECTURES} (default: the teachers')")
+    option(
         model,
         "--width",
         "FACTOR",
         "factor on filters and units (default: the teachers', or 1 for another architecture)",
         positive,
     )
-    _option(model, "--init", "FILE", _INIT)
+    option(model, "--init", "FILE", _INIT)
     labels = distill.add_argument_group("labels and loss")
-    _option(labels, "--members", "N", "take the first so many teachers (default: all)", whole(2))
-    _choice(labels, "--epistemic-form", "form of the epistemic column", ("std", "log_variance"))
+    option(labels, "--members", "N", "take the first so many teachers (default: all)", whole(2))
+    choice(labels, "--epistemic-form", "form of the epistemic column", _FORMS[:2])
     for name, letter in (("epistemic", "lambda"), ("aleatoric", "gamma")):
         what = f"weight of its error in the loss, {letter} in the paper"
-        _option(labels, f"--{name}-weight", "WEIGHT", what, not_negative, 1.0)
+        option(labels, f"--{name}-weight", "WEIGHT", what, not_negative, 1.0)
     _augmentation(distill)
     _target_names(_subset(distill, "the teachers' subset"))
     _training(distill)
@@ -285,21 +179,21 @@ def _augmentation(distill: argparse.ArgumentParser) -> None:
     )
     who = "who labels augmented sequences: the teachers, as training goes on; or the label stays "
     who += "that of the sequence as it was"
-    _choice(augmentation, "--labels", who, ("teachers", "static"))
-    _flag(augmentation, "--append", "keep the originals in the minibatch beside the augmented ones")
+    choice(augmentation, "--labels", who, ("teachers", "static"))
+    flag(augmentation, "--append", "keep the originals in the minibatch beside the augmented ones")
     dtype = "what the teachers compute in; bfloat16 is faster where the processor has it"
-    _choice(augmentation, "--teacher-dtype", dtype, ("float32", "bfloat16"))
+    choice(augmentation, "--teacher-dtype", dtype, ("float32", "bfloat16"))
     _finetuning(augmentation)
 
 
 def _finetuning(to: argparse._ActionsContainer) -> None:
     epochs = "then so many epochs without augmentation, as the released scripts have it"
-    _option(to, "--finetune-epochs", "N", f"{epochs} (default: none)", whole(1))
-    _option(to, "--finetune-rate", "RATE", "their learning rate", positive, 1e-4)
+    option(to, "--finetune-epochs", "N", f"{epochs} (default: none)", whole(1))
+    option(to, "--finetune-rate", "RATE", "their learning rate", positive, 1e-4)
 
 
 def _export(verbs: argparse._SubParsersAction) -> None:
-    export = _verb(
+    export = verb(
         verbs,
         "export",
         "write a run's model for inference: batch normalisation folded, no dropout",
@@ -308,11 +202,11 @@ def _export(verbs: argparse._SubParsersAction) -> None:
     )
     export.add_argument("run", metavar="RUN", help="run of `degu distill`, or a teacher's folder")
     export.add_argument("out", metavar="OUT.keras", help="Keras file to write")
-    _flag(export, "--force", _FORCE)
+    flag(export, "--force", FORCE)
 
 
 def _evaluate(verbs: argparse._SubParsersAction) -> None:
-    evaluate = _verb(
+    evaluate = verb(
         verbs,
         "evaluate",
         "metrics of a run: a student beside its teachers, an ensemble beside its members",
@@ -321,159 +215,120 @@ def _evaluate(verbs: argparse._SubParsersAction) -> None:
     )
     evaluate.add_argument("run", metavar="RUN", help="run of `degu train` or `degu distill`")
     evaluate.add_argument("data", metavar="DATA", help="HDF5 file with measured values")
-    _option(evaluate, "--out", "FILE", "write every metric of every head to this CSV file")
-    _flag(evaluate, "--force", _FORCE)
-    _choice(evaluate, "--split", "which sequences", _SPLITS, "test")
+    option(evaluate, "--out", "FILE", "write every metric of every head to this CSV file")
+    flag(evaluate, "--force", FORCE)
+    choice(evaluate, "--split", "which sequences", _SPLITS, "test")
     _target_names(evaluate)
 
 
 def _predict(verbs: argparse._SubParsersAction) -> None:
-    predict = _verb(
+    predict = verb(
         verbs,
         "predict",
         "predict sequences with uncertainty and intervals",
         "RUN (SEQUENCES | --bed FILE --fasta GENOME) --out FILE [options]",
         "degu predict runs/y seqs.fa --out p.tsv",
+        "degu predict deepstarr.keras seqs.fa --out p.tsv",
         "degu predict runs/y --bed peaks.bed --fasta genome.fa --average-strands --out p.tsv",
     )
-    predict.add_argument("run", metavar="RUN", help="run of `degu train` or `degu distill`")
+    predict.add_argument(
+        "run",
+        metavar="RUN",
+        help="run of `degu train` or `degu distill`, or a file that `degu convert` wrote or reads",
+    )
     predict.add_argument(
         "sequences", nargs="?", metavar="SEQUENCES", help="FASTA, TSV/CSV/parquet or HDF5 file"
     )
     predict.add_argument("--out", required=True, metavar="FILE", help="TSV file to write")
-    _flag(predict, "--force", _FORCE)
-    _flag(predict, "--average-strands", "average with the reverse complement")
-    _option(predict, "--level", "P", "probability in the interval", probability, 0.95)
+    flag(predict, "--force", FORCE)
+    flag(predict, "--average-strands", "average with the reverse complement")
+    option(predict, "--level", "P", "probability in the interval", probability, 0.95)
     genome = predict.add_argument_group("intervals of a genome")
-    _option(genome, "--bed", "FILE", "intervals, each as long as the model's input")
-    _option(genome, "--fasta", "GENOME", "the genome, plain or bgzipped; a .fai is put beside it")
+    option(genome, "--bed", "FILE", "intervals, each as long as the model's input")
+    option(genome, "--fasta", "GENOME", "the genome, plain or bgzipped; a .fai is put beside it")
     table = predict.add_argument_group("a table")
-    _option(table, "--sequence", "COLUMN", "the sequences", default="seq")
-    _option(table, "--name", "COLUMN", "their names (default: name, if there is such a column)")
+    option(table, "--sequence", "COLUMN", "the sequences", default="seq")
+    option(table, "--name", "COLUMN", "their names (default: name, if there is such a column)")
     hdf5 = predict.add_argument_group("an HDF5 file")
-    _choice(hdf5, "--split", "which sequences", _SPLITS, "test")
+    choice(hdf5, "--split", "which sequences", _SPLITS, "test")
     _target_names(hdf5)
 
 
-def _written(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--out", required=True, metavar="FILE", help="HDF5 file to write")
-    _flag(verb, "--force", _FORCE)
-    _flag(verb, "--one-hot", "store one-hot instead of tokens")
+def _fetch(verbs: argparse._SubParsersAction) -> None:
+    fetch = verb(
+        verbs,
+        "fetch",
+        "fetch the data and weights that the paper's authors released, or another Zenodo record",
+        "[NAME ...] [options]",
+        "degu fetch --list",
+        "degu fetch --match '*.tar.gz' --out released --unpack",
+    )
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="files of the record")
+    several(fetch, "--match", "GLOB", "files whose names fit, such as '*.h5'; '*' is every file")
+    flag(fetch, "--list", "show the record's files and their sizes, fetch nothing")
+    where = "where to put them (default: a folder in $DEGU_CACHE or the user's cache)"
+    option(fetch, "--out", "FOLDER", where)
+    flag(fetch, "--unpack", "unpack tar and zip archives beside themselves")
+    record = "DOI, address or number of the record (default: the authors' newest version)"
+    option(fetch, "--record", "ID", record)
+    flag(fetch, "--quiet", "no progress bars")
 
 
-def _run(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--out", required=True, metavar="FOLDER", help="folder of the run")
-    _flag(verb, "--quiet", "no progress bars")
+def _convert(verbs: argparse._SubParsersAction) -> None:
+    convert = verb(
+        verbs,
+        "convert",
+        "write weights that others trained as a .keras file, and a card of what the model is",
+        "IN OUT.keras [options]",
+        "degu convert 1_DeepSTARR.h5 deepstarr.keras",
+        "degu convert 1_lentiMPRA.h5 k562.keras --targets K562 --aleatoric log_variance",
+    )
+    convert.add_argument(
+        "source", metavar="IN", help=".h5, .weights.h5 or .keras of Keras 2 or 3, or a .pth file"
+    )
+    convert.add_argument("out", metavar="OUT.keras", help="model to write; the card goes beside it")
+    flag(convert, "--force", "replace the model and its card if they are there")
+    model = convert.add_argument_group("to overrule what the file says, or say what it leaves open")
+    option(model, "--model", "NAME", _ARCHITECTURES)
+    option(model, "--length", "BASES", "input length", whole(1))
+    several(model, "--targets", "NAME", "the measured quantities that the columns begin with")
+    for name in ("aleatoric", "epistemic"):
+        what = f"columns of {name} uncertainty follow, in this form"
+        model.add_argument(f"--{name}", choices=_FORMS, help=what)
 
 
-def _splitting(verb: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    splitting = verb.add_argument_group("splitting")
-    _three(splitting, "--fractions", "shares of a random split", float, (0.8, 0.1, 0.1))
-    _option(splitting, "--seed", "N", "seed of the random split", whole(0), 0)
-    _several(splitting, "--group", "COLUMN", "rows with equal values stay in one split")
-    return splitting
+def _run(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--out", required=True, metavar="FOLDER", help="folder of the run")
+    flag(to, "--quiet", "no progress bars")
 
 
-def _subset(verb: argparse.ArgumentParser, default: str) -> argparse._ArgumentGroup:
-    data = verb.add_argument_group("data")
+def _subset(to: argparse.ArgumentParser, default: str) -> argparse._ArgumentGroup:
+    data = to.add_argument_group("data")
     size = data.add_mutually_exclusive_group()
     what = f"share of the training data to use (default: {default})"
-    _option(size, "--fraction", "SHARE", what, share)
-    _option(size, "--n-train", "N", "number of training sequences to use", whole(1))
+    option(size, "--fraction", "SHARE", what, share)
+    option(size, "--n-train", "N", "number of training sequences to use", whole(1))
     return data
 
 
-def _training(verb: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    training = verb.add_argument_group("training")
-    passes = "at most so many passes over the training data"
-    _option(training, "--epochs", "N", passes, whole(1), 100)
-    _option(training, "--batch-size", "N", "sequences in each step", whole(1), 100)
-    _option(training, "--learning-rate", "RATE", "Adam's rate in the beginning", positive, 1e-3)
-    patience = "stop after so many epochs without a lower validation loss; 0: never"
-    _option(training, "--patience", "N", patience, whole(0), 10)
+def _training(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    training = to.add_argument_group("training")
+    passes = "at most so many passes over the training data (default: 100)"
+    option(training, "--epochs", "N", passes, whole(1))
+    option(training, "--batch-size", "N", "sequences in each step (default: 100)", whole(1))
+    rate = "Adam's rate in the beginning (default: 0.001)"
+    option(training, "--learning-rate", "RATE", rate, positive)
+    patience = "stop after so many epochs without a lower validation loss; 0: never (default: 10)"
+    option(training, "--patience", "N", patience, whole(0))
     steps = "steps that count as an epoch (default: one pass over the data)"
-    _option(training, "--steps-per-epoch", "N", steps, whole(1))
-    _option(training, "--seed", "N", "seed of everything random", whole(0), 0)
+    option(training, "--steps-per-epoch", "N", steps, whole(1))
+    option(training, "--seed", "N", "seed of everything random", whole(0), 0)
     return training
-
-
-def _activity_only(to: argparse._ActionsContainer) -> None:
-    _flag(to, "--activity-only", "leave the replicates' deviation out")
 
 
 def _target_names(to: argparse._ActionsContainer) -> None:
     what = "names of the target columns, for an HDF5 file that leaves them open"
-    _several(to, "--targets", "NAME", what)
-
-
-def _option(
-    to: argparse._ActionsContainer,
-    name: str,
-    metavar: str,
-    what: str,
-    kind: Callable[[str], Any] = str,
-    default: Any = None,
-) -> None:
-    shown = "" if default is None else f" (default: {default})"
-    to.add_argument(name, type=kind, default=default, metavar=metavar, help=what + shown)
-
-
-def _several(to: argparse._ActionsContainer, name: str, metavar: str, what: str) -> None:
-    to.add_argument(name, nargs="+", metavar=metavar, help=what)
-
-
-def _three(
-    to: argparse._ActionsContainer,
-    name: str,
-    what: str,
-    kind: Callable[[str], Any],
-    default: tuple[float, float, float],
-) -> None:
-    shown = f"{what} (default: {' '.join(map(str, default))})"
-    places = ("TRAIN", "VALIDATION", "TEST")
-    to.add_argument(name, nargs=3, type=kind, default=default, metavar=places, help=shown)
-
-
-def _choice(
-    to: argparse._ActionsContainer,
-    name: str,
-    what: str,
-    choices: Sequence[str],
-    default: str | None = None,
-) -> None:
-    default = default or choices[0]
-    shown = f"{what} (default: {default})"
-    to.add_argument(name, choices=choices, default=default, help=shown)
-
-
-def _flag(to: argparse._ActionsContainer, name: str, what: str) -> None:
-    to.add_argument(name, action="store_true", help=what)
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """A reader of whole numbers from `least`."""
-    return _reader(int, lambda value: value >= least, f"a whole number from {least}")
-
-
-def _reader(
-    kind: Callable[[str], Any], fits: Callable[[Any], bool], what: str
-) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not fits(value):
-            raise argparse.ArgumentTypeError(f"expected {what}. Received: {text}")
-        return value
-
-    return read
-
-
-positive = _reader(float, lambda value: 0 < value < math.inf, "a positive number")
-not_negative = _reader(float, lambda value: 0 <= value < math.inf, "a number from 0")
-probability = _reader(float, lambda value: 0 < value < 1, "a number between 0 and 1")
-share = _reader(float, lambda value: 0 < value <= 1, "a number above 0, at most 1")
+    several(to, "--targets", "NAME", what)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What each verb of the `degu` command does: parsed options in, one public function called."""
 
 import argparse
+import dataclasses
 import os
 import signal
 import warnings
@@ -17,6 +18,7 @@ from degu_tf import quiet
 
 quiet.tensorflow()
 
+from degu_tf.configs import ReleasedConfig, read_config  # noqa: E402
 from degu_tf.data.hdf5 import read_splits, write_splits  # noqa: E402
 from degu_tf.data.inputs import NamedSequences, read_bed, read_sequences  # noqa: E402
 from degu_tf.data.splits import FRACTION_SEED, Splits  # noqa: E402
@@ -25,6 +27,7 @@ from degu_tf.ensemble import Ensemble, train_ensemble  # noqa: E402
 from degu_tf.errors import InputError  # noqa: E402
 from degu_tf.files import atomic_write  # noqa: E402
 from degu_tf.folder import RunFolder  # noqa: E402
+from degu_tf.heads import HeadLayout  # noqa: E402
 from degu_tf.inference import missing_components, prediction_table  # noqa: E402
 from degu_tf.metrics import wide  # noqa: E402
 from degu_tf.models.folding import fold  # noqa: E402
@@ -117,7 +120,11 @@ def _simulate(options: argparse.Namespace) -> Splits:
 
 def train(options: argparse.Namespace) -> None:
     """Train an ensemble of teachers."""
-    subset = _subset(options.fraction, options.n_train)
+    config = _config(options.config)
+    fraction = options.fraction
+    if fraction is None and options.n_train is None and config.fraction < 1:
+        fraction = config.fraction
+    subset = _subset(fraction, options.n_train)
     splits = _training_data(options, subset)
     if options.activity_only:
         splits = splits.without_uncertainty()
@@ -125,9 +132,9 @@ def train(options: argparse.Namespace) -> None:
     with _workers(options.workers) as executor:
         ensemble = train_ensemble(
             splits,
-            ModelSpec(options.model, _given(width=options.width), options.init),
+            _spec(config.spec or ModelSpec("deepstarr"), options),
             options.members,
-            _settings(options),
+            _settings(options, config.settings),
             options.seed,
             options.out,
             augment=None if options.augment is None else scheme("evoaug_one"),
@@ -157,7 +164,7 @@ def distill_teachers(options: argparse.Namespace) -> None:
     distill(
         teachers,
         splits,
-        spec=_student(teachers.spec, options),
+        spec=_spec(teachers.spec, options),
         settings=_settings(options),
         seed=options.seed,
         folder=options.out,
@@ -207,16 +214,58 @@ def predict(options: argparse.Namespace) -> None:
     """Predict sequences and write the table."""
     _check_output(options.out, options.force)
     predictor = open_run(options.run)
-    named = _inputs(options, RunFolder(options.run).settings()["input_shape"][0])
+    named = _inputs(options, predictor.input_length)
     if options.average_strands:
         predictor = StrandAveraged(predictor)
     prediction = predictor.predict(named.sequences)
     for component in missing_components(prediction):
-        say(f"This run gives no {component} uncertainty; its columns are empty")
+        say(f"This model gives no {component} uncertainty; its columns are empty")
     table = prediction_table(prediction, named.names, options.level)
     with atomic_write(options.out) as temporary:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
     say(f"Wrote {options.out}: {len(table)} predicted, interval: {table['interval'][0]}")
+
+
+def fetch(options: argparse.Namespace) -> None:
+    """List a record's files, or fetch some and unpack them."""
+    from degu_tf.data import archives, zenodo
+
+    record = zenodo.read_record(options.record or zenodo.DOI)
+    if options.list:
+        say(zenodo.listing(record))
+        return
+    files = zenodo.fetch(
+        options.names,
+        options.match or (),
+        options.out,
+        record=record,
+        progress=_progress(options),
+    )
+    for file in files:
+        say(f"{file}")
+        if options.unpack and archives.is_archive(file):
+            unpacked = archives.unpack(file, file.parent, progress=_progress(options))
+            say(f"  {len(unpacked)} files unpacked into {file.parent}")
+
+
+def convert(options: argparse.Namespace) -> None:
+    """Write a released file as `.keras` with its card, and print the card."""
+    from degu_tf.models import card
+
+    heads = None
+    if options.targets:
+        heads = HeadLayout(tuple(options.targets), options.aleatoric, options.epistemic)
+    elif options.aleatoric or options.epistemic:
+        raise InputError("--aleatoric and --epistemic go with --targets, which name the columns")
+    written = card.convert(
+        options.source,
+        options.out,
+        architecture=options.model,
+        input_length=options.length,
+        heads=heads,
+        overwrite=options.force,
+    )
+    say(written.text().rstrip())
 
 
 def _inputs(options: argparse.Namespace, length: int) -> NamedSequences:
@@ -249,9 +298,10 @@ def _subset(fraction: float | None, n_train: int | None) -> dict[str, Any]:
     return {"fraction": fraction, "n_train": n_train, "seed": FRACTION_SEED}
 
 
-def _student(teachers: ModelSpec, options: argparse.Namespace) -> ModelSpec:
-    name = options.model or teachers.name
-    kept = teachers.options if name == teachers.name else {}
+def _spec(base: ModelSpec, options: argparse.Namespace) -> ModelSpec:
+    """The architecture asked for; its options are those of `base` where that is the same one."""
+    name = options.model or base.name
+    kept = base.options if name == base.name else {}
     return ModelSpec(name, {**kept, **_given(width=options.width)}, options.init)
 
 
@@ -259,14 +309,25 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _settings(options: argparse.Namespace) -> TrainingSettings:
-    return TrainingSettings(
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        patience=options.patience or None,
-        steps_per_epoch=options.steps_per_epoch,
-    )
+def _settings(
+    options: argparse.Namespace, base: TrainingSettings | None = None
+) -> TrainingSettings:
+    """The settings of `base`, or the paper's, with those that were given as options."""
+    names = ("epochs", "batch_size", "learning_rate", "patience", "steps_per_epoch")
+    given = _given(**{name: getattr(options, name) for name in names})
+    if "patience" in given:
+        given["patience"] = given["patience"] or None
+    return dataclasses.replace(base or TrainingSettings(), **given)
+
+
+def _config(path: str | None) -> ReleasedConfig:
+    """What a configuration says; without one, that the paper's DeepSTARR is meant."""
+    if path is None:
+        return ReleasedConfig(TrainingSettings())
+    config = read_config(path)
+    if noted := [f"{name}={value}" for name, value in config.run.items() if value]:
+        say(f"{path} notes of its run, which has no effect here: {', '.join(noted)}")
+    return config
 
 
 def _augmentation(options: argparse.Namespace) -> Augmentation | None:
@@ -370,6 +431,8 @@ _VERBS = {
     "export": export,
     "evaluate": evaluate,
     "predict": predict,
+    "fetch": fetch,
+    "convert": convert,
 }
 _SOURCES = {
     "table": _table,

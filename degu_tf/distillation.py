@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
-import numpy as np
 from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.splits import Split, Splits
@@ -135,30 +134,6 @@ def student_splits(
         heads,
         origin=content_hash([teachers.fingerprint(), splits.fingerprint, epistemic]),
     )
-
-
-def splits_with_released_labels(splits: Splits, epistemic: Form = "std") -> Splits:
-    """A student's data from the ensemble labels that a released file brought along.
-
-    Raises
-    ------
-    InputError
-        If a split has no ensemble mean (training) or std.
-    """
-    heads = splits.heads.without_uncertainty().student(epistemic)
-    labelled = {}
-    for name, split in splits.items():
-        activity = (
-            split.ensemble_mean if name == "train" else splits.heads.take(split.targets, "mean")
-        )
-        if activity is None or split.ensemble_std is None:
-            raise InputError(
-                "expected the file to hold ensemble_mean and std of the training data and std of "
-                f"validation and test. Received: none for {name}"
-            )
-        labels = heads.join(mean=activity, epistemic=split.ensemble_std)
-        labelled[name] = replace(split, targets=labels.astype(np.float32))
-    return Splits(**labelled, heads=heads)
 
 
 def distill(

@@ -83,6 +83,11 @@ class Ensemble:
         """How many models there are."""
         return len(self.members)
 
+    @property
+    def input_length(self) -> int | None:
+        """Bases the members take, or None if they take any length."""
+        return self.members[0].input_length
+
     def subset(self, n_members: int) -> "Ensemble":
         """The ensemble of the first members.
 

@@ -21,6 +21,7 @@ from degu_tf.folder import RunFolder
 from degu_tf.heads import Form, HeadLayout
 from degu_tf.losses import Weight
 from degu_tf.metrics import distance, score
+from degu_tf.models.card import open_weights
 from degu_tf.predictor import ModelPredictor
 from degu_tf.training import ModelSpec, TrainingSettings, load_model, run_settings, stages, train
 
@@ -158,11 +159,15 @@ class Store:
 def open_run(folder: str | os.PathLike) -> Ensemble | ModelPredictor:
     """The predictor of any finished run: an `Ensemble`, or a `ModelPredictor`.
 
+    A file is taken as one model's weights (`degu_tf.models.card.open_weights`).
+
     Raises
     ------
     InputError
-        If the folder holds no finished run.
+        If the folder holds no finished run, or the file cannot be read.
     """
+    if Path(folder).is_file():
+        return open_weights(folder)
     if RunFolder(folder).kind == "ensemble":
         return Ensemble.load(folder)
     return load_model(folder)

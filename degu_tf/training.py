@@ -270,7 +270,8 @@ def check_fits(model: keras.Model, splits: Splits) -> None:
     Raises
     ------
     InputError
-        If lengths or numbers of columns differ.
+        If lengths or numbers of columns differ, or one has a value for each position of a profile
+        and the other one for each sequence.
     """
     length, n_columns = model.input_shape[1], model.output_shape[-1]
     if length not in (None, splits.input_shape[0]):
@@ -281,6 +282,13 @@ def check_fits(model: keras.Model, splits: Splits) -> None:
         raise InputError(
             f"the model emits {n_columns} columns. Received: data with "
             f"{splits.heads.n_columns}: {splits.heads.columns}"
+        )
+    positions, measured = model.output_shape[1:-1], splits.train.targets.shape[1:-1]
+    if positions != measured:
+        what = f"a profile of {positions[0]} positions" if positions else "no profile"
+        raise InputError(
+            f"{model.name} emits {what} for each sequence: choose an architecture that suits the "
+            f"data. Received: targets of shape {splits.train.targets.shape}"
         )
 
 

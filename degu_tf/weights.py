@@ -1,33 +1,25 @@
-"""Weights that training starts from: arrays read from a file, nothing in it executed."""
+"""Weights that training starts from: those of a file, or of the member of a run."""
 
-import math
 import os
-import tempfile
-import zipfile
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
 import keras
 
 from degu_tf.errors import InputError
 from degu_tf.files import content_hash, file_hash
 from degu_tf.folder import MODEL
-
-_WEIGHTS = "model.weights.h5"
+from degu_tf.models.released import load_released_weights
 
 
 def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: int = 0) -> None:
-    """Set a model's weights from a `.keras` or `.weights.h5` file, or from a run of this package.
+    """Set a model's weights from a file or from a run of this package.
 
     Parameters
     ----------
     model
         The model; what its architecture has, the file must have, and nothing else.
     path
-        The file, or the folder of a run.
+        A file that `degu_tf.models.released.load_released` reads, or the folder of a run.
     member
         Which member's weights to take where the run is an ensemble's that has it.
 
@@ -37,18 +29,7 @@ def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: in
         If there is no such file, or its arrays do not fit the model; the first that does not is
         named.
     """
-    path = _weights_file(Path(path), member)
-    try:
-        with _opened(path) as weights:
-            _check_shapes(model, weights, path)
-            model.load_weights(weights)
-    except InputError:
-        raise
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(
-            f"expected weights that Keras 3 saved ({reason}). Received: {path}"
-        ) from None
+    load_released_weights(model, _weights_file(Path(path), member))
 
 
 def weights_hash(path: str | os.PathLike) -> str:
@@ -72,42 +53,7 @@ def _weights_file(path: Path, member: int) -> Path:
             path / "member_00" / MODEL,
             path / MODEL,
         )
-        path = next((file for file in candidates if file.is_file()), path / MODEL)
+        path = next((file for file in candidates if file.is_file()), path)
     if not path.is_file():
-        raise InputError(f"expected a .keras or .weights.h5 file or a run. Received: {path}")
-    if not path.name.endswith((".keras", ".weights.h5")):
-        raise InputError(f"expected a file ending .keras or .weights.h5. Received: {path}")
+        raise InputError(f"expected a file of weights or the folder of a run. Received: {path}")
     return path
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Path]:
-    if path.suffix != ".keras":
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
-        yield Path(archive.extract(_WEIGHTS, folder))
-
-
-def _check_shapes(model: keras.Model, weights: Path, path: Path) -> None:
-    held: Counter[tuple[int, ...]] = Counter()
-
-    def count(_: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset):
-            held[item.shape] += 1
-
-    with h5py.File(weights) as file:
-        file["layers"].visititems(count)
-    missing = None
-    for weight in model.weights:
-        shape = tuple(weight.shape)
-        if not held[shape] and missing is None:
-            missing = f"{weight.path} of shape {shape}"
-        held[shape] -= 1
-    left = [str(shape) for shape in sorted(held.elements(), key=math.prod, reverse=True)]
-    if missing or left:
-        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-        raise InputError(
-            f"the weights are another model's: expected {missing or 'no other arrays'}. "
-            f"Received: {', '.join(left[:3]) or 'fewer arrays'}{more} in {path}"
-        )

@@ -8,13 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from weight_files import MODELS, randomise
+from zenodo_server import Zenodo
 
 from degu_tf import quiet
 
 quiet.tensorflow()
 
+from degu_tf.data import zenodo  # noqa: E402
 from degu_tf.data.splits import Split, Splits  # noqa: E402
+from degu_tf.errors import InputError  # noqa: E402
 from degu_tf.heads import HeadLayout  # noqa: E402
+from degu_tf.models import build  # noqa: E402
+from degu_tf.models.released import load_released  # noqa: E402
+from degu_tf.models.released_heads import columns_layout  # noqa: E402
 from degu_tf.runs import Store  # noqa: E402
 from degu_tf.training import ModelSpec, TrainingSettings  # noqa: E402
 
@@ -108,3 +115,41 @@ def real_data():
     if folder is None:
         pytest.skip("DEGU_REAL_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def models():
+    """One small model of each architecture and variant, with random weights."""
+    made = {}
+    for name, (length, n_columns, options) in MODELS.items():
+        heads = columns_layout(n_columns)
+        made[name] = randomise(build(name.split()[0], (length, 4), heads, **options))
+    return made
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """A function that loads a file, asserts that it is refused, and that nothing came of it."""
+    marker = tmp_path / "executed"
+
+    def check(path, message):
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(InputError, match=message) as caught:
+            load_released(path)
+        assert str(path) in str(caught.value)
+        assert not marker.exists()
+        assert sorted(tmp_path.rglob("*")) == before
+
+    check.marker = marker
+    return check
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """A server for `degu_tf.data.zenodo` to ask; the cache is a folder of the test's own."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("DEGU_CACHE", str(tmp_path / "cache"))
+    server = Zenodo()
+    monkeypatch.setattr(zenodo, "BASE_URL", server.url)
+    yield server
+    server.close()

@@ -204,15 +204,15 @@ def test_sources(tmp_path, monkeypatch, command, message):
     ("options", "message"),
     [
         ("--model deepstar", "Did you mean deepstarr.*Received: name='deepstar'"),
-        ("--model transformer", "one of the architectures deepstarr, mprann, residualbind"),
+        ("--model transformer", "one of the architectures cnn_task_base, deepstarr, dream_rnn, "),
         ("--fraction 0.001", "fraction=0.001 of .* training sequences leaves none"),
         ("--n-train 99999", "there are .* training sequences.*Received: n_train=99999"),
         ("--targets A B", r"its columns are \('Dev', 'Hk', .*Received: targets=\('A', 'B'\)"),
-        ("--init none.keras", "a .keras or .weights.h5 file or a run. Received: none.keras"),
-        ("--init d.h5", r"ending \.keras or \.weights\.h5\. Received: d\.h5"),
-        ("--init .", "a .keras or .weights.h5 file or a run"),
-        ("--init x", "the weights are another model's: expected conv1/kernel"),
-        ("--init y --workers 2", "the weights are another model's"),
+        ("--init none.keras", "file of weights or the folder of a run. Received: none.keras"),
+        ("--init d.h5", "d.h5: expected weights as Keras saves them"),
+        ("--init .", r"file of weights or the folder of a run. Received: \."),
+        ("--init x", "x/member_00/model.keras: the file's model computes something else"),
+        ("--init y --workers 2", "y/model.keras: the file's model computes something else"),
     ],
 )
 @pytest.mark.usefixtures("here")
@@ -247,7 +247,7 @@ def test_output_folders():
         ("distill y d.h5", "expected an ensemble's run. Received: y"),
         ("distill x d.h5 --members 7", "the run has 2 members. Received: n_members=7"),
         ("distill x d.h5 --model mpran", "Did you mean mprann"),
-        ("distill x d.h5 --init x", "the weights are another model's"),
+        ("distill x d.h5 --init x", "output of deepstarr has arrays of shapes"),
         ("distill x other.h5", r"teachers predict \('Dev', 'Hk'\).*targets \('A', 'B'\)"),
         ("distill x long.h5", "takes sequences of 32 bases. Received: 40 bases"),
     ],
@@ -268,7 +268,9 @@ def test_nothing_in_a_file_of_weights_is_executed(here):
     keras.Model(sequence, output).save("evil.keras")
     os.remove(sign)
     for command in ("train d.h5 --members 2", "distill x d.h5"):
-        refused(f"{command} --init evil.keras --out r", r"Received: .* in evil\.keras")
+        refused(
+            f"{command} --init evil.keras --out r", r"evil\.keras: the model holds a Lambda layer"
+        )
     assert not os.path.exists(sign)
 
 
@@ -318,7 +320,7 @@ def test_sequences_to_predict(content, message):
     [
         ("predict y none.fa", "expected a file of sequences. Received: none.fa, which is no file"),
         ("predict y x", "Received: x, which is no file"),
-        ("predict s.fa y", "expected the folder of a run. Received: s.fa"),
+        ("predict s.fa y", "s.fa: expected a model or weights of Keras"),
         ("predict y", "name a file of sequences, or --bed with --fasta"),
         ("predict y s.fa --bed b.bed --fasta s.fa", "one of the two"),
         ("predict y --bed b.bed", "intervals need both"),

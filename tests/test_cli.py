@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,10 +21,13 @@ import pandas as pd
 import pytest
 
 from degu_tf import cli, commands
+from degu_tf.data import zenodo
 from degu_tf.data.hdf5 import read_splits
 from degu_tf.ensemble import Ensemble
+from degu_tf.fasta import write_fasta
 from degu_tf.heads import FlooredUncertaintyWarning
 from degu_tf.models import registry
+from degu_tf.models.released_heads import columns_layout
 from degu_tf.runs import open_run
 from degu_tf.schemes import describe, scheme
 from degu_tf.sequence import decode, reverse_complement
@@ -94,7 +98,7 @@ def commands_in(text):
 
 def test_the_verbs_and_sources_are_these():
     sources = ("table", "lentimpra", "starrseq", "simulate")
-    verbs = ("prepare", "train", "distill", "export", "evaluate", "predict")
+    verbs = ("prepare", "train", "distill", "export", "evaluate", "predict", "fetch", "convert")
     assert set(PARSERS) == {f"degu {verb}" for verb in verbs} | {
         f"degu prepare {source}" for source in sources
     }
@@ -121,7 +125,8 @@ def test_examples_of_the_overview_the_readme_and_the_issue_parse():
         assert len(text) >= 5
         for command in text:
             verbs.add(cli.parser().parse_args(shlex.split(command)[1:]).verb)
-    assert verbs == {"prepare", "train", "distill", "export", "evaluate", "predict"}
+    expected = "prepare train distill export evaluate predict fetch convert"
+    assert verbs == set(expected.split())
 
 
 @pytest.mark.parametrize("prog", PARSERS)
@@ -139,6 +144,9 @@ def test_defaults_are_those_of_the_package():
     assert commands._settings(options) == TrainingSettings()
     options = cli.parser().parse_args(["train", "d.h5", "--out", "x", "--patience", "0"])
     assert commands._settings(options).patience is None
+    text = PARSERS["degu train"].format_help()
+    for name in ("epochs", "batch_size", "learning_rate", "patience"):
+        assert f"(default: {getattr(TrainingSettings(), name)})" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("prog", ["degu train", "degu distill"])
@@ -486,7 +494,7 @@ def test_what_a_model_lacks_is_empty_and_said_once(work, inputs, tmp_path):
     assert "columns Dev, Hk\n" in done("train", work.data, *TRAIN, *arguments).out
     assert settings(run)["data"]["n_train"] == 20
     ensemble = done("predict", run, *inputs["fasta"], "--out", tmp_path / "p.tsv")
-    assert ensemble.out.count("This run gives no aleatoric uncertainty") == 1
+    assert ensemble.out.count("This model gives no aleatoric uncertainty") == 1
     assert "no epistemic" not in ensemble.out
     written = table(tmp_path / "p.tsv")
     assert written.columns.tolist() == COLUMNS
@@ -495,7 +503,7 @@ def test_what_a_model_lacks_is_empty_and_said_once(work, inputs, tmp_path):
     np.testing.assert_allclose(written["Dev_total"], written["Dev_epistemic"])
 
     single = done("predict", run / "member_00", *inputs["fasta"], "--out", tmp_path / "q.tsv")
-    assert single.out.count("This run gives no ") == 2
+    assert single.out.count("This model gives no ") == 2
     assert "interval: none" in single.out
     written = table(tmp_path / "q.tsv")
     assert set(written["interval"]) == {"none"}
@@ -622,7 +630,7 @@ def test_another_architecture_does_not_take_the_teachers_options():
 
     def student(*arguments):
         given = cli.parser().parse_args(["distill", "x", "d.h5", "--out", "y", *arguments])
-        return commands._student(teachers, given)
+        return commands._spec(teachers, given)
 
     assert student() == ModelSpec("tiny", {"width": 0.5})
     assert student("--width", "0.25") == ModelSpec("tiny", {"width": 0.25})
@@ -640,6 +648,129 @@ def test_members_start_from_the_weights_of_members(work, tmp_path):
     assert [member.fingerprint() for member in begun] == fingerprints
     assert fingerprints[0] != fingerprints[1]
     assert settings(tmp_path / "z")["model"]["init"] == str(work.x)
+
+
+CONFIG = """
+batch_size: {desc: Sequences in a step, value: 16}
+optim_lr: {desc: Learning rate, value: 0.02}
+epochs: {desc: Passes, value: 3}
+lr_decay: {desc: Decay, value: true}
+lr_decay_factor: {desc: Factor, value: 0.3}
+downsample: {desc: Share of the data, value: 0.5}
+evoaug: {desc: Augmented, value: true}
+lstm_hidden_channels: {desc: Units, value: 4}
+"""
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_configuration_holds_where_no_option_says_otherwise(work, tmp_path):
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    train = ("train", work.data, "--members", 2, "--width", 0.02, "--config", tmp_path / "c.yaml")
+    shown = done(*train, "--epochs", 7, "--out", tmp_path / "a")
+    assert "which has no effect here: evoaug=True" in shown.out
+    made = settings(tmp_path / "a")
+    assert made["model"] == {
+        "name": "dream_rnn",
+        "options": {"variant": "released", "lstm_units": 4, "width": 0.02},
+        "init": None,
+    }
+    assert made["subset"]["fraction"] == 0.5
+    assert made["data"]["n_train"] == 40
+    expected = {"epochs": 7, "batch_size": 16, "learning_rate": 0.02, "lr_factor": 0.3}
+    assert expected.items() <= made["training"].items()
+    other = ("--model", "deepstarr", "--n-train", 10, "--batch-size", 5, "--patience", 0)
+    done(*train, *other, "--out", tmp_path / "b")
+    made = settings(tmp_path / "b")
+    assert made["model"] == {"name": "deepstarr", "options": {"width": 0.02}, "init": None}
+    assert (made["subset"]["fraction"], made["data"]["n_train"]) == (None, 10)
+    assert (made["training"]["batch_size"], made["training"]["patience"]) == (5, None)
+
+
+def test_convert_writes_the_model_and_prints_its_card(tmp_path):
+    source, out = tmp_path / "1_lentiMPRA.weights.h5", tmp_path / "k562.keras"
+    model = registry.build("residualbind", (230, 4), columns_layout(2), width=0.03)
+    model.save_weights(source)
+    refused = degu("convert", source, out)
+    assert refused.code == 2
+    assert "may mean several things: give heads" in refused.err
+    heads = ("--targets", "K562", "--aleatoric", "log_variance")
+    shown = done("convert", source, out, *heads, "--length", 230)
+    assert shown.out == out.with_suffix(".txt").read_text()
+    assert re.search("^output +K562, K562_aleatoric$", shown.out, re.MULTILINE)
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert (card["architecture"], card["input_length"]) == ("residualbind", 230)
+    converted = keras.models.load_model(out, compile=False)
+    x = np.eye(4, dtype=np.float32)[np.random.default_rng(0).integers(0, 4, (2, 230))]
+    np.testing.assert_array_equal(converted(x), model(x))
+
+    write_fasta(tmp_path / "s.fa", ["a", "b"], decode(x.argmax(axis=-1).astype(np.uint8)))
+    predicted = ("predict", out, tmp_path / "s.fa", "--out")
+    done(*predicted, tmp_path / "p.tsv")
+    written = table(tmp_path / "p.tsv")
+    np.testing.assert_allclose(written["K562"], model(x)[:, 0], rtol=1e-4)
+    expected = np.exp(model(x)[:, 1] / 2)
+    np.testing.assert_allclose(written["K562_aleatoric"], expected, rtol=1e-4)
+    shutil.copy(out, tmp_path / "other.keras")
+    assert (
+        "may mean several things"
+        in degu("predict", tmp_path / "other.keras", *predicted[2:], tmp_path / "q.tsv").err
+    )
+
+    before = state(tmp_path)
+    assert "not overwritten" in degu("convert", source, out, *heads).err
+    assert "go with --targets" in degu("convert", source, out, "--aleatoric", "std").err
+    assert (
+        "no known architecture" in degu("convert", source, out, "--model", "mprann", "--force").err
+    )
+    assert state(tmp_path) == before
+    assert done("convert", source, out, *heads, "--force", "--model", "residualbind").code == 0
+
+
+@pytest.fixture
+def record(monkeypatch, tmp_path):
+    """A record of two files; what is asked of it is noted instead of done."""
+    asked = SimpleNamespace(calls=[])
+    archive = tmp_path / "there" / "data.tar.gz"
+    archive.parent.mkdir()
+    (tmp_path / "1_DeepSTARR.h5").write_text("weights")
+    with tarfile.open(archive, "w:gz") as opened:
+        opened.add(tmp_path / "1_DeepSTARR.h5", "weights/1_DeepSTARR.h5")
+    files = (
+        zenodo.RecordFile("config.yaml", 20, "md5:00", "https://zenodo.org/a"),
+        zenodo.RecordFile("data.tar.gz", 2_500_000, "md5:00", "https://zenodo.org/b"),
+    )
+
+    def read_record(number):
+        asked.number = number
+        return zenodo.Record(7, "Models", "", files)
+
+    def fetch(names, match, folder, *, record, progress):
+        asked.calls.append((names, match, folder, progress))
+        return [archive]
+
+    monkeypatch.setattr(zenodo, "read_record", read_record)
+    monkeypatch.setattr(zenodo, "fetch", fetch)
+    return asked
+
+
+def test_fetch_lists_and_fetches(record, tmp_path):
+    shown = done("fetch", "--list")
+    assert shown.out.splitlines() == [
+        "Models (Zenodo record 7)", "    20 B  config.yaml", "  2.5 MB  data.tar.gz",
+        "2 files, 2.5 MB",
+    ]  # fmt: skip
+    assert record.calls == []
+    assert record.number == zenodo.DOI
+    archive = tmp_path / "there" / "data.tar.gz"
+    shown = done("fetch", "data.tar.gz", "--match", "*.yaml", "*.h5", "--record", 12, "--quiet")
+    assert shown.out == f"{archive}\n"
+    assert record.number == "12"
+    shown = done("fetch", "--match", "*", "--out", "here", "--unpack")
+    assert shown.out.endswith(f"  1 files unpacked into {archive.parent}\n")
+    assert (archive.parent / "weights" / "1_DeepSTARR.h5").read_text() == "weights"
+    assert record.calls == [
+        (["data.tar.gz"], ["*.yaml", "*.h5"], None, False), ([], ["*"], "here", None)
+    ]  # fmt: skip
 
 
 def test_warnings_are_single_lines_shown_once(monkeypatch):

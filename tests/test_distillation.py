@@ -5,10 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation import (
     distill,
-    splits_with_released_labels,
     student_splits,
     train_student,
 )
@@ -204,43 +202,6 @@ def test_other_teachers_in_the_place_of_the_old_are_refused(small_student, teach
     shutil.copytree(other / "member_00", other / "member_01")
     with pytest.raises(InputError, match="Received: another ensemble in"):
         teachers_of(moved)
-
-
-def test_released_labels(splits):
-    rng = np.random.default_rng(0)
-
-    def release(split):
-        shape = (len(split), 2)
-        return dataclasses.replace(
-            split, ensemble_mean=rng.normal(size=shape), ensemble_std=rng.random(shape)
-        )
-
-    released = Splits(*(release(split) for _, split in splits.items()), splits.heads)
-    student = splits_with_released_labels(released)
-    assert student.heads == HeadLayout(("Dev", "Hk"), None, "std")
-    for name, split in student.items():
-        source = getattr(released, name)
-        activity = source.ensemble_mean if name == "train" else source.targets[:, :2]
-        assert np.allclose(split.targets[:, :2], activity)
-        assert np.allclose(split.targets[:, 2:], source.ensemble_std)
-    logged = splits_with_released_labels(released, "log_variance")
-    assert np.allclose(
-        logged.test.targets[:, 2:], 2 * np.log(released.test.ensemble_std), atol=1e-4
-    )
-
-
-def test_released_labels_that_are_missing(splits):
-    with pytest.raises(InputError, match=r"expected the file to hold .*Received: none for train"):
-        splits_with_released_labels(splits)
-
-    def partly(split):
-        return Split(split.sequences, split.targets, ensemble_std=split.targets[:, :2])
-
-    train = dataclasses.replace(partly(splits.train), ensemble_mean=splits.train.targets[:, :2])
-    with pytest.raises(InputError, match="Received: none for test"):
-        splits_with_released_labels(
-            Splits(train, partly(splits.validation), splits.test, splits.heads)
-        )
 
 
 def test_a_students_identity_does_not_hang_on_the_last_bits_of_its_labels(teachers, splits):

@@ -17,6 +17,7 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import stats
 
+from degu_tf import comparison
 from degu_tf.data.hdf5 import write_splits
 from degu_tf.ensemble import member_seed
 from degu_tf.errors import InputError
@@ -53,6 +54,11 @@ def load(name):
 @pytest.fixture(scope="module")
 def fig2():
     return load("01_fig2_training_size")
+
+
+@pytest.fixture(scope="module")
+def s02():
+    return load("s02_dream_rnn")
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +324,7 @@ def test_judge_gives_a_row_a_claim():
     assert {"statistic", "value", "low", "high", "p", "n", "threshold"} <= set(judged.columns)
 
 
-@pytest.mark.parametrize("script", ["fig2", "s04", "s1"])
+@pytest.mark.parametrize("script", ["fig2", "s02", "s04", "s1"])
 def test_help_has_an_example_and_presets_are_all_there(script, request, capsys):
     module = request.getfixturevalue(script)
     with pytest.raises(SystemExit) as ended:
@@ -329,7 +335,7 @@ def test_help_has_an_example_and_presets_are_all_there(script, request, capsys):
     assert list(module.PRESETS) == ["smoke", "quick", "paper"]
 
 
-@pytest.mark.parametrize("script", ["fig2", "s04"])
+@pytest.mark.parametrize("script", ["fig2", "s02", "s04"])
 def test_the_paper_preset_asks_for_the_data(script, request, tmp_path, capsys):
     module = request.getfixturevalue(script)
     assert module.SCRIPT.main(["--preset", "paper", "--out", str(tmp_path / "out")]) == 2
@@ -406,12 +412,12 @@ class TestFigure2:
     def test_every_row_has_a_seed(self, fig2, monkeypatch, splits):
         """The ensemble too, or grouping by seed would lose it."""
         scored = pd.DataFrame({"method": ["single", "ensemble"], "member": [0.0, np.nan]})
-        monkeypatch.setattr(fig2, "evaluate_ensemble", lambda *args: scored)
+        monkeypatch.setattr(comparison, "evaluate_ensemble", lambda *args: scored)
         store = SimpleNamespace(teachers=lambda *args: None)
         context = SimpleNamespace(
             settings=SimpleNamespace(n_members=2, n_students=0), store=store, seed=0
         )
-        table = fig2.compare(splits, fig2.PRESETS["smoke"].one_target, context)
+        table = comparison.compare(splits, fig2.PRESETS["smoke"].one_target, context)
         assert table["seed"].tolist() == [0, 0]
 
     def test_files_find_their_architecture(self, fig2, make_splits, tmp_path):
@@ -419,7 +425,8 @@ class TestFigure2:
         write_splits(tmp_path / "k562.h5", make_splits(("K562",), "std"))
         settings = fig2.PRESETS["smoke"]
         files = (tmp_path / "fly.h5", tmp_path / "k562.h5")
-        fly, k562 = fig2.data_sets(Context(settings, "smoke", files, 0, None))
+        setups = (settings.several_targets, settings.one_target)
+        fly, k562 = comparison.data_sets(Context(settings, "smoke", files, 0, None), *setups)
         assert (fly[0], fly[1].heads.columns) == ("fly", ("Dev", "Hk"))
         assert fly[2].spec.name == "deepstarr"
         assert (k562[0], k562[1].heads.columns) == ("k562", ("K562", "K562_aleatoric"))
@@ -427,12 +434,54 @@ class TestFigure2:
         assert len(fly[1].train) == settings.several_targets.sizes[0]
         twice = (files[0], files[0])
         with pytest.raises(InputError, match="different names"):
-            list(fig2.data_sets(Context(settings, "smoke", twice, 0, None)))
+            list(comparison.data_sets(Context(settings, "smoke", twice, 0, None), *setups))
 
     def test_one_target_keeps_its_own_columns(self, fig2, splits):
-        part = fig2.one_target(splits, "Hk")
+        part = comparison.one_target(splits, "Hk")
         assert part.heads.columns == ("Hk", "Hk_aleatoric")
         np.testing.assert_array_equal(part.test.targets, splits.test.targets[:, [1, 3]])
+
+
+def s02_table(starr_gains, lentimpra_lead, ensemble_lead):
+    """Supplementary Fig. 2 made up: what students gain on STARR-seq by share, and on lentiMPRA."""
+    rows = []
+    for fraction, gain in starr_gains.items():
+        for variant in ("paper", "released"):
+            for dataset, target, lead in (
+                ("STARR", "Dev", gain), ("STARR", "Hk", gain), ("k562", "activity", lentimpra_lead),
+            ):  # fmt: skip
+                place = {"fraction": fraction, "variant": variant}
+                rows.append((dataset, target, "single", place, 0.5))
+                rows.append((dataset, target, "student", place, 0.5 + lead))
+                rows.append((dataset, target, "ensemble", place, 0.5 + ensemble_lead))
+    return scores(rows)
+
+
+class TestDreamRnn:
+    def test_results_like_the_papers_hold(self, s02):
+        judged = judge(s02.CLAIMS, s02_table({0.25: 0.005, 1.0: 0.02}, 0.05, 0.052))
+        assert judged["verdict"].tolist() == [HOLDS] * 4
+
+    def test_opposite_results_do_not(self, s02):
+        judged = judge(s02.CLAIMS, s02_table({0.25: 0.03, 1.0: -0.02}, -0.04, 0.02))
+        assert judged["verdict"].tolist() == [FAILS] * 4
+
+    def test_one_variant_is_enough(self, s02):
+        table = s02_table({0.25: 0.005, 1.0: 0.02}, 0.05, 0.052)
+        bad = (table["variant"] == "released") & (table["method"] == "student")
+        table.loc[bad, "value"] -= 0.1
+        verdicts = judge(s02.CLAIMS, table)
+        assert verdicts["verdict"].iloc[:2].tolist() == [FAILS] * 2
+        assert "released" in verdicts["statistic"].iloc[0]
+
+    def test_one_share_says_nothing_of_growth(self, s02):
+        verdicts = judge(s02.CLAIMS, s02_table({1.0: 0.02}, 0.05, 0.052))["verdict"]
+        assert verdicts.tolist() == [HOLDS, HOLDS, HOLDS, UNDECIDED]
+
+    def test_variants_have_panels_of_their_own(self, s02):
+        figure = s02.draw(s02_table({0.25: 0.005, 1.0: 0.02}, 0.05, 0.052))
+        titles = [axes.get_title() for axes in figure.axes]
+        assert len(titles) == len(set(titles)) == 6
 
 
 def s04_table(ensemble, student):

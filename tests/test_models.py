@@ -1,14 +1,13 @@
-import os
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build, names, options
 from degu_tf.models.layers import output_head, scale
+from degu_tf.predictor import ModelPredictor
 
 LAYOUTS = {
     "one": HeadLayout(("activity",)),
@@ -17,8 +16,29 @@ LAYOUTS = {
     "evidential": HeadLayout(("Dev", "Hk"), aleatoric="evidential", epistemic="evidential"),
 }
 ONE = LAYOUTS["one"]
-SHORTEST = {"deepstarr": 16, "residualbind": 25, "mprann": 21}
+SHORTEST = {
+    "deepstarr": 16, "residualbind": 25, "mprann": 21, "dream_rnn": 1, "cnn_task_base": 128,
+}  # fmt: skip
+ANY_LENGTH = {"residualbind", "dream_rnn"}
 SMALL = 0.04
+
+
+def length_of(name, length=64):
+    return max(length, SHORTEST[name])
+
+
+def with_variant(name):
+    """A name such as "dream_rnn released" as architecture and options."""
+    name, _, variant = name.partition(" ")
+    return name, {"variant": variant} if variant else {}
+
+
+def layouts(name):
+    """The layouts an architecture can put out: profiles are positive, so not the evidential."""
+    return [layout for layout in LAYOUTS if (name, layout) != ("cnn_task_base", "evidential")]
+
+
+EVERY_LAYOUT = [(name, layout) for name in names() for layout in layouts(name)]
 
 
 def sequences(n, length, seed=0):
@@ -37,19 +57,28 @@ def randomise(model, seed=0):
                  rng.uniform(0.5, 2.0, shape)]
             )  # fmt: skip
         elif layer.weights:
-            fan_in = np.prod(layer.kernel.shape[:-1])
-            layer.set_weights([rng.normal(0, fan_in**-0.5, w.shape) for w in layer.get_weights()])
+            held = layer.get_weights()
+            fan_in = np.prod(held[0].shape[:-1])
+            layer.set_weights([rng.normal(0, fan_in**-0.5, w.shape) for w in held])
     return model
 
 
 def sized_layers(model):
-    """Filters or units of every layer that has them, without the output's."""
-    return [
-        getattr(layer, "filters", None) or layer.units
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Conv1D | keras.layers.Dense)
-        and not layer.name.startswith("output")
-    ]
+    """Filters or units of every layer that has them, of the bottleneck for each position.
+
+    The output's are left out, which is as wide as it has columns.
+    """
+    sizes = []
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Bidirectional):
+            sizes.append(layer.forward_layer.units)
+        elif layer.name == "bottleneck":
+            sizes.append(layer.units // model.input_shape[1])
+        elif isinstance(layer, keras.layers.Conv1D):
+            sizes.append(layer.filters)
+        elif isinstance(layer, keras.layers.Dense) and "output" not in layer.name:
+            sizes.append(layer.units)
+    return sizes
 
 
 # What every registered architecture promises.
@@ -67,34 +96,38 @@ def save_and_load(model, folder):
 
 
 @saves
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize(("name", "layout"), EVERY_LAYOUT)
 def test_saves_and_reloads_bit_for_bit(name, layout, tmp_path):
     heads = LAYOUTS[layout]
     length = SHORTEST[name]
     model = randomise(build(name, (length, 4), heads, width=SMALL))
     x = sequences(3, length)
     y = model(x, training=False).numpy()
-    assert y.shape == (3, heads.n_columns)
+    profile = (length,) if name == "cnn_task_base" else ()
+    assert y.shape == (3, *profile, heads.n_columns)
     assert np.isfinite(y).all()
-    assert np.ptp(y, axis=0).min() > 0
+    assert np.ptp(y, axis=0).reshape(-1, heads.n_columns).max(axis=0).min() > 0
     again = save_and_load(model, tmp_path)
     np.testing.assert_array_equal(again(x, training=False), y)
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
 
 
 @saves
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [*names(), "dream_rnn released"])
 def test_predict_is_bit_for_bit_the_same_after_reloading(name, tmp_path):
-    model = randomise(build(name, (83, 4), LAYOUTS["both"], width=SMALL))
-    x = sequences(3, 83)
+    name, choices = with_variant(name)
+    length = length_of(name, 83)
+    model = randomise(build(name, (length, 4), LAYOUTS["both"], width=SMALL, **choices))
+    x = sequences(3, length)
     again = save_and_load(model, tmp_path)
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
 @pytest.mark.parametrize("name", names())
 def test_layer_names_are_stable_and_layers_are_keras_own(name):
-    first, second = (build(name, (64, 4), LAYOUTS["evidential"], width=SMALL) for _ in range(2))
+    heads = LAYOUTS[layouts(name)[-1]]
+    shape = (length_of(name), 4)
+    first, second = (build(name, shape, heads, width=SMALL) for _ in range(2))
     assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
     assert (first.name, first.layers[-1].name) == (name, "output")
     for layer in first.layers:
@@ -106,8 +139,8 @@ def test_layer_names_are_stable_and_layers_are_keras_own(name):
 def test_the_seed_decides_the_weights(name):
     def kernels(seed):
         keras.utils.set_random_seed(seed)
-        model = build(name, (32, 4), ONE, width=SMALL)
-        return [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
+        model = build(name, (length_of(name), 4), ONE, width=0.1)
+        return [weight.numpy() for weight in model.weights if "kernel" in weight.name]
 
     first, same, other = kernels(1), kernels(1), kernels(2)
     assert len(first) > 4
@@ -116,24 +149,37 @@ def test_the_seed_decides_the_weights(name):
         assert not np.array_equal(a, c)
     for a in first[1:]:
         for b in first[: [k is a for k in first].index(True)]:
-            assert a.shape != b.shape or not np.array_equal(a, b)
+            assert a.shape != b.shape or a.size == 1 or not np.array_equal(a, b)
 
 
 @pytest.mark.parametrize("name", names())
 def test_width_scales_filters_and_units(name):
-    whole = sized_layers(build(name, (64, 4), ONE))
-    half = sized_layers(build(name, (64, 4), ONE, width=0.5))
+    shape = (length_of(name), 4)
+    whole = sized_layers(build(name, shape, ONE))
+    half = sized_layers(build(name, shape, ONE, width=0.5))
+    assert len(whole) > 4
     assert half == [round(size / 2) for size in whole]
-    assert set(sized_layers(build(name, (64, 4), ONE, width=1e-9))) == {1}
+    assert set(sized_layers(build(name, shape, ONE, width=1e-9))) == {1}
 
 
 @pytest.mark.parametrize("name", names())
 def test_too_short_is_refused_when_built(name):
     shortest = SHORTEST[name]
     model = build(name, (shortest, 4), ONE, width=SMALL)
-    assert model(sequences(2, shortest)).shape == (2, 1)
+    assert model(sequences(2, shortest)).shape[0] == 2
     with pytest.raises(InputError, match=rf"at least {shortest} bases.*\({shortest - 1}, 4\)$"):
         build(name, (shortest - 1, 4), ONE, width=SMALL)
+
+
+@pytest.mark.parametrize("name", [*names(), "dream_rnn released"])
+def test_sequences_of_another_length_are_refused(name):
+    name, choices = with_variant(name)
+    length = length_of(name)
+    predictor = ModelPredictor(build(name, (length, 4), ONE, width=SMALL, **choices), ONE)
+    assert predictor.predict(sequences(2, length)).mean.shape[0] == 2
+    for other in (length - 1, length + 1):
+        with pytest.raises(InputError, match=rf"{length} bases\. Received: {other} bases"):
+            predictor.predict(sequences(2, other))
 
 
 @pytest.mark.parametrize(
@@ -153,18 +199,39 @@ def test_other_shapes_are_refused(name, shape):
         ({"width": -0.5}, "width must be"),
         ({"width": float("nan")}, "width must be"),
         ({"width": "0.5"}, "width must be .*Received: width='0.5'$"),
-        ({"dense_units": (256, 0)}, "dense_units must be"),
         ({"conv_filters": ()}, "conv_filters must be"),
         ({"conv_filters": 256}, "conv_filters must be .*Received: conv_filters=256$"),
         ({"conv_kernels": (7,)}, "conv_kernels must be a sequence of [234] whole"),
         ({"conv_kernels": (7.5,) * 4}, "conv_kernels must be"),
-        ({"depth": 3}, "has the options width, conv_filters.*Received: depth=3$"),
-        ({"dense_unit": (3, 3)}, "Did you mean dense_units?"),
+        ({"depth": 3}, "has the options width, .*conv_filters.*Received: depth=3$"),
+        ({"conv_filter": (3, 3)}, "Did you mean conv_filters?"),
     ],
 )
 def test_options_out_of_range_are_refused(name, choices, message):
     with pytest.raises(InputError, match=message):
-        build(name, (64, 4), ONE, **choices)
+        build(name, (length_of(name), 4), ONE, **choices)
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "message"),
+    [
+        ("deepstarr", {"dense_units": (256, 0)}, "dense_units must be"),
+        ("residualbind", {"dense_units": (256,)}, "dense_units must be a sequence of 2"),
+        ("mprann", {"dense_unit": (3, 3)}, "Did you mean dense_units?"),
+        ("dream_rnn", {"variant": "DREAM"}, "'paper' or 'released'.*variant='DREAM'$"),
+        ("dream_rnn", {"variant": ["paper"]}, "'paper' or 'released'"),
+        ("dream_rnn", {"lstm_units": 0}, "lstm_units must be"),
+        ("dream_rnn", {"pointwise_filters": 2.5}, "pointwise_filters must be"),
+        ("dream_rnn", {"epsilon": 1e-3}, "no batch normalisation.*Received: epsilon=0.001$"),
+        ("dream_rnn", {"variant": "released", "momentum": 1.5}, "momentum must lie between"),
+        ("cnn_task_base", {"bottleneck": 0}, "bottleneck must be"),
+        ("cnn_task_base", {"dense_units": (256, 256)}, "dense_units must be a sequence of 1"),
+        ("cnn_task_base", {"task_filters": (64,)}, "task_filters must be"),
+    ],
+)
+def test_each_architectures_own_options_out_of_range_are_refused(name, choices, message):
+    with pytest.raises(InputError, match=message):
+        build(name, (length_of(name), 4), ONE, **choices)
 
 
 @pytest.mark.parametrize("name", names())
@@ -174,8 +241,8 @@ def test_dropout_rates_are_checked(name):
     for option in rates:
         for rate in (1.0, -0.1, "0.1"):
             with pytest.raises(InputError, match=f"{option} must be at least 0 and less than 1"):
-                build(name, (64, 4), ONE, **{option: rate})
-    model = build(name, (64, 4), ONE, width=SMALL, **dict.fromkeys(rates, 0.0))
+                build(name, (length_of(name), 4), ONE, **{option: rate})
+    model = build(name, (length_of(name), 4), ONE, width=SMALL, **dict.fromkeys(rates, 0.0))
     assert {x.rate for x in model.layers if isinstance(x, keras.layers.Dropout)} == {0.0}
 
 
@@ -185,11 +252,41 @@ def test_heads_must_be_a_layout(name):
         build(name, (64, 4), 2)
 
 
+@pytest.mark.parametrize("name", [*names(), "dream_rnn released"])
+def test_one_step_lowers_the_loss_and_reaches_every_variable(name):
+    name, choices = with_variant(name)
+    rates = dict.fromkeys((key for key in options(name) if key.endswith("dropout")), 0.0)
+    keras.utils.set_random_seed(5)
+    length = length_of(name)
+    model = build(name, (length, 4), LAYOUTS["both"], width=0.1, **rates, **choices)
+    x = keras.ops.convert_to_tensor(sequences(16, length))
+    y = 1.0 + x[:, : model.output_shape[1] if name == "cnn_task_base" else 1, :3]
+    y = y if name == "cnn_task_base" else y[:, 0]
+    before = [weight.numpy() for weight in model.weights]
+    optimizer = keras.optimizers.SGD(0.01)
+    losses = []
+    for _ in range(2):
+        with tf.GradientTape() as tape:
+            losses.append(tf.reduce_mean((model(x, training=True) - y) ** 2))
+        gradients = tape.gradient(losses[-1], model.trainable_variables)
+        assert all(gradient is not None for gradient in gradients)
+        optimizer.apply(gradients, model.trainable_variables)
+    assert losses[1] < losses[0]
+    unmoved = [
+        weight.path
+        for weight, held in zip(model.weights, before, strict=True)
+        if np.array_equal(weight.numpy(), held)
+    ]
+    # Batch normalisation takes away any constant before it, so biases there stand still.
+    assert all(path.endswith("/bias") for path in unmoved)
+    assert len(unmoved) < len(before) / 4
+
+
 # The registry.
 
 
 def test_names():
-    assert set(names()) >= {"deepstarr", "residualbind", "mprann"}
+    assert set(names()) == {"deepstarr", "residualbind", "mprann", "dream_rnn", "cnn_task_base"}
 
 
 @pytest.mark.parametrize(
@@ -198,7 +295,7 @@ def test_names():
 )
 def test_unknown_name_gets_the_names_and_the_closest(wrong, meant):
     for call in (lambda: build(wrong, (249, 4), ONE), lambda: options(wrong)):
-        with pytest.raises(InputError, match="deepstarr, mprann, residualbind") as caught:
+        with pytest.raises(InputError, match="dream_rnn, mprann, residualbind") as caught:
             call()
         assert f"Did you mean {meant}?" in str(caught.value)
         assert str(caught.value).endswith(f"Received: name={wrong!r}")
@@ -230,16 +327,24 @@ def test_options_hold_the_defaults():
         ("residualbind", 230, ONE, 1_198_469),
         ("residualbind", 230, LAYOUTS["both"], 1_198_983),
         ("mprann", 230, ONE, 3_959_451),
+        ("dream_rnn paper", 249, HeadLayout(("Dev", "Hk")), 6_222_082),
+        ("dream_rnn released", 249, HeadLayout(("Dev", "Hk")), 4_199_810),
+        ("cnn_task_base", 2048, HeadLayout(("ATAC",), aleatoric="std"), 7_901_378),
+        ("cnn_task_base", 2048, LAYOUTS["both"], 8_016_451),
     ],
 )
 def test_parameter_counts(name, length, layout, parameters):
-    assert build(name, (length, 4), layout).count_params() == parameters
+    name, choices = with_variant(name)
+    model = build(name, (length, 4), layout, **choices)
+    assert model.count_params() == parameters
+    profile = (length,) if name == "cnn_task_base" else ()
+    assert model.output_shape == (None, *profile, layout.n_columns)
 
 
 KINDS = {
     "Conv1D": "C", "BatchNormalization": "B", "Activation": "A", "MaxPooling1D": "M",
     "Dropout": "O", "Flatten": "F", "Dense": "D", "Add": "+", "GlobalAveragePooling1D": "G",
-    "InputLayer": "",
+    "InputLayer": "", "Concatenate": "&", "Bidirectional": "L", "Reshape": "R",
 }  # fmt: skip
 
 
@@ -253,16 +358,33 @@ KINDS = {
             [0.2] + [0.1] * 5 + [0.2, 0.2, 0.5, 0.5],
         ),
         ("mprann", "CBCBMO" + "CBCBMO" + "F" + "DODD", [0.1, 0.1, 0.3]),
+        ("dream_rnn", "CCAAOO&" + "LO" + "CCAAOO&" + "CAOGD", [0.2] * 6),
+        (
+            "cnn_task_base",
+            "CBAMO" * 3 + "F" + "DBAO" + "DBAR" + "O" + "CBAO" + "CBAOD",
+            [0.1, 0.1, 0.2, 0.3, 0.1, 0.2, 0.1],
+        ),
     ],
 )
 def test_layers_stand_in_the_papers_order(name, kinds, rates):
-    model = build(name, (64, 4), ONE)
+    model = build(name, (length_of(name), 4), ONE)
     assert "".join(KINDS[type(layer).__name__] for layer in model.layers) == kinds
     dropouts = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     assert dropouts == rates
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             assert (layer.epsilon, layer.momentum) == (1e-3, 0.99)
+
+
+def test_the_released_dream_rnn():
+    model = build("dream_rnn", (64, 4), ONE, variant="released")
+    kinds = "".join(KINDS[type(layer).__name__] for layer in model.layers)
+    assert kinds == "CCBBAAOO&" + "L" + "CCBBAAOO&" + "OCGD"
+    dropouts = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropouts == [0.2] * 4 + [0.5]
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            assert (layer.epsilon, layer.momentum) == (1e-5, 0.9)
 
 
 class Reference:
@@ -287,6 +409,24 @@ class Reference:
     def dense(self, x):
         kernel, bias = self.weights.pop(0)
         return x @ kernel + bias
+
+    def lstm(self, x):
+        weights = self.weights.pop(0)
+        forward, backward = weights[:3], weights[3:]
+        there, back = lstm(x, *forward), lstm(x[:, ::-1], *backward)[:, ::-1]
+        return np.concatenate([there, back], axis=-1)
+
+
+def lstm(x, kernel, recurrent, bias):
+    units = len(recurrent)
+    state, memory, steps = np.zeros((len(x), units)), 0.0, []
+    for i in range(x.shape[1]):
+        gates = np.split(x[:, i] @ kernel + state @ recurrent + bias, 4, axis=-1)
+        enter, forget, candidate, out = gates
+        memory = sigmoid(forget) * memory + sigmoid(enter) * np.tanh(candidate)
+        state = sigmoid(out) * np.tanh(memory)
+        steps.append(state)
+    return np.stack(steps, axis=1)
 
 
 def relu(x):
@@ -339,17 +479,40 @@ def reference_mprann(net, x):
     return net.dense(sigmoid(net.dense(x)))
 
 
+def reference_dream_rnn(net, x):
+    x = np.concatenate([relu(net.conv(x)), relu(net.conv(x))], axis=-1)
+    x = net.lstm(x)
+    x = np.concatenate([relu(net.conv(x)), relu(net.conv(x))], axis=-1)
+    return net.dense(relu(net.conv(x)).mean(axis=1))
+
+
+def reference_cnn_task_base(net, x):
+    n, length, _ = x.shape
+    for size in (8, 4, 4):
+        x = pool(relu(net.bn(net.conv(x))), size)
+    x = relu(net.bn(net.dense(x.reshape(n, -1))))
+    x = relu(net.bn(net.dense(x))).reshape(n, length, -1)
+    x = relu(net.bn(net.conv(x)))
+    # Keras lists the tasks' layers side by side: convolutions, normalisations, outputs.
+    convolved = [net.conv(x) for _ in range(3)]
+    convolved = [relu(net.bn(y)) for y in convolved]
+    return np.concatenate([np.log1p(np.exp(net.dense(y))) for y in convolved], axis=-1)
+
+
 @pytest.mark.parametrize(
     ("name", "reference"),
     [
         ("deepstarr", reference_deepstarr),
         ("residualbind", reference_residualbind),
         ("mprann", reference_mprann),
+        ("dream_rnn", reference_dream_rnn),
+        ("cnn_task_base", reference_cnn_task_base),
     ],
 )
 def test_predictions_equal_the_layers_in_numpy(name, reference):
-    model = randomise(build(name, (83, 4), LAYOUTS["both"], width=0.05))
-    x = sequences(4, 83)
+    length = length_of(name, 83)
+    model = randomise(build(name, (length, 4), LAYOUTS["both"], width=0.05))
+    x = sequences(4, length)
     expected = reference(Reference(model), x.astype(np.float64))
     np.testing.assert_allclose(model(x, training=False), expected, rtol=1e-4, atol=1e-5)
 
@@ -380,16 +543,35 @@ def test_fewer_blocks_and_longer_kernels_move_the_shortest_length():
         build("mprann", (28, 4), ONE, **longer)
 
 
-def test_only_residualbind_takes_any_length():
-    for name in ("deepstarr", "mprann"):
+@pytest.mark.parametrize("name", names())
+def test_any_length(name):
+    if name not in ANY_LENGTH:
         with pytest.raises(InputError, match=rf"at least {SHORTEST[name]}\. .*\(None, 4\)$"):
             build(name, (None, 4), ONE)
-    free = build("residualbind", (None, 4), ONE, width=SMALL)
-    fixed = build("residualbind", (60, 4), ONE, width=SMALL)
+        return
+    free = build(name, (None, 4), ONE, width=SMALL)
+    fixed = build(name, (60, 4), ONE, width=SMALL)
     fixed.set_weights(free.get_weights())
     x = sequences(2, 60)
     np.testing.assert_allclose(free(x), fixed(x), rtol=1e-5)
-    assert free(sequences(2, 25)).shape == (2, 1)
+    assert free(sequences(2, SHORTEST[name])).shape == (2, 1)
+
+
+@pytest.mark.parametrize("form", ["log_variance", "evidential"])
+def test_profiles_are_positive(form):
+    heads = HeadLayout(("ATAC",), form, "evidential" if form == "evidential" else None)
+    with pytest.raises(InputError, match=f"give the form 'std'.*aleatoric='{form}'$"):
+        build("cnn_task_base", (128, 4), heads)
+
+
+def test_explicit_sizes_of_dream_rnn_and_cnn_task_base():
+    model = build("dream_rnn", (40, 4), ONE, width=0.5, lstm_units=6, conv_filters=(4, 8),
+                  pointwise_filters=10, conv_kernels=(3, 5))  # fmt: skip
+    assert sized_layers(model) == [2, 2, 3, 4, 4, 5]
+    model = build("cnn_task_base", (130, 4), ONE, width=SMALL, bottleneck=75, profile_kernel=3)
+    assert model.output_shape == (None, 130, 1)
+    assert sized_layers(model)[4] == 3
+    assert model.get_layer("profile").kernel_size == model.get_layer("task1").kernel_size == (3,)
 
 
 def test_residualbind_options():
@@ -451,48 +633,3 @@ def test_evidential_head_gives_finite_positive_std_at_the_extremes(bias):
 def test_scale_rounds():
     assert scale((100, 7, 1), 0.25) == (25, 2, 1)
     assert scale((100,), 1.5) == (150,)
-
-
-# Files in the released format: the numbers of Keras 2 come out of this code.
-
-released = pytest.mark.skipif("DEGU_REAL_DATA" not in os.environ, reason="DEGU_REAL_DATA not set")
-
-
-def kind_of(arrays):
-    shapes = [array.shape for array in arrays]
-    return f"rank {len(shapes[0])}, {len(shapes)} arrays" if shapes else "none"
-
-
-def transfer(path, model):
-    """Set a Keras 2 file's arrays in `model`, layer by layer, where order and kind agree."""
-    import h5py
-
-    with h5py.File(path) as file:
-        root = file.get("model_weights", file)
-        groups = [root[name] for name in root.attrs["layer_names"]]
-        stored = [[g[name][()] for name in g.attrs["weight_names"]] for g in groups]
-    stored = [arrays for arrays in stored if arrays]
-    ours = [layer for layer in model.layers if layer.weights]
-    assert [kind_of(arrays) for arrays in stored] == [kind_of(x.get_weights()) for x in ours]
-    for layer, arrays in zip(ours, stored, strict=True):
-        layer.set_weights(arrays)
-
-
-@released
-@pytest.mark.parametrize(
-    ("file", "name", "heads"),
-    [
-        ("1_DeepSTARR", "deepstarr", HeadLayout(("Dev", "Hk"))),
-        ("2_DeepSTARR_finetune", "deepstarr", HeadLayout(("Dev", "Hk"), epistemic="std")),
-        ("1_ResidualBind", "residualbind", LAYOUTS["both"]),
-    ],
-)
-def test_released_weights_give_the_stored_predictions(file, name, heads):
-    folder = Path(os.environ["DEGU_REAL_DATA"]) / "weights"
-    with np.load(folder / f"{file}.io.npz") as pair:
-        x, y = pair["x"].astype(np.float32), pair["y"]
-    model = build(name, x.shape[1:], heads)
-    transfer(folder / f"{file}.h5", model)
-    predicted = model.predict(x, verbose=0)
-    assert np.ptp(y, axis=0).min() > 1e-3
-    np.testing.assert_allclose(predicted, y, rtol=0, atol=1e-5)

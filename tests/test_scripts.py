@@ -2,8 +2,10 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 
 from degu_tf import cli
 from degu_tf.fasta import write_fasta
+from degu_tf.heads import HeadLayout
+from degu_tf.models import build
 from degu_tf.sequence import decode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,6 +111,23 @@ def test_the_readmes_shell_example_runs(mpra):
     assert predictions["name"].tolist() == ["a", "b"]
     assert predictions["interval"].tolist() == ["gaussian", "gaussian"]
     assert len(pd.read_csv("peaks.tsv", sep="\t")) == 1
+
+
+def test_the_readmes_released_example_runs(mpra, server, capsys):
+    """Against a server that answers as Zenodo does, with a small model in an archive."""
+    build("deepstarr", (249, 4), HeadLayout(("Dev", "Hk")), width=0.03).save_weights("1.weights.h5")
+    with tarfile.open("models.tar", "w") as archive:
+        archive.add("1.weights.h5", "1_DeepSTARR.h5")
+    server.files = {"DeepSTARR_models.tar": Path("models.tar").read_bytes(), "data.h5": b"data"}
+    server.knows_all_versions = True
+    (commands,) = (block for block in blocks("sh") if block.startswith("degu fetch"))
+    for command in commands.splitlines():
+        assert cli.main(shlex.split(command)[1:]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "DeepSTARR_models.tar" in said
+    assert "Dev, Hk" in said
+    assert len(server.downloads()) == 1
+    assert pd.read_csv("released.tsv", sep="\t")["name"].tolist() == ["a", "b"]
 
 
 @pytest.mark.slow

@@ -24,9 +24,9 @@ from degu_tf.data.layouts import (
     label_parts,
     recognise,
 )
-from degu_tf.data.rows import Rows, blaming, datasets_of, existing, opened
+from degu_tf.data.rows import Rows, datasets_of, existing, opened
 from degu_tf.data.splits import Split, Splits
-from degu_tf.errors import InputError
+from degu_tf.errors import InputError, blaming
 from degu_tf.files import atomic_write
 from degu_tf.heads import HeadLayout
 from degu_tf.progress import bar

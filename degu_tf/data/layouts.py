@@ -235,7 +235,7 @@ def columns_of(shape: Sequence[int], length: int, targets: Sequence[str] | None 
     Released files do not store it. Without `targets` it follows from the content: one column is
     an activity; two are Dev and Hk of STARR-seq for sequences of 249 bases, activity and its
     replicate std of lentiMPRA for 230; four, for 230, are activity, aleatoric, epistemic and the
-    std of the aleatoric head.
+    std of the aleatoric head. Three may as well be three targets, so they are asked for.
 
     Parameters
     ----------
@@ -245,7 +245,8 @@ def columns_of(shape: Sequence[int], length: int, targets: Sequence[str] | None 
         Length of the sequences.
     targets
         A name for each column, where `<target>_aleatoric` names a replicate std and stands in the
-        order of `HeadLayout.columns`; or the one name of a lentiMPRA file of two or four columns.
+        order of `HeadLayout.columns`; or the one name of a lentiMPRA file of two, three or four
+        columns, of which three are a student's: activity, aleatoric, epistemic.
 
     Raises
     ------
@@ -275,7 +276,8 @@ def columns_of(shape: Sequence[int], length: int, targets: Sequence[str] | None 
         else:
             raise InputError(
                 "this file does not say what its target columns are; name each of them with "
-                "targets=, as in targets=('Dev', 'Hk') or ('activity', 'activity_aleatoric'). "
+                "targets=, as in targets=('Dev', 'Hk') or ('activity', 'activity_aleatoric'), or "
+                "give one name if they are its activity, aleatoric and epistemic columns. "
                 f"Received: targets of shape {tuple(shape)}, sequences of {length} bases"
             )
     if isinstance(targets, str):
@@ -283,9 +285,9 @@ def columns_of(shape: Sequence[int], length: int, targets: Sequence[str] | None 
     names = tuple(targets)
     if len(names) == n_columns:
         return Columns(_named(names))
-    if len(names) == 1 and len(shape) == 2 and n_columns in (2, 4):
+    if len(names) == 1 and len(shape) == 2 and n_columns in (2, 3, 4):
         heads = HeadLayout(names, aleatoric="std")
-        return Columns(heads, heads.student() if n_columns == 4 else None)
+        return Columns(heads, heads.student() if n_columns > 2 else None)
     raise InputError(
         f"expected a name for each of the {n_columns} target columns. Received: targets={names}"
     )

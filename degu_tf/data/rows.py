@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from degu_tf.errors import InputError
+from degu_tf.errors import InputError, blaming
 from degu_tf.sequence import as_tokens
 
 _BLOCK_BYTES = 2**20
@@ -18,23 +18,6 @@ _DAMAGED = (
     "expected a whole HDF5 file; this one is cut off, damaged or open for writing elsewhere, so "
     "copy or download it again"
 )
-
-
-@contextmanager
-def blaming(where: object) -> Iterator[None]:
-    """Begin every complaint made inside with the file, split or dataset that it is about.
-
-    Examples
-    --------
-    >>> with blaming("data.h5"):
-    ...     raise InputError("expected rows")
-    Traceback (most recent call last):
-    degu_tf.errors.InputError: data.h5: expected rows
-    """
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
 
 
 def existing(path: str | os.PathLike) -> Path:

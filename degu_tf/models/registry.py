@@ -9,12 +9,16 @@ import keras
 
 from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
+from degu_tf.models.cnn_task_base import cnn_task_base
 from degu_tf.models.deepstarr import deepstarr
+from degu_tf.models.dream_rnn import dream_rnn
 from degu_tf.models.mprann import mprann
 from degu_tf.models.residualbind import residualbind
 
 ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
+    "cnn_task_base": cnn_task_base,
     "deepstarr": deepstarr,
+    "dream_rnn": dream_rnn,
     "mprann": mprann,
     "residualbind": residualbind,
 }
@@ -64,7 +68,8 @@ def build(
     Returns
     -------
     keras.Model
-        One-hot float32 `(N, L, 4)` to `(N, n_columns)`, not compiled.
+        One-hot float32 `(N, L, 4)` to `(N, n_columns)`, or `(N, L, n_columns)` for profiles; not
+        compiled.
 
     Raises
     ------
