@@ -104,7 +104,7 @@ class DistillationModel(keras.Model):
         self.built = True
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; Keras would pass over `teacher = None` where none was looked for yet."""
+        """Set an attribute; Keras would pass over `teacher = None` before one is looked for."""
         if name == "teacher":
             object.__setattr__(self, name, value)
         else:

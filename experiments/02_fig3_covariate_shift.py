@@ -172,7 +172,7 @@ CLAIMS = (
         matching_is_among_the_best,
     ),
     Claim(
-        "The large shift gives smaller errors than the intermediate one (each target, each method).",
+        "The large shift gives smaller errors than the intermediate one (each target and method).",
         f"Fig. 3b, c; {SECTION}",
         large_below_intermediate,
     ),

@@ -95,8 +95,8 @@ def test_members_of_different_architectures(ensemble_of):
         layers.Flatten(),
         layers.Dense(2),
     ])  # fmt: skip
-    residual = registry.build("residualbind", (None, 4), heads, width=0.05)
-    ensemble = ensemble_of([convolution(heads), residual, lambdas], heads)
+    narrow = registry.build("deepstarr", (24, 4), heads, width=0.05)
+    ensemble = ensemble_of([convolution(heads), narrow, lambdas], heads)
     np.testing.assert_allclose(Teacher(ensemble)(batch(5)), ensemble.columns(batch(5)), atol=1e-5)
 
 
