@@ -18,6 +18,7 @@ from degu_tf.panels import (
     methods_of,
     metric_label,
     panels_of,
+    require,
     rows_of,
     styled,
     with_unit,
@@ -144,6 +145,7 @@ def distributions(
     InputError
         If a column is missing or there is nothing to draw.
     """
+    require(table, [x])
     table = finite_rows(table, ["value"])
     shade = colour_of(colour)
     size = (max(1.15 * table[x].nunique(), 3.0), 3.6)

@@ -101,11 +101,17 @@ class TestArchitectures:
     )
     def test_every_architecture(self, name, aleatoric, stir):
         heads = HeadLayout(("Dev", "Hk"), aleatoric, "evidential" if aleatoric != "std" else None)
-        model = stir(registry.build(name, (32, 4), heads, width=0.05))
-        folded = agree(model, (32, 4))
+        shape = (128 if name == "cnn_task_base" else 32, 4)
+        model = stir(registry.build(name, shape, heads, width=0.05))
+        folded = agree(model, shape)
         assert norms(folded) == (4 if name == "mprann" else 0)
         assert not any(isinstance(layer, layers.Dropout) for layer in folded.layers)
         assert folded.output_names == model.output_names
+
+    def test_dream_rnn_as_it_was_released(self, stir):
+        model = registry.build("dream_rnn", (32, 4), HEADS, width=0.05, variant="released")
+        assert norms(model) == 4
+        assert norms(agree(stir(model), (32, 4))) == 0
 
     def test_any_length(self, stir):
         model = stir(registry.build("residualbind", (None, 4), HEADS, width=0.05))
