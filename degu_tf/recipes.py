@@ -58,11 +58,9 @@ RECIPES: dict[str, Recipe] = {
     "lentimpra_hepg2": Recipe(
         "lentiMPRA HepG2", ("HepG2",), ModelSpec("residualbind"), aleatoric=True
     ),
-    "starrseq_dream_rnn": Recipe("STARR-seq", ("Dev", "Hk"), ModelSpec("dream_rnn")),
-    "lentimpra_k562_dream_rnn": Recipe(
-        "lentiMPRA K562", ("K562",), ModelSpec("dream_rnn"), aleatoric=True
-    ),
-    "lentimpra_hepg2_dream_rnn": Recipe(
+    "dream_rnn_starrseq": Recipe("STARR-seq", ("Dev", "Hk"), ModelSpec("dream_rnn")),
+    "dream_rnn_k562": Recipe("lentiMPRA K562", ("K562",), ModelSpec("dream_rnn"), aleatoric=True),
+    "dream_rnn_hepg2": Recipe(
         "lentiMPRA HepG2", ("HepG2",), ModelSpec("dream_rnn"), aleatoric=True
     ),
     "mprann_k562": Recipe("lentiMPRA K562", ("K562",), ModelSpec("mprann")),

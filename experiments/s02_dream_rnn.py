@@ -59,10 +59,10 @@ PRESETS = {
     "quick": Settings((0.25, 1.0), 3, 3, _QUICK, _QUICK, lengths=(60, 56)),
     "paper": Settings(
         FRACTIONS,
-        recipe("starrseq_dream_rnn").n_members,
-        recipe("starrseq_dream_rnn").n_students,
-        published_setup("starrseq_dream_rnn"),
-        published_setup("lentimpra_k562_dream_rnn"),
+        recipe("dream_rnn_starrseq").n_members,
+        recipe("dream_rnn_starrseq").n_students,
+        published_setup("dream_rnn_starrseq"),
+        published_setup("dream_rnn_k562"),
     ),
 }
 
