@@ -518,14 +518,14 @@ def described(name):
 
 def test_distil_on_the_fly(work, tmp_path):
     run = tmp_path / "dynamic"
-    arguments = ("--augment", "evoaug", "--append", "--teacher-dtype", "bfloat16")
+    arguments = ("--augment", "mutagenesis", "--append", "--teacher-dtype", "bfloat16")
     done(
         *("distill", work.x, work.data, "--epochs", 2, *arguments, "--finetune-epochs", 1),
         *("--batch-size", 20, "--quiet", "--out", run),
     )
     made = settings(run)
     assert made["augmentation"] == {
-        "scheme": described("evoaug"),
+        "scheme": described("mutagenesis"),
         "labels": "teachers",
         "append": True,
         "teacher_dtype": "bfloat16" if has_bfloat16() else "float32",
@@ -535,7 +535,7 @@ def test_distil_on_the_fly(work, tmp_path):
     history = pd.read_csv(run / "history.csv")
     assert history["epoch"].tolist() == [1, 2, 3]
     assert open_run(run).heads.epistemic == "std"
-    refused = degu("distill", work.x, work.data, "--epochs", 2, "--augment", "evoaug", "--out", run)
+    refused = degu("distill", work.x, work.data, "--epochs", 2, *arguments[:2], "--out", run)
     assert refused.code == 2
     assert "already holds another run" in refused.err
     assert "augmentation.append" in refused.err
@@ -546,7 +546,7 @@ def test_distil_on_the_fly(work, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "name", "labels"),
     [
-        ("--augment mutagenesis", "mutagenesis", "teachers"),
+        ("--augment evoaug", "evoaug", "teachers"),
         ("--augment shuffle", "shuffle", "teachers"),
         ("--augment shuffle --labels static --append", "shuffle", "static"),
         ("--augment evoaug --labels static", "evoaug_one", "static"),

@@ -296,6 +296,12 @@ class TestFigure3:
         table.loc[(table["shift"] == "none") & table["method"].isin(DYNAMIC), "value"] *= 5
         assert judge(fig3.CLAIMS, table)["verdict"].tolist() == [HOLDS] * 6
 
+    def test_a_model_is_compared_with_itself_at_another_shift(self, fig3):
+        """Models that differ a lot, each a little nearer at the large shift."""
+        table = fig3_table(PAPER, shifts={"intermediate": 0.50, "large": 0.47})
+        table["value"] *= np.exp(table["seed"] / 3.0)
+        assert judge(fig3.CLAIMS, table)["verdict"].iloc[5] == HOLDS
+
     def test_what_a_run_lacks_is_undecided(self, fig3):
         table = fig3_table(PAPER)
         rows = table[(table["dataset"] == "STARR") & (table["shift"] == "none")]

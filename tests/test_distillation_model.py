@@ -319,8 +319,8 @@ class TestAsAnyKerasModel:
         assert config["scheme"]["name"] == "EvoAug"
 
 
-def test_a_seed_decides_everything(deep, make, data):
-    first, again, other = (make(deep(), seed=seed) for seed in (7, 7, 8))
+def test_a_seed_decides_everything(make, data):
+    first, again, other = (make(seed=seed) for seed in (7, 7, 8))
     for model in (first, again, other):
         model.fit(*data[0], batch_size=BATCH, epochs=2, verbose=0)
     assert same(again, first)
@@ -356,9 +356,9 @@ class TestGoingOn:
         for _ in range(2):
             model.save(tmp_path / "model.keras")
             model = keras.models.load_model(tmp_path / "model.keras")
-            assert np.array_equal(model.predict(data[1][0], verbose=0), expected)
             with pytest.raises(InputError, match=f"are gone: .* Received: {run}$"):
                 model.fit(*data[0], verbose=0)
+        assert np.array_equal(model.predict(data[1][0], verbose=0), expected)
         model.evaluate(*data[1], verbose=0)
 
     def test_given_again_or_given_up_teachers_are_not_looked_for(

@@ -253,11 +253,9 @@ def test_architectures_in_a_graph(name, stir):
     heads = HeadLayout(("Dev", "Hk"), aleatoric="std")
     length = 128 if name == "cnn_task_base" else 32
     model = stir(registry.build(name, (length, 4), heads, width=0.05))
-    forwards = {
-        ("float32", True): 1e-5,
-        ("float32", False): 1e-5,
-        ("bfloat16", True): 20 * BFLOAT16_ROUNDING,
-    }
+    forwards = {("float32", True): 1e-5}
+    if name == "deepstarr":
+        forwards |= {("float32", False): 1e-5, ("bfloat16", True): 20 * BFLOAT16_ROUNDING}
     expected = {n: model(batch(n, length), training=False).numpy() for n in (1, 2, 3, 7)}
     scale = np.abs(expected[7]).max()
     spec = tf.TensorSpec((None, length, 4))

@@ -108,11 +108,6 @@ class TestArchitectures:
         assert not any(isinstance(layer, layers.Dropout) for layer in folded.layers)
         assert folded.output_names == model.output_names
 
-    def test_dream_rnn_as_it_was_released(self, stir):
-        model = registry.build("dream_rnn", (32, 4), HEADS, width=0.05, variant="released")
-        assert norms(model) == 4
-        assert norms(agree(stir(model), (32, 4))) == 0
-
     def test_any_length(self, stir):
         model = stir(registry.build("residualbind", (None, 4), HEADS, width=0.05))
         agree(model, (31, 4))

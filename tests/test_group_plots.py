@@ -27,7 +27,9 @@ def table():
         for seed in range(n)
     ]
     columns = ["target", "shift", "method", "seed", "value"]
-    return pd.DataFrame(rows, columns=columns).assign(metric="mse")
+    table = pd.DataFrame(rows, columns=columns).assign(metric="mse")
+    table.loc[(table["method"] == "student") & (table["seed"] == 4), "value"] += 5.0
+    return table
 
 
 def part_of(table, target, shift, method):

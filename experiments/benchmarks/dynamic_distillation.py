@@ -198,7 +198,7 @@ def teachers(name: str, options: argparse.Namespace) -> pd.DataFrame:
             share = operations / seconds / rate
             rows.append(_row("teachers", method, round_, seconds, share=share, rate=rate / 1e9))
     table = pd.DataFrame(rows)
-    # one round's rate may be measured while the machine is slow, so the best of all rounds counts
+    # One round's rate may be measured while the machine is slow, so the best of all rounds counts
     table["share"] = operations / (table["ms"] / 1e3) / (table["rate"].max() * 1e9)
     return table
 
