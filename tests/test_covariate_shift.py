@@ -384,7 +384,7 @@ class TestDynamicTestPerformance:
         ("gains", "verdicts"),
         [
             ((0.02, 0.02, 0.02), [HOLDS, HOLDS]),
-            ((0.04, 0.04, -0.02), [HOLDS, FAILS]),
+            ((-0.02, 0.04, 0.04), [HOLDS, FAILS]),
             ((-0.02, -0.02, -0.02), [FAILS, FAILS]),
         ],
     )
