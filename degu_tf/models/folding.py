@@ -86,6 +86,7 @@ def _folded(model: keras.Model, folded: dict[str, layers.BatchNormalization]) ->
 
 
 def _copy(layer: keras.layers.Layer, with_bias: bool) -> keras.layers.Layer:
+    """A layer made anew; whatever a user's own one raises becomes a `ValueError`."""
     try:
         config = layer.get_config()
         return layer.__class__.from_config({**config, "use_bias": True} if with_bias else config)

@@ -94,6 +94,7 @@ def as_functional(model: keras.Sequential) -> keras.Model:
 
 
 def _config(model: keras.Model) -> dict[str, Any]:
+    """The configuration; whatever a user's layer raises in making it becomes a `ValueError`."""
     try:
         return model.get_config()
     except Exception as error:
