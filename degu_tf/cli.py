@@ -45,6 +45,12 @@ be used, 130 interrupted.
 _ARCHITECTURES = "cnn_task_base, deepstarr, dream_rnn, mprann or residualbind"
 _INIT = "start from the weights of a run or of a file that `degu convert` reads"
 _FORMS = ("std", "log_variance", "evidential")
+_NOISE_MODELS = (
+    "heteroscedastic",
+    "heteroscedastic_released",
+    "evidential_released",
+    "deep_evidential",
+)
 _SPLITS = ("train", "validation", "test")
 
 
@@ -122,6 +128,8 @@ def _train(verbs: argparse._SubParsersAction) -> None:
     option(model, "--width", "FACTOR", "factor on filters and units (default: 1)", positive)
     option(model, "--members", "N", "teachers", whole(2), 10)
     option(model, "--init", "FILE", _INIT)
+    noise = "let the model learn the noise from single measurements instead of their deviation"
+    model.add_argument("--uncertainty", choices=_NOISE_MODELS, help=noise)
     data = _subset(train, "all")
     activity_only(data)
     _target_names(data)

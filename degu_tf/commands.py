@@ -35,6 +35,7 @@ from degu_tf.predictor import StrandAveraged  # noqa: E402
 from degu_tf.runs import evaluate_run, open_run  # noqa: E402
 from degu_tf.schemes import scheme  # noqa: E402
 from degu_tf.training import ModelSpec, TrainingSettings, write_table  # noqa: E402
+from degu_tf.uncertainty.methods import with_noise_model  # noqa: E402
 
 
 def run(options: argparse.Namespace) -> None:
@@ -128,13 +129,17 @@ def train(options: argparse.Namespace) -> None:
     splits = _training_data(options, subset)
     if options.activity_only:
         splits = splits.without_uncertainty()
+    spec = _spec(config.spec or ModelSpec("deepstarr"), options)
+    settings = _settings(options, config.settings)
+    if options.uncertainty is not None:
+        spec, settings = with_noise_model(options.uncertainty, spec, settings)
     say(_describe(splits))
     with _workers(options.workers) as executor:
         ensemble = train_ensemble(
             splits,
-            _spec(config.spec or ModelSpec("deepstarr"), options),
+            spec,
             options.members,
-            _settings(options, config.settings),
+            settings,
             options.seed,
             options.out,
             augment=None if options.augment is None else scheme("evoaug_one"),

@@ -230,6 +230,11 @@ def train_student(
     if spec is None:
         raise InputError("the teachers' architecture is not known: name the student's (spec=...)")
     settings = settings or TrainingSettings()
+    if settings.likelihood is not None:
+        raise InputError(
+            "a student learns its teachers' labels, by loss='mse' or 'poisson'. "
+            f"Received: loss={settings.loss!r}"
+        )
     loss = DistillationLoss(
         labelled.heads,
         epistemic_weight,
@@ -244,7 +249,7 @@ def train_student(
 
     return train(
         labelled,
-        replace(spec, init=None) if spec is teachers.spec else spec,
+        replace(spec, init=None, head="linear") if spec is teachers.spec else spec,
         settings,
         seed,
         folder,

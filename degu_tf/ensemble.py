@@ -21,6 +21,7 @@ from degu_tf.training import (
     ModelSpec,
     TrainingSettings,
     load_model,
+    predicted_heads,
     run_settings,
     stages,
     train,
@@ -261,7 +262,8 @@ def train_ensemble(
     if folder is not None:
         run = RunFolder(folder)
         if not run.finished:
-            spec.build(splits.input_shape, splits.heads, member_seed(seed, 0))
+            heads = predicted_heads(settings, splits.heads, spec.head)
+            spec.build(splits.input_shape, heads, member_seed(seed, 0))
         identity = {**stages(augment, finetune), **(provenance or {})}
         run.begin(run_settings("ensemble", splits, spec, settings, seed, identity))
         if run.finished and run.manifest()["n_members"] >= n_members:

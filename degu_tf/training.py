@@ -1,14 +1,9 @@
 """Train one model: the paper's settings, the best validation epoch, its run folder."""
 
-import math
 import os
-import random
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from numbers import Integral
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -22,139 +17,15 @@ from degu_tf.errors import InputError
 from degu_tf.files import atomic_write
 from degu_tf.folder import HISTORY, METRICS, MODEL, RunFolder
 from degu_tf.heads import HeadLayout
+from degu_tf.losses import Likelihood
 from degu_tf.metrics import score
-from degu_tf.models import registry
 from degu_tf.predictor import ModelPredictor
 from degu_tf.progress import bar
 from degu_tf.schemes import augmented, describe
-from degu_tf.weights import load_initial_weights, weights_hash
+from degu_tf.settings import ModelSpec, TrainingSettings, predicted_heads
+from degu_tf.weights import weights_hash
 
 EVALUATION_BATCH = 512
-
-_BUILDING = threading.Lock()
-"""Held while a model is built, because Keras draws initial weights by global seeds."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a model is trained; the defaults are the paper's (Methods, "Training models").
-
-    Attributes
-    ----------
-    epochs
-        Passes over the training data.
-    batch_size
-        Sequences a step.
-    learning_rate
-        Adam's first learning rate; its other parameters are Keras' defaults.
-    loss
-        Any Keras loss by name: ``"mse"``, ``"poisson"`` for profiles.
-    lr_factor, lr_patience
-        The rate is multiplied by the factor after so many epochs without a validation loss lower
-        by 1e-4 (Keras' tolerance, as in the released code).
-    patience
-        Training stops after so many epochs without a lower validation loss (10 in the released
-        configurations); None never stops early.
-    steps_per_epoch
-        Steps that count as an epoch; None for one pass over the data.
-
-    Examples
-    --------
-    >>> TrainingSettings(epochs=30).batch_size
-    100
-    """
-
-    epochs: int = 100
-    batch_size: int = 100
-    learning_rate: float = 1e-3
-    loss: str = "mse"
-    lr_factor: float = 0.1
-    lr_patience: int = 5
-    patience: int | None = 10
-    steps_per_epoch: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "lr_patience", "patience", "steps_per_epoch"):
-            value = getattr(self, name)
-            if value is None and name in ("patience", "steps_per_epoch"):
-                continue
-            if not isinstance(value, Integral) or value < 1:
-                raise InputError(f"{name} must be a whole number from 1. Received: {value!r}")
-        if not 0.0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate must be positive. Received: {self.learning_rate}")
-        if not 0.0 < self.lr_factor < 1.0:
-            raise InputError(f"lr_factor must lie between 0 and 1. Received: {self.lr_factor}")
-        try:
-            keras.losses.get(self.loss)
-        except ValueError:
-            raise InputError(
-                f"loss must be the name of a Keras loss, such as 'mse'. Received: {self.loss!r}"
-            ) from None
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """An architecture by name, its options, and weights to start from.
-
-    Attributes
-    ----------
-    name
-        A name of the registry, such as ``"deepstarr"``.
-    options
-        Keyword arguments of its builder, such as ``{"width": 0.5}``.
-    init
-        A `.keras` or `.weights.h5` file, or a run, whose weights training starts from; None for a
-        random start.
-
-    Examples
-    --------
-    >>> ModelSpec("residualbind", {"width": 0.25}).name
-    'residualbind'
-    """
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    init: str | None = None
-
-    def build(
-        self, input_shape: tuple[int | None, int], heads: HeadLayout, seed: int, member: int = 0
-    ) -> keras.Model:
-        """Build the model from its seed: equal seeds, equal weights; other seeds, others.
-
-        `member` chooses among the members when `init` is an ensemble's run. Building sets
-        TensorFlow's global seed; those of Python and numpy are put back as they were.
-
-        Raises
-        ------
-        InputError
-            If the seed is not a whole number of 32 bits, the architecture refuses what it is
-            given, or the weights of `init` do not fit.
-        """
-        if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
-            raise InputError(
-                f"seed must be a whole number from 0 to 2**32 - 1. Received: seed={seed!r}"
-            )
-        with _seeded(int(seed)):
-            model = registry.build(self.name, input_shape, heads, **self.options)
-        if self.init is not None:
-            load_initial_weights(model, self.init, member)
-        return model
-
-    def to_dict(self) -> dict[str, Any]:
-        """The specification as plain values for JSON."""
-        return {"name": self.name, "options": dict(self.options), "init": self.init}
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    with _BUILDING:
-        python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-        keras.utils.set_random_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
 
 
 class _EpochBar(keras.callbacks.Callback):
@@ -191,9 +62,10 @@ def fit(
     Parameters
     ----------
     model
-        A functional model whose output columns are those of `splits.heads`.
+        A functional model whose output columns are those of `splits.heads`, or for a likelihood
+        those of its `heads`.
     splits
-        Training and validation data.
+        Training and validation data; a likelihood learns from the means alone.
     settings
         How to train; the paper's by default.
     seed
@@ -220,7 +92,11 @@ def fit(
         If no epoch's validation loss was finite, or not the first one.
     """
     settings = settings or TrainingSettings()
-    check_fits(model, splits)
+    if loss is None and settings.likelihood is not None:
+        loss = settings.likelihood(predicted_heads(settings, splits.heads))
+    if isinstance(loss, Likelihood):
+        splits = splits.without_uncertainty()
+    check_fits(model, splits, getattr(loss, "heads", None))
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
         loss=loss or settings.loss,
@@ -264,8 +140,10 @@ def fit(
     return pd.DataFrame({**columns, **history})
 
 
-def check_fits(model: keras.Model, splits: Splits) -> None:
+def check_fits(model: keras.Model, splits: Splits, heads: HeadLayout | None = None) -> None:
     """Refuse a model whose input or output is not that of the data.
+
+    `heads` is what the model's columns mean where that is not what the data's mean.
 
     Raises
     ------
@@ -278,10 +156,11 @@ def check_fits(model: keras.Model, splits: Splits) -> None:
         raise InputError(
             f"the model takes {length} bases. Received: sequences of {splits.input_shape[0]} bases"
         )
-    if n_columns != splits.heads.n_columns:
+    heads = heads or splits.heads
+    if n_columns != heads.n_columns:
         raise InputError(
             f"the model emits {n_columns} columns. Received: data with "
-            f"{splits.heads.n_columns}: {splits.heads.columns}"
+            f"{heads.n_columns}: {heads.columns}"
         )
     positions, measured = model.output_shape[1:-1], splits.train.targets.shape[1:-1]
     if positions != measured:
@@ -316,7 +195,8 @@ def train(
     Parameters
     ----------
     splits
-        The data; `splits.heads` is what the model will predict.
+        The data; `splits.heads` is what the model will predict, unless a likelihood trains it
+        (`predicted_heads`).
     spec
         The architecture.
     settings, seed, loss, augment, progress
@@ -343,10 +223,13 @@ def train(
         If the folder holds another run, or the data do not fit the architecture.
     """
     settings = settings or TrainingSettings()
+    heads = predicted_heads(settings, splits.heads, spec.head)
+    if loss is None and settings.likelihood is not None:
+        loss = settings.likelihood(heads)
     run = None if folder is None else RunFolder(folder)
     model = None
     if run is None or not run.finished:
-        model = spec.build(splits.input_shape, splits.heads, seed, member)
+        model = spec.build(splits.input_shape, heads, seed, member)
     if run is not None:
         provenance = {**stages(augment, finetune), **(provenance or {})}
         run.begin(run_settings("model", splits, spec, settings, seed, provenance))
@@ -357,7 +240,7 @@ def train(
     if finetune is not None:
         second = fit(model, splits, finetune, seed, loss, progress)
         history = pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
-    predictor = ModelPredictor(model, splits.heads)
+    predictor = ModelPredictor(model, heads)
     if run is not None:
         _write_model(run, predictor, splits, history, notes or {})
     return predictor
@@ -387,7 +270,7 @@ def run_settings(
     return {
         "kind": kind,
         "model": spec.to_dict(),
-        "heads": splits.heads.to_dict(),
+        "heads": predicted_heads(settings, splits.heads, spec.head).to_dict(),
         "input_shape": list(splits.input_shape),
         "training": asdict(settings),
         "seed": seed,

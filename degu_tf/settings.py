@@ -1,0 +1,208 @@
+"""What is trained and how, as data: settings of a training, an architecture with its options."""
+
+import math
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
+
+import keras
+import numpy as np
+
+from degu_tf.errors import InputError
+from degu_tf.heads import HeadLayout
+from degu_tf.losses import LIKELIHOODS, Likelihood
+from degu_tf.models import registry
+from degu_tf.models.released_heads import with_head
+from degu_tf.weights import load_initial_weights
+
+_HEADS = ("linear", "mean_std", "dense_normal")
+
+_BUILDING = threading.Lock()
+"""Held while a model is built, because Keras draws initial weights by global seeds."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a model is trained; the defaults are the paper's (Methods, "Training models").
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training data.
+    batch_size
+        Sequences a step.
+    learning_rate
+        Adam's first learning rate; its other parameters are Keras' defaults.
+    loss
+        Any Keras loss by name: ``"mse"``, ``"poisson"`` for profiles. Or a likelihood,
+        ``"gaussian_nll"`` or ``"deep_evidential"`` (`degu_tf.losses.LIKELIHOODS`): the model then
+        learns from the means alone and predicts their uncertainty (`predicted_heads`).
+    lr_factor, lr_patience
+        The rate is multiplied by the factor after so many epochs without a validation loss lower
+        by 1e-4 (Keras' tolerance, as in the released code).
+    patience
+        Training stops after so many epochs without a lower validation loss (10 in the released
+        configurations); None never stops early.
+    steps_per_epoch
+        Steps that count as an epoch; None for one pass over the data.
+
+    Examples
+    --------
+    >>> TrainingSettings(epochs=30).batch_size
+    100
+    """
+
+    epochs: int = 100
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    loss: str = "mse"
+    lr_factor: float = 0.1
+    lr_patience: int = 5
+    patience: int | None = 10
+    steps_per_epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "lr_patience", "patience", "steps_per_epoch"):
+            value = getattr(self, name)
+            if value is None and name in ("patience", "steps_per_epoch"):
+                continue
+            if not isinstance(value, Integral) or value < 1:
+                raise InputError(f"{name} must be a whole number from 1. Received: {value!r}")
+        if not 0.0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate must be positive. Received: {self.learning_rate}")
+        if not 0.0 < self.lr_factor < 1.0:
+            raise InputError(f"lr_factor must lie between 0 and 1. Received: {self.lr_factor}")
+        if self.likelihood is None:
+            try:
+                keras.losses.get(self.loss)
+            except ValueError:
+                raise InputError(
+                    "loss must be the name of a Keras loss, such as 'mse', or one of "
+                    f"{sorted(LIKELIHOODS)}. Received: {self.loss!r}"
+                ) from None
+
+    @property
+    def likelihood(self) -> type[Likelihood] | None:
+        """The likelihood that `loss` names, or None where it names a loss of Keras."""
+        return LIKELIHOODS.get(self.loss)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """An architecture by name, its options, and weights to start from.
+
+    Attributes
+    ----------
+    name
+        A name of the registry, such as ``"deepstarr"``.
+    options
+        Keyword arguments of its builder, such as ``{"width": 0.5}``.
+    init
+        A `.keras` or `.weights.h5` file, or a run, whose weights training starts from; None for a
+        random start.
+    head
+        The last layers: ``"linear"`` as in the paper, or one of those released files have:
+        ``"mean_std"`` and ``"dense_normal"`` (`degu_tf.models.released_heads.with_head`).
+
+    Raises
+    ------
+    InputError
+        If there is no such head.
+
+    Examples
+    --------
+    >>> ModelSpec("residualbind", {"width": 0.25}).name
+    'residualbind'
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    init: str | None = None
+    head: str = "linear"
+
+    def __post_init__(self) -> None:
+        if self.head not in _HEADS:
+            raise InputError(f"head must be one of {_HEADS}. Received: {self.head!r}")
+
+    def build(
+        self, input_shape: tuple[int | None, int], heads: HeadLayout, seed: int, member: int = 0
+    ) -> keras.Model:
+        """Build the model from its seed: equal seeds, equal weights; other seeds, others.
+
+        `member` chooses among the members when `init` is an ensemble's run. Building sets
+        TensorFlow's global seed; those of Python and numpy are put back as they were.
+
+        Raises
+        ------
+        InputError
+            If the seed is not a whole number of 32 bits, the architecture refuses what it is
+            given, or the weights of `init` do not fit.
+        """
+        if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+            raise InputError(
+                f"seed must be a whole number from 0 to 2**32 - 1. Received: seed={seed!r}"
+            )
+        with _seeded(int(seed)):
+            model = registry.build(self.name, input_shape, heads, **self.options)
+            model = with_head(model, self.head, heads.n_columns)
+        if self.init is not None:
+            load_initial_weights(model, self.init, member)
+        return model
+
+    def to_dict(self) -> dict[str, Any]:
+        """The specification as plain values for JSON."""
+        described = {"name": self.name, "options": dict(self.options), "init": self.init}
+        return described if self.head == "linear" else {**described, "head": self.head}
+
+
+def predicted_heads(
+    settings: TrainingSettings, measured: HeadLayout, head: str = "linear"
+) -> HeadLayout:
+    """What the columns of a trained model mean: the data's, or a likelihood's parameters.
+
+    Parameters
+    ----------
+    settings
+        How it is trained.
+    measured
+        Layout of the data.
+    head
+        As in `ModelSpec`.
+
+    Raises
+    ------
+    InputError
+        If that loss cannot train an output of this form.
+
+    Examples
+    --------
+    >>> settings = TrainingSettings(loss="gaussian_nll")
+    >>> predicted_heads(settings, HeadLayout(("K562",), aleatoric="std")).aleatoric
+    'log_variance'
+    """
+    if head != "linear" and settings.loss != "gaussian_nll":
+        raise InputError(
+            f"an output of the form {head!r} is trained by loss='gaussian_nll'. "
+            f"Received: loss={settings.loss!r}"
+        )
+    if settings.likelihood is None:
+        return measured
+    if settings.loss == "deep_evidential":
+        return HeadLayout(measured.targets, "evidential", "evidential")
+    return HeadLayout(measured.targets, "std" if head == "mean_std" else "log_variance")
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with _BUILDING:
+        python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+        keras.utils.set_random_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
