@@ -7,6 +7,7 @@ notebook that has said `%matplotlib inline`. Each method has one colour througho
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -216,27 +217,32 @@ def performance_against(
     table = rows_of(table, metric, head, ["method", x])
     figure, panels = panels_of(table, ("dataset", "target"))
     for index, (axes, part) in enumerate(panels):
-        for method in methods_of(part):
-            rows, style = part[part["method"] == method], {"color": colour_of(method)}
-            if method in BASELINES:
-                axes.axhline(rows["value"].mean(), linestyle="--", linewidth=1.6, **style)
-                continue
-            band = confidence_band(rows, x)
-            if len(band) == 1:
-                half = band["high"] - band["mean"]
-                axes.errorbar(band[x], band["mean"], half, fmt="o", markersize=5, **style)
-                continue
-            axes.plot(band[x], band["mean"], marker="o", markersize=5, **style)
-            axes.fill_between(band[x], band["low"], band["high"], alpha=0.2, linewidth=0, **style)
-        low, high = limits_of(part["value"].to_numpy(), margin=0.25)
-        axes.set_ylim(low, high)
+        draw_performance(axes, part, x)
         ticks_at(axes, x, np.sort(table[x].unique()))
-        axes.set_xlabel(AXES.get(x, x))
-        axes.grid(color="0.92", linewidth=0.8)
         if index % COLUMNS == 0:
             axes.set_ylabel(metric_label(metric, head))
     legend_below(figure, [legend_handle(method) for method in methods_of(table)])
     return figure
+
+
+def draw_performance(axes: Axes, rows: pd.DataFrame, x: str = "fraction") -> None:
+    """Draw one panel of `performance_against`: rows of one metric, head, data set and target."""
+    for method in methods_of(rows):
+        own, style = rows[rows["method"] == method], {"color": colour_of(method)}
+        if method in BASELINES:
+            axes.axhline(own["value"].mean(), linestyle="--", linewidth=1.6, **style)
+            continue
+        band = confidence_band(own, x)
+        if len(band) == 1:
+            half = band["high"] - band["mean"]
+            axes.errorbar(band[x], band["mean"], half, fmt="o", markersize=5, **style)
+            continue
+        axes.plot(band[x], band["mean"], marker="o", markersize=5, **style)
+        axes.fill_between(band[x], band["low"], band["high"], alpha=0.2, linewidth=0, **style)
+    axes.set_ylim(*limits_of(rows["value"].to_numpy(), margin=0.25))
+    ticks_at(axes, x, np.sort(rows[x].unique()))
+    axes.set_xlabel(AXES.get(x, x))
+    axes.grid(color="0.92", linewidth=0.8)
 
 
 @styled
