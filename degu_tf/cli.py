@@ -32,6 +32,7 @@ the usual order:
   degu train d.h5 --model deepstarr --members 10 --epochs 100 --out runs/teachers
   degu distill runs/teachers d.h5 --epochs 100 --out runs/student
   degu evaluate runs/student d.h5
+  degu calibrate runs/student d.h5
   degu predict runs/student seqs.fa --out p.tsv
 
 what the paper's authors released:
@@ -104,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     _distill(verbs)
     _export(verbs)
     _evaluate(verbs)
+    _calibrate(verbs)
     _predict(verbs)
     _fetch(verbs)
     _convert(verbs)
@@ -229,11 +231,39 @@ def _evaluate(verbs: argparse._SubParsersAction) -> None:
     _target_names(evaluate)
 
 
+def _calibrate(verbs: argparse._SubParsersAction) -> None:
+    calibrate = verb(
+        verbs,
+        "calibrate",
+        "make the intervals of a run's predictions hold as many measurements as they say",
+        "RUN DATA [options]",
+        "degu calibrate runs/y d.h5",
+        "degu calibrate runs/y d.h5 --bins 5 --level 0.9",
+    )
+    calibrate.add_argument("run", metavar="RUN", help="run of `degu train` or `degu distill`")
+    calibrate.add_argument("data", metavar="DATA", help="HDF5 file with measured values")
+    flag(calibrate, "--force", "replace the run's calibration if it has one")
+    which = "sequences to calibrate on; the other of the two are left to judge the intervals on"
+    choice(calibrate, "--split", which, _SPLITS[1:])
+    components = ("total", "aleatoric", "epistemic")
+    choice(calibrate, "--component", "uncertainty that is scaled", components)
+    quantile = "finite-sample keeps the promise however few sequences there are; plain is the "
+    quantile += "paper's, as numpy has it"
+    choice(calibrate, "--quantile", quantile, ("finite-sample", "plain"))
+    bins = "a factor for each of so many bins of the predicted value (default: one for all)"
+    option(calibrate, "--bins", "N", bins, whole(2))
+    level = "probability in the intervals that are judged; `degu predict` may ask for others"
+    option(calibrate, "--level", "P", level, probability, 0.95)
+    strands = "for predictions averaged with the reverse complement"
+    flag(calibrate, "--average-strands", strands)
+    _target_names(calibrate)
+
+
 def _predict(verbs: argparse._SubParsersAction) -> None:
     predict = verb(
         verbs,
         "predict",
-        "predict sequences with uncertainty and intervals",
+        "predict sequences with uncertainty and intervals, conformal ones where RUN is calibrated",
         "RUN (SEQUENCES | --bed FILE --fasta GENOME) --out FILE [options]",
         "degu predict runs/y seqs.fa --out p.tsv",
         "degu predict deepstarr.keras seqs.fa --out p.tsv",
@@ -251,6 +281,7 @@ def _predict(verbs: argparse._SubParsersAction) -> None:
     flag(predict, "--force", FORCE)
     flag(predict, "--average-strands", "average with the reverse complement")
     option(predict, "--level", "P", "probability in the interval", probability, 0.95)
+    flag(predict, "--gaussian", "Gaussian intervals, calibrated or not")
     genome = predict.add_argument_group("intervals of a genome")
     option(genome, "--bed", "FILE", "intervals, each as long as the model's input")
     option(genome, "--fasta", "GENOME", "the genome, plain or bgzipped; a .fai is put beside it")

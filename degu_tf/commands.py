@@ -5,19 +5,26 @@ import dataclasses
 import os
 import signal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 from degu_tf import quiet
 
 quiet.tensorflow()
 
+from degu_tf.calibrated import (  # noqa: E402
+    JUDGED_ON,
+    compare_intervals,
+    find_calibration,
+)
+from degu_tf.calibrated import calibrate as calibrate_run  # noqa: E402
 from degu_tf.configs import ReleasedConfig, read_config  # noqa: E402
 from degu_tf.data.hdf5 import read_splits, write_splits  # noqa: E402
 from degu_tf.data.inputs import NamedSequences, read_bed, read_sequences  # noqa: E402
@@ -26,12 +33,13 @@ from degu_tf.distillation import Augmentation, distill  # noqa: E402
 from degu_tf.ensemble import Ensemble, train_ensemble  # noqa: E402
 from degu_tf.errors import InputError  # noqa: E402
 from degu_tf.files import atomic_write  # noqa: E402
-from degu_tf.folder import RunFolder  # noqa: E402
+from degu_tf.folder import CALIBRATION, RunFolder  # noqa: E402
 from degu_tf.heads import HeadLayout  # noqa: E402
 from degu_tf.inference import missing_components, prediction_table  # noqa: E402
 from degu_tf.metrics import wide  # noqa: E402
 from degu_tf.models.folding import fold  # noqa: E402
 from degu_tf.predictor import StrandAveraged  # noqa: E402
+from degu_tf.prepare_sources import read_source  # noqa: E402
 from degu_tf.runs import evaluate_run, open_run  # noqa: E402
 from degu_tf.schemes import scheme  # noqa: E402
 from degu_tf.training import ModelSpec, TrainingSettings, write_table  # noqa: E402
@@ -48,75 +56,9 @@ def run(options: argparse.Namespace) -> None:
 def prepare(options: argparse.Namespace) -> None:
     """Read a source and write it in the package's HDF5 layout."""
     _check_output(options.out, options.force)
-    splits = _SOURCES[options.source](options)
+    splits = read_source(options)
     write_splits(options.out, splits, one_hot=options.one_hot)
     say(f"Wrote {options.out}: {_describe(splits)}")
-
-
-def _table(options: argparse.Namespace) -> Splits:
-    from degu_tf.data.table import read_table
-
-    if options.targets and options.min_replicates:
-        raise InputError("--min-replicates goes with --replicates, not with --targets")
-    replicates = options.replicates and _named_columns(options.replicates)
-    return read_table(
-        options.table,
-        sequence=options.sequence,
-        targets=options.targets,
-        replicates=replicates,
-        aleatoric=not options.activity_only,
-        min_replicates=options.min_replicates,
-        drop_missing=options.drop_missing,
-        split=options.split,
-        group=options.group,
-        similar=options.similar,
-        name=options.name,
-        fractions=options.fractions,
-        seed=options.seed,
-    )
-
-
-def _named_columns(texts: Sequence[str]) -> dict[str, list[str]]:
-    named = {}
-    for text in texts:
-        name, _, columns = text.partition("=")
-        if not (name and columns) or name in named:
-            raise InputError(
-                "replicates are named TARGET=COLUMN,COLUMN,... such as activity=rep1,rep2,rep3, "
-                f"each target once. Received: {text!r}"
-            )
-        named[name] = columns.split(",")
-    return named
-
-
-def _lentimpra(options: argparse.Namespace) -> Splits:
-    from degu_tf.data.lentimpra import REPLICATES, read_lentimpra
-
-    return read_lentimpra(
-        options.table,
-        options.sequences,
-        replicates=options.replicates or REPLICATES,
-        activity=options.activity,
-        aleatoric=not (options.activity_only or options.activity),
-        sequence=options.sequence,
-        name=options.name,
-        target=options.target,
-        group=options.group,
-        fractions=options.fractions,
-        seed=options.seed,
-    )
-
-
-def _starrseq(options: argparse.Namespace) -> Splits:
-    from degu_tf.data.starrseq import read_starrseq
-
-    return read_starrseq(options.tables[0] if len(options.tables) == 1 else options.tables)
-
-
-def _simulate(options: argparse.Namespace) -> Splits:
-    from degu_tf.data.simulated import simulate
-
-    return simulate(tuple(options.sizes), options.length, options.seed).splits
 
 
 def train(options: argparse.Namespace) -> None:
@@ -215,17 +157,53 @@ def evaluate(options: argparse.Namespace) -> None:
     _report(options.run, splits, options.split, options.out)
 
 
+def calibrate(options: argparse.Namespace) -> None:
+    """Fit conformal prediction to a run, and show what it does on sequences that are new to it."""
+    splits = read_splits(options.data, options.targets)
+    calibrated = calibrate_run(
+        options.run,
+        splits,
+        split=options.split,
+        component=options.component,
+        quantile=options.quantile.replace("-", "_"),
+        n_bins=options.bins,
+        level=options.level,
+        average_strands=options.average_strands,
+        force=options.force,
+    )
+    others = JUDGED_ON[options.split]
+    table = compare_intervals(calibrated, getattr(splits, others), splits.heads, options.level)
+    say(f"Wrote {Path(options.run) / CALIBRATION}")
+    gaussian = NormalDist().inv_cdf(0.5 + options.level / 2)
+    say(f"Factor on the {options.component} uncertainty (Gaussian: {gaussian:.3f})")
+    factors = calibrated.conformal.factors(options.level)
+    say(factors.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    say(f"Intervals of {100 * options.level:g} % on {others} (n={table['n'][0]})")
+    columns = table.assign(column=table["metric"] + " " + table["interval"])
+    shown = columns.pivot(index="target", columns="column", values="value")
+    shown = shown.loc[list(splits.heads.targets)].rename_axis(index=None, columns=None)
+    order = [f"{a} {b}" for a in ("coverage", "size") for b in ("gaussian", "conformal")]
+    say(shown[order].to_string(float_format=lambda value: f"{value:.3f}"))
+
+
 def predict(options: argparse.Namespace) -> None:
     """Predict sequences and write the table."""
     _check_output(options.out, options.force)
-    predictor = open_run(options.run)
+    predictor, conformal = open_run(options.run), None
+    if not options.gaussian:
+        conformal = find_calibration(options.run, predictor, options.average_strands)
     named = _inputs(options, predictor.input_length)
     if options.average_strands:
         predictor = StrandAveraged(predictor)
     prediction = predictor.predict(named.sequences)
     for component in missing_components(prediction):
         say(f"This model gives no {component} uncertainty; its columns are empty")
-    table = prediction_table(prediction, named.names, options.level)
+    if conformal is not None:
+        say(
+            f"Conformal intervals of {100 * options.level:g} %, calibrated on "
+            f"{conformal.notes['split']}; --gaussian gives Gaussian ones"
+        )
+    table = prediction_table(prediction, named.names, options.level, conformal)
     with atomic_write(options.out) as temporary:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
     say(f"Wrote {options.out}: {len(table)} predicted, interval: {table['interval'][0]}")
@@ -435,13 +413,8 @@ _VERBS = {
     "distill": distill_teachers,
     "export": export,
     "evaluate": evaluate,
+    "calibrate": calibrate,
     "predict": predict,
     "fetch": fetch,
     "convert": convert,
-}
-_SOURCES = {
-    "table": _table,
-    "lentimpra": _lentimpra,
-    "starrseq": _starrseq,
-    "simulate": _simulate,
 }

@@ -21,6 +21,9 @@ MANIFEST = "manifest.json"
 MODEL = "model.keras"
 HISTORY = "history.csv"
 METRICS = "metrics.csv"
+CALIBRATION = "conformal.npz"
+"""A calibration, which may come and go after the run was finished."""
+
 FORMAT = 1
 KINDS = ("model", "student", "ensemble")
 
@@ -90,7 +93,7 @@ class RunFolder:
         files = sorted(
             file
             for file in self.path.rglob("*")
-            if file.is_file() and _whole(file) and file.name != MANIFEST
+            if file.is_file() and _whole(file) and file.name not in (MANIFEST, CALIBRATION)
         )
         write_json(
             self.path / MANIFEST,

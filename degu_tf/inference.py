@@ -7,12 +7,16 @@ import pandas as pd
 
 from degu_tf.errors import InputError
 from degu_tf.heads import Prediction
+from degu_tf.uncertainty.conformal import Conformal
 
 LEVEL = 0.95
 
 
 def prediction_table(
-    prediction: Prediction, names: Sequence[str], level: float = LEVEL
+    prediction: Prediction,
+    names: Sequence[str],
+    level: float = LEVEL,
+    conformal: Conformal | None = None,
 ) -> pd.DataFrame:
     """One row a sequence: mean, uncertainties and interval of every target.
 
@@ -23,19 +27,23 @@ def prediction_table(
     names
         A name for each sequence.
     level
-        Probability inside the interval of the total uncertainty.
+        Probability inside the interval.
+    conformal
+        What makes the intervals; without it they are Gaussian, of the total uncertainty.
 
     Returns
     -------
     pandas.DataFrame
         `name`; for each target t the columns `t`, `t_aleatoric`, `t_epistemic`, `t_total`,
-        `t_lower`, `t_upper`, in the target's unit; and `interval`: ``gaussian``, or ``none`` where
-        the predictor gives no uncertainty. What a predictor lacks is NaN, which CSV leaves empty.
+        `t_lower`, `t_upper`, in the target's unit; and `interval`: ``conformal``, ``gaussian``, or
+        ``none`` where the predictor gives no uncertainty. What a predictor lacks is NaN, which CSV
+        leaves empty.
 
     Raises
     ------
     InputError
-        If the prediction is a profile or names do not match it.
+        If the prediction is a profile, names do not match it, or it has no conformal interval of
+        that level.
 
     Examples
     --------
@@ -54,8 +62,11 @@ def prediction_table(
         raise InputError(
             f"expected {len(prediction)} names, one for each sequence. Received: {len(names)}"
         )
-    known = prediction.total is not None
-    lower, upper = prediction.interval(level) if known else (None, None)
+    kind, (lower, upper) = "none", (None, None)
+    if conformal is not None:
+        kind, (lower, upper) = "conformal", conformal.predict(prediction, level)
+    elif prediction.total is not None:
+        kind, (lower, upper) = "gaussian", prediction.interval(level)
     parts = {
         "": prediction.mean,
         "_aleatoric": prediction.aleatoric,
@@ -68,7 +79,7 @@ def prediction_table(
     for index, target in enumerate(prediction.targets):
         for suffix, values in parts.items():
             columns[target + suffix] = np.nan if values is None else values[:, index]
-    columns["interval"] = "gaussian" if known else "none"
+    columns["interval"] = kind
     return pd.DataFrame(columns)
 
 

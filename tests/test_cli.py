@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 
 from degu_tf import cli, commands
+from degu_tf.calibrated import compare_intervals, load_calibration
 from degu_tf.data import zenodo
 from degu_tf.data.hdf5 import read_splits
 from degu_tf.ensemble import Ensemble
@@ -98,7 +99,8 @@ def commands_in(text):
 
 def test_the_verbs_and_sources_are_these():
     sources = ("table", "lentimpra", "starrseq", "simulate")
-    verbs = ("prepare", "train", "distill", "export", "evaluate", "predict", "fetch", "convert")
+    verbs = ("prepare", "train", "distill", "export", "evaluate")
+    verbs += ("calibrate", "predict", "fetch", "convert")
     assert set(PARSERS) == {f"degu {verb}" for verb in verbs} | {
         f"degu prepare {source}" for source in sources
     }
@@ -125,7 +127,7 @@ def test_examples_of_the_overview_the_readme_and_the_issue_parse():
         assert len(text) >= 5
         for command in text:
             verbs.add(cli.parser().parse_args(shlex.split(command)[1:]).verb)
-    expected = "prepare train distill export evaluate predict fetch convert"
+    expected = "prepare train distill export evaluate calibrate predict fetch convert"
     assert verbs == set(expected.split())
 
 
@@ -157,7 +159,13 @@ def test_help_names_every_architecture(prog):
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [("--help", 0), ("train --help", 0), ("--version", 0), ("train d.h5 --members 1 --out x", 2)],
+    [
+        ("--help", 0),
+        ("train --help", 0),
+        ("calibrate --help", 0),
+        ("--version", 0),
+        ("train d.h5 --members 1 --out x", 2),
+    ],
 )
 def test_help_and_misspelt_options_load_nothing_heavy(arguments, code):
     script = f"""
@@ -207,6 +215,11 @@ except SystemExit as stop:
         ("predict r s --out x --level 95", "between 0 and 1. Received: 95"),
         ("predict r s --out x --level 1", "between 0 and 1. Received: 1"),
         ("predict r s --out x --split val", "invalid choice: 'val'"),
+        ("calibrate r d --split train", "invalid choice: 'train'"),
+        ("calibrate r d --component sigma", "invalid choice: 'sigma'"),
+        ("calibrate r d --quantile finite_sample", "invalid choice: 'finite_sample'"),
+        ("calibrate r d --bins 1", "--bins: expected a whole number from 2. Received: 1"),
+        ("calibrate r d --level 95", "--level: expected a number between 0 and 1. Received: 95"),
         ("predict r s", "arguments are required: --out"),
         ("prepare simulate --out x --sizes 0 1 1", "--sizes: expected a whole number from 1"),
         ("prepare table t --out x", "one of the arguments --targets --replicates is required"),
@@ -484,6 +497,78 @@ def test_output_exists_unless_forced(work, inputs, tmp_path):
     assert (tmp_path / "p.tsv").read_text() == "mine"
     done("predict", work.y, *inputs["fasta"], "--out", tmp_path / "p.tsv", "--force")
     assert table(tmp_path / "p.tsv").columns.tolist() == COLUMNS
+
+
+@pytest.fixture
+def uncalibrated(work, tmp_path):
+    """A copy of the teachers' run."""
+    return shutil.copytree(work.x, tmp_path / "run")
+
+
+@pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
+def test_calibrated_runs_give_conformal_intervals(work, inputs, uncalibrated, tmp_path):
+    run, out = uncalibrated, tmp_path / "p.tsv"
+    done("predict", run, *inputs["fasta"], "--out", tmp_path / "before.tsv")
+    shown = done("calibrate", run, work.data).out
+    splits, calibrated = read_splits(work.data), load_calibration(run)
+    table_shown = compare_intervals(calibrated, splits.test, splits.heads)
+    factors = calibrated.conformal.factors()["factor"]
+    lines = [line.split() for line in shown.splitlines()]
+    assert lines[0] == ["Wrote", str(run / "conformal.npz")]
+    assert "Factor on the total uncertainty (Gaussian: 1.960)" in shown
+    for target, factor in zip(("Dev", "Hk"), factors, strict=True):
+        assert [target, "all", "20", f"{factor:.3f}"] in lines
+        rows = table_shown[table_shown["target"] == target].set_index(["metric", "interval"])
+        numbers = [
+            f"{rows.loc[(metric, kind), 'value']:.3f}"
+            for metric in ("coverage", "size")
+            for kind in ("gaussian", "conformal")
+        ]
+        assert [target, *numbers] in lines
+    assert "Intervals of 95 % on test (n=30)" in shown
+
+    again = degu("calibrate", run, work.data)
+    assert (again.code, again.out) == (2, "")
+    assert "calibrated already; --force replaces it" in again.err
+
+    shown = done("predict", run, *inputs["fasta"], "--level", 0.9, "--out", out).out
+    assert "Conformal intervals of 90 %, calibrated on validation; --gaussian" in shown
+    assert f"Wrote {out}: 30 predicted, interval: conformal" in shown
+    written = table(out)
+    assert written.columns.tolist() == COLUMNS
+    assert set(written["interval"]) == {"conformal"}
+    prediction = calibrated.predict(splits.test.sequences)
+    lower, upper = calibrated.interval(prediction, 0.9)
+    np.testing.assert_allclose(written[["Dev_lower", "Hk_lower"]], lower, rtol=1e-4)
+    np.testing.assert_allclose(written[["Dev_upper", "Hk_upper"]], upper, rtol=1e-4)
+
+    shown = done("predict", run, *inputs["fasta"], "--gaussian", "--out", out, "--force").out
+    assert "interval: gaussian" in shown
+    assert "onformal" not in shown
+    assert table(out).equals(table(tmp_path / "before.tsv"))
+    assert "Pearson r on test" in done("evaluate", run, work.data).out
+
+
+@pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
+def test_calibrations_that_do_not_fit_the_prediction(work, inputs, uncalibrated, tmp_path):
+    run, out = uncalibrated, tmp_path / "p.tsv"
+    strands = ("--average-strands", "--split", "test", "--quantile", "plain", "--bins", 2)
+    shown = done("calibrate", run, work.data, *strands, "--level", 0.8).out
+    assert "Intervals of 80 % on validation (n=20)" in shown
+    assert shown.count(" 15 ") == 4
+    assert load_calibration(run).conformal.quantile == "plain"
+    refused = degu("predict", run, *inputs["fasta"], "--out", out)
+    assert refused.code == 2
+    assert "give --average-strands here" in refused.err
+    averaged = ("predict", run, *inputs["fasta"], "--average-strands")
+    refused = degu(*averaged, "--out", out)
+    assert refused.code == 2
+    assert "level 0.95 needs 19 calibration points or more in each bin" in refused.err
+    assert not out.exists()
+    assert "calibrated on test" in done(*averaged, "--level", 0.8, "--out", out).out
+    done("predict", run, *inputs["fasta"], "--gaussian", "--out", out, "--force")
+    done("calibrate", run, work.data, "--force")
+    done("predict", run, *inputs["fasta"], "--out", out, "--force")
 
 
 @pytest.mark.usefixtures("untrained")

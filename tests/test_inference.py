@@ -4,6 +4,7 @@ import pytest
 from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.inference import missing_components, prediction_table
+from degu_tf.uncertainty.conformal import Conformal
 
 BOTH = HeadLayout(("Dev", "Hk"), aleatoric="std", epistemic="std")
 NORMAL_95 = 1.959963984540054
@@ -64,6 +65,29 @@ def test_what_a_predictor_lacks_is_nan(forms, missing, empty):
     assert [c for c in table.columns if table[c].isna().any()] == empty
     assert [c for c in table.columns if table[c].isna().all()] == empty
     assert set(table["interval"]) == {"none" if len(missing) == 2 else "gaussian"}
+
+
+def test_intervals_are_conformal_where_there_is_a_calibration():
+    heads = HeadLayout(("Dev", "Hk"), aleatoric="std", epistemic="std")
+    rng = np.random.default_rng(0)
+    columns = rng.uniform(0.1, 1.0, (30, 6))
+    measured = rng.normal(columns[:, :2])
+    held, new = heads.prediction(columns), heads.prediction(columns[:5])
+    conformal = Conformal("aleatoric").fit(held, measured, HeadLayout(("Dev", "Hk")))
+    table = prediction_table(new, list("abcde"), 0.8, conformal)
+    gaussian = prediction_table(new, list("abcde"), 0.8)
+    assert table.columns.tolist() == gaussian.columns.tolist()
+    assert set(table["interval"]) == {"conformal"}
+    lower, upper = conformal.predict(new, 0.8)
+    for t, target in enumerate(("Dev", "Hk")):
+        np.testing.assert_array_equal(table[f"{target}_lower"], lower[:, t])
+        np.testing.assert_array_equal(table[f"{target}_upper"], upper[:, t])
+    kept = [name for name in table if not name.endswith(("lower", "upper", "interval"))]
+    assert table[kept].equals(gaussian[kept])
+    with pytest.raises(InputError, match=r"level 0\.99 needs 99"):
+        prediction_table(new, list("abcde"), 0.99, conformal)
+    with pytest.raises(InputError, match="gives no aleatoric uncertainty"):
+        prediction_table(Prediction(("Dev", "Hk"), np.zeros((1, 2))), ["a"], 0.8, conformal)
 
 
 def test_profiles_and_wrong_names_are_refused():
