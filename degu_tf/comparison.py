@@ -51,7 +51,11 @@ def published_setup(name: str) -> Setup:
 
 
 def data_sets(
-    context: Context, several: Setup, one: Setup, lengths: tuple[int, int] = (249, 230)
+    context: Context,
+    several: Setup,
+    one: Setup,
+    lengths: tuple[int, int] = (249, 230),
+    target: str = "Hk",
 ) -> Iterator[tuple[str, Splits, Setup]]:
     """Name, data and setup of each data set: the user's files, or two that are simulated.
 
@@ -66,6 +70,8 @@ def data_sets(
         Setup for data with several targets and with one.
     lengths
         Bases of the simulated sequences, STARR-seq's and lentiMPRA's.
+    target
+        Which of the simulated targets plays lentiMPRA.
 
     Raises
     ------
@@ -81,7 +87,7 @@ def data_sets(
         splits = simulate(several.sizes, lengths[0], context.seed).splits
         yield "Simulated STARR-seq", splits.without_uncertainty(), several
         splits = simulate(one.sizes, lengths[1], context.seed + 1).splits
-        yield "Simulated lentiMPRA", one_target(splits, "Hk"), one
+        yield "Simulated lentiMPRA", one_target(splits, target), one
         return
     names = [path.stem for path in context.data]
     if len(set(names)) < len(names):

@@ -198,12 +198,18 @@ def legend_below(figure: FigureBase, handles: Sequence[Any]) -> None:
 
     The figure may be a part of another, a `SubFigure`.
     """
-    inches = sum(0.08 * len(handle.get_label()) + 0.65 for handle in handles)
-    rows = -(-inches * figure.dpi // figure.bbox.width)
     if handles:
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=int(-(-len(handles) // rows))
-        )
+        columns = legend_columns(handles, figure.bbox.width / figure.dpi)
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+
+
+def legend_columns(handles: Sequence[Any], inches: float) -> int:
+    """How many columns, each as wide as its longest label, fit beside each other."""
+    widths = [0.08 * len(handle.get_label()) + 0.65 for handle in handles]
+    columns = len(handles)
+    while columns > 1 and inches < sum(part.max() for part in np.array_split(widths, columns)):
+        columns -= 1
+    return columns
 
 
 def legend_line(colour: str, label: str, **style: Any) -> Line2D:
@@ -259,6 +265,11 @@ def corner_text(axes: Axes, text: str) -> None:
         0.04, 0.96, text, transform=axes.transAxes, va="top", ha="left",
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2.0},
     )  # fmt: skip
+
+
+def name_panel(axes: Axes, letter: str) -> None:
+    """Write a panel's letter above its left corner."""
+    axes.set_title(letter, loc="left", fontweight="bold", fontsize=15)
 
 
 def with_unit(label: str, unit: str) -> str:

@@ -46,7 +46,11 @@ from degu_tf.panels import (
 
 
 @styled
-def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
+def predicted_against_measured(
+    table: pd.DataFrame,
+    unit: str = LOG2,
+    names: tuple[str, str] = ("Measured activity", "Predicted activity"),
+) -> Figure:
     """Predictions over measurements, one panel a target, with Pearson's r and the identity line.
 
     From `DENSE` points a panel shows their density (hexagons, logarithmic colours).
@@ -58,6 +62,8 @@ def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
         the panel's title).
     unit
         Unit of both axes.
+    names
+        What was measured and what was predicted.
 
     Raises
     ------
@@ -84,8 +90,7 @@ def predicted_against_measured(table: pd.DataFrame, unit: str = LOG2) -> Figure:
         corner_text(axes, f"r = {pearson_text(x, y)}\nn = {len(part):,}")
         axes.set(
             xlim=(low, high), ylim=(low, high), aspect="equal",
-            xlabel=with_unit("Measured activity", unit),
-            ylabel=with_unit("Predicted activity", unit),
+            xlabel=with_unit(names[0], unit), ylabel=with_unit(names[1], unit),
         )  # fmt: skip
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5, integer=high - low > 4))

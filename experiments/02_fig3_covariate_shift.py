@@ -33,7 +33,7 @@ from degu_tf.covariate_shift import (
     values,
 )
 from degu_tf.group_plots import box_handles, draw_boxes
-from degu_tf.panels import colour_of, legend_below, legend_line, styled
+from degu_tf.panels import colour_of, legend_below, legend_line, name_panel, styled
 from degu_tf.toy import Toy
 
 MARGIN = 0.05
@@ -241,11 +241,6 @@ def _curves(axes: Axes, rows: pd.DataFrame, method: str, **style: object) -> Non
     chosen = rows[(rows["metric"] == "curve") & (rows["method"] == method)]
     for _, curve in chosen.groupby("seed"):
         axes.plot(curve["x"], curve["value"], **style)
-
-
-def name_panel(axes: Axes, letter: str) -> None:
-    """Write a panel's letter above its left corner."""
-    axes.set_title(letter, loc="left", fontweight="bold", fontsize=15)
 
 
 def conclude(table: pd.DataFrame) -> str:

@@ -90,10 +90,10 @@ def mpra(tmp_path, monkeypatch):
     """A folder with the files that the README's examples name, small ones."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
-    texts = decode(rng.integers(0, 4, (120, 249)).astype(np.uint8))
-    table = pd.DataFrame({"seq": texts, "group": np.arange(120) // 2})
+    texts = decode(rng.integers(0, 4, (240, 249)).astype(np.uint8))
+    table = pd.DataFrame({"seq": texts, "group": np.arange(240) // 2})
     for target in ("HepG2_log2", "K562_log2"):
-        table[target] = rng.normal(size=120)
+        table[target] = rng.normal(size=240)
     table.to_csv("mpra.tsv", sep="\t", index=False)
     write_fasta("new_sequences.fa", ["a", "b"], texts[:2])
     write_fasta("genome.fa", ["chr1"], ["".join(texts[:4])])
@@ -131,6 +131,19 @@ def test_the_readmes_released_example_runs(mpra, server, capsys):
 
 
 @pytest.mark.slow
+def test_the_readmes_example_of_calibration_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
+    (calibrated,) = (block for block in blocks("sh") if block.startswith("degu calibrate"))
+    noise = ["degu train d.h5 --uncertainty heteroscedastic --epochs 1 --members 2 --out runs/h"]
+    for command in first.splitlines()[:3] + calibrated.splitlines() + noise:
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.split()[1:]) == 0, command
+    table = pd.read_csv("calibrated.tsv", sep="\t")
+    assert table["interval"].tolist() == ["conformal", "conformal"]
+    assert len(pd.read_csv("runs/h/metrics.csv"))
+
+
+@pytest.mark.slow
 def test_the_readmes_example_of_augmentation_runs(mpra):
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
     (augmented,) = (block for block in blocks("sh") if "--augment" in block)
@@ -142,7 +155,7 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_python_examples_run(mpra):
-    code, dynamic = blocks("python")
+    code, conformal, dynamic = blocks("python")
     small = code.replace("epochs=100", "epochs=1").replace('"), 10,', '"), 2,')
     assert small.count("epochs=1)") == 1
     names = {}
@@ -150,5 +163,8 @@ def test_the_readmes_python_examples_run(mpra):
     assert names["teachers"].n_members == 2
     assert names["prediction"].mean.shape == (1, 2)
     assert (names["upper"] > names["lower"]).all()
+    exec(conformal, names)
+    assert names["after"].columns.tolist() == names["before"].columns.tolist()
+    assert len(names["after"]) == 4
     exec(dynamic.replace("epochs=100", "epochs=1"), names)
     assert Path("student.keras").is_file()

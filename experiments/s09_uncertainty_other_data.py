@@ -1,0 +1,42 @@
+"""Supplementary Figure 9: Figure 5 on the other promoter and the other cell type.
+
+Panels as in Figure 5, for the second target of data with several targets (housekeeping in the
+paper) and other data with one (lentiMPRA HepG2 in the paper). Trained models are shared with
+Figures 2 and 5.
+"""
+
+from degu_tf.experiment import Context, Script
+
+# TensorFlow's start-up notices are silenced by the line above, so it comes first.
+# isort: split
+import pandas as pd
+from matplotlib.figure import Figure
+
+from degu_tf import uncertainty_claims, uncertainty_figures, uncertainty_study
+
+SECOND_TARGET = 1
+
+
+def compute(context: Context) -> pd.DataFrame:
+    """Heads at each share of the data, and intervals of each method."""
+    return uncertainty_study.figure_five(context, target="Dev")
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Panels a and b above, c and d below."""
+    return uncertainty_figures.figure_five(table, SECOND_TARGET)
+
+
+SCRIPT = Script(
+    file=__file__,
+    summary=__doc__,
+    presets=uncertainty_study.PRESETS,
+    compute=compute,
+    draw=draw,
+    claims=uncertainty_claims.FIGURE_FIVE,
+    data_help=uncertainty_study.DATA_HELP,
+    conclude=uncertainty_claims.conclude,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(SCRIPT.main())

@@ -1,0 +1,84 @@
+"""Supplementary Figure 10: a student's epistemic uncertainty beside its teachers' spread.
+
+One panel a data set and target: for each test sequence the standard deviation of the teachers'
+predictions, and what the first student predicts for it. The models are Figure 5's.
+"""
+
+from degu_tf.experiment import Claim, Context, Script, Verdict, above, in_every
+
+# TensorFlow's start-up notices are silenced by the line above, so it comes first.
+# isort: split
+import pandas as pd
+from matplotlib.figure import Figure
+
+from degu_tf import plots, uncertainty_study
+from degu_tf.metrics import correlation
+from degu_tf.uncertainty_claims import PANEL, SECTION, STRONG
+
+
+def compute(context: Context) -> pd.DataFrame:
+    """One row a data set, target, student and test sequence."""
+    tables = []
+    for name, splits, setup in uncertainty_study.data(context):
+        methods = uncertainty_study.Methods(context, splits, setup)
+        tables.append(uncertainty_study.epistemic_points(methods).assign(dataset=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def correlations(table: pd.DataFrame) -> pd.DataFrame:
+    """Pearson r of every student's uncertainty with its teachers'."""
+    return pd.DataFrame(
+        [
+            {
+                **dict(zip([*PANEL, "seed"], key, strict=True)),
+                "value": correlation(part["predicted"], part["measured"]),
+            }
+            for key, part in table.groupby([*PANEL, "seed"], sort=False)
+        ]
+    )
+
+
+def follows(table: pd.DataFrame) -> Verdict:
+    """Each target's mean r over students."""
+    return in_every(
+        correlations(table),
+        PANEL,
+        lambda part: above(part["value"], STRONG, "r, students' epistemic with the ensemble's std"),
+    )
+
+
+CLAIMS = (
+    Claim(
+        "Students' predicted epistemic uncertainty is strongly correlated with the ensemble's: "
+        f"Pearson r above {STRONG} (each target).",
+        f"Supplementary Fig. 10; {SECTION}",
+        follows,
+    ),
+)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A panel for each data set and target, of the first student."""
+    names = ("Ensemble's standard deviation", "Student's epistemic uncertainty")
+    return plots.predicted_against_measured(table[table["seed"] == 0], names=names)
+
+
+def conclude(table: pd.DataFrame) -> str:
+    """Mean r of each target."""
+    means = correlations(table).groupby(PANEL, sort=False)["value"].mean()
+    return "Pearson r, mean over students:\n" + means.round(3).to_string()
+
+
+SCRIPT = Script(
+    file=__file__,
+    summary=__doc__,
+    presets=uncertainty_study.PRESETS,
+    compute=compute,
+    draw=draw,
+    claims=CLAIMS,
+    data_help=uncertainty_study.DATA_HELP,
+    conclude=conclude,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(SCRIPT.main())

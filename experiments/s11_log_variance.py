@@ -1,0 +1,56 @@
+"""Supplementary Figure 11: epistemic uncertainty learnt as a log-variance instead of a deviation.
+
+Pearson r of students' epistemic heads with the ensemble's standard deviation, against the share of
+the training data: students whose labels are standard deviations, as everywhere else, and students
+whose labels are the logarithms of their squares. Teachers are those of Figures 2 and 5.
+"""
+
+from degu_tf.experiment import Context, Script
+
+# TensorFlow's start-up notices are silenced by the line above, so it comes first.
+# isort: split
+import pandas as pd
+from matplotlib.figure import Figure
+
+from degu_tf import plots, uncertainty_study
+from degu_tf.uncertainty_claims import PANEL, epistemic_follows, heads
+
+
+def compute(context: Context) -> pd.DataFrame:
+    """Heads of both kinds of students at each share of the data."""
+    return pd.concat(
+        [
+            uncertainty_study.head_performance(context, splits, setup, form, dataset=name)
+            for name, splits, setup in uncertainty_study.data(context)
+            for form in ("std", "log_variance")
+        ],
+        ignore_index=True,
+    )
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A panel for each data set and target."""
+    return plots.performance_against(table, head="epistemic")
+
+
+def conclude(table: pd.DataFrame) -> str:
+    """Mean r of each kind at each share."""
+    means = heads(table, "epistemic").pivot_table(
+        index=[*PANEL, "fraction"], columns="method", values="value", sort=False
+    )
+    return "Pearson r of epistemic heads, mean over seeds:\n" + means.round(3).to_string()
+
+
+SCRIPT = Script(
+    file=__file__,
+    summary=__doc__,
+    presets=uncertainty_study.PRESETS,
+    compute=compute,
+    draw=draw,
+    claims=(epistemic_follows("student_log_variance"),),
+    data_help=uncertainty_study.DATA_HELP,
+    conclude=conclude,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(SCRIPT.main())

@@ -1,0 +1,55 @@
+"""Simulated replicates, whose noise is known: what students make of it, and their intervals."""
+
+import numpy as np
+import pytest
+
+from degu_tf.data.simulated import simulate
+from degu_tf.distillation import distill
+from degu_tf.ensemble import train_ensemble
+from degu_tf.metrics import correlation
+from degu_tf.training import ModelSpec, TrainingSettings
+from degu_tf.uncertainty.conformal import Conformal
+from degu_tf.uncertainty.intervals import reliability_curve
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate((6000, 3000, 6000), seed=0)
+
+
+@pytest.fixture(scope="module")
+def student(simulated):
+    """Distilled from two teachers that learnt from the deviation of three replicates."""
+    spec = ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2})
+    settings = TrainingSettings(epochs=20, batch_size=32, steps_per_epoch=60, learning_rate=2e-3)
+    teachers = train_ensemble(simulated.splits, spec, 2, settings, seed=0, progress=False)
+    return distill(teachers, simulated.splits, settings=settings, seed=1, progress=False)
+
+
+def test_the_aleatoric_head_knows_the_noise_better_than_the_replicates_it_learnt_from(
+    simulated, student
+):
+    splits, noise = simulated.splits, simulated.truth.noise["test"]
+    prediction = student.predict(splits.test.sequences)
+    measured = splits.heads.std(splits.test.targets, "aleatoric")
+    for index in range(2):
+        learnt = correlation(prediction.aleatoric[:, index], noise[:, index])
+        replicates = correlation(measured[:, index], noise[:, index])
+        assert learnt > replicates + 0.05
+
+
+@pytest.mark.parametrize("component", ["aleatoric", "epistemic", "total"])
+def test_conformal_intervals_are_reliable_at_every_level(simulated, student, component):
+    splits = simulated.splits
+    held, new = (student.predict(part.sequences) for part in (splits.validation, splits.test))
+    given = (new, splits.test.targets, splits.heads)
+    conformal = Conformal(component).fit(
+        held, splits.validation.targets, splits.heads, splits.validation.sequences
+    )
+    conformal.check_unseen(splits.test.sequences)
+    after = reliability_curve(*given, components=(component,), interval=conformal.interval)
+    after = after[after["metric"] == "coverage"]
+    assert after["n"].min() >= 5000
+    assert np.abs(after["value"] - after["level"]).max() < 0.03
