@@ -94,7 +94,7 @@ PRESETS: Mapping[str, Settings] = {
         one_target=small_setup("deepstarr", {"width": 0.05}, 1, 2, (80, 40, 64)),
     ),
     "quick": Settings(
-        fractions=(0.1, 0.25, 1.0),
+        fractions=(0.25, 1.0),
         n_members=4,
         n_students=3,
         n_passes=100,

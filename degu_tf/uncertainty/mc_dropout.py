@@ -1,47 +1,31 @@
-"""Monte Carlo dropout: the networks that dropout thins a model to, pooled like an ensemble.
-
-A copy of the model is made in which each dropout layer draws its masks from the seed, the sequence
-and the pass alone, and in which a sequence becomes as many rows as there are passes where it first
-meets such a layer: what lies before is computed for sequences, what comes after for rows.
-"""
+"""Monte Carlo dropout: the networks that dropout thins a model to, pooled like an ensemble."""
 
 import functools
 import hashlib
-import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from numbers import Integral
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
 
 from degu_tf.ensemble import pool_members
 from degu_tf.errors import InputError
 from degu_tf.files import content_hash
 from degu_tf.heads import Form, Prediction
 from degu_tf.models.fast import FastForward
-from degu_tf.models.wiring import Wiring, as_functional
 from degu_tf.predictor import ModelPredictor, as_array, check_length
 from degu_tf.progress import bar
 from degu_tf.sequence import as_float
+from degu_tf.uncertainty.dropout_masks import Block, thinned, tracing
 
 MEMORY = 2**28
 """Bytes that the rows computed at once may take: four times their largest activation."""
 
 MAX_SEQUENCES = 16
-"""Sequences taken at once; each has an operation of its own for every dropout layer."""
-
-LEVELS = 2**16
-"""Dropout rates are rounded to a multiple of one over this."""
-
-_PHILOX = 1
-_PER_COUNT = 8
-"""Numbers of 16 bits in each of the generator's blocks of 128."""
+"""Sequences computed at once; each has an operation of its own for every dropout layer."""
 
 
 class MCDropout:
@@ -52,22 +36,22 @@ class MCDropout:
     population standard deviation over passes as epistemic uncertainty, and the mean aleatoric
     uncertainty where the model has such a head.
 
-    Each unit is dropped independently of all others, for every sequence, pass and layer, and the
-    kept ones are scaled up as Keras does in training. The masks follow from the seed, the
-    sequence's content and the number of the pass: a sequence is predicted alike in whatever
-    company, order or portions it comes, and twice in one call too (the arithmetic may round
-    differently in another portion). Masks of two sequences are independent. On one machine the
-    same call gives the same bits.
+    Each unit is dropped independently of all others, for every sequence, pass and layer, and those
+    kept are scaled up as Keras does in training; rates are rounded to a multiple of 2**-16. The
+    masks follow from the seed, the sequence's content and the number of the pass: a sequence has
+    the same ones in whatever company, order or portions it comes, and also if it comes twice in
+    one call; another sequence has independent ones. On one machine the same call gives the same
+    bits; in other portions the arithmetic may round differently.
 
-    Passes are computed together, many rows at a time; what lies before the first dropout is
-    computed once for all of them. At most `MEMORY` bytes or thereabouts are in use however many
-    sequences and passes there are, besides `n_passes` outputs of up to `MAX_SEQUENCES` sequences.
+    Passes are computed together, as many as `MEMORY` allows, and what lies before the first
+    dropout once for all passes computed together. Neither the number of sequences nor that of
+    passes adds to the memory in use, besides `n_passes` outputs of up to `MAX_SEQUENCES` sequences.
 
     Parameters
     ----------
     predictor
-        A trained model with its heads. The model is neither changed nor held: it is taken as it is
-        now, and training it further does not change these predictions.
+        A trained model with its heads. It is not changed, and is taken as it is now: training it
+        further does not change these predictions.
     n_passes
         Random passes (paper: 100), at least 2.
     seed
@@ -122,9 +106,8 @@ class MCDropout:
         self.heads = predictor.heads
         self._model = predictor.model
         self._fingerprint = predictor.fingerprint()
-        thinned = _thinned(predictor.model)
-        self._shapes = thinned.shapes
-        self._forward = FastForward(thinned.model)
+        model, self._shapes = thinned(predictor.model)
+        self._forward = FastForward(model)
         self._compiled = functools.cache(self._compile)
 
     @property
@@ -182,10 +165,10 @@ class MCDropout:
         forward = self._compiled(n_at_once, n_passes)
         for start in bar(range(0, len(sequences), n_at_once), "MC dropout", progress):
             block = as_float(sequences[start : start + n_at_once])
-            keys = np.zeros(n_at_once, np.uint64)
-            keys[: len(block)] = [_key(each, self.seed) for each in block]
+            keys = [_key(each, self.seed) for each in block] + [0] * (n_at_once - len(block))
+            inputs = tf.constant(block), tf.constant(np.array(keys, np.uint64))
             passes = [
-                forward(tf.constant(block), tf.constant(keys), tf.constant(first, tf.int64)).numpy()
+                forward(*inputs, tf.constant(first, tf.int64)).numpy()
                 for first in range(0, self.n_passes, n_passes)
             ]
             yield np.concatenate(passes)[: self.n_passes]
@@ -204,13 +187,9 @@ class MCDropout:
         """From up to `n_at_once` sequences to `n_passes` outputs of each, in one call."""
 
         def forward(batch: tf.Tensor, keys: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
-            token = _BLOCK.set(_Block(keys, tf.shape(batch)[0], first, n_passes))
-            try:
-                output = self._forward(batch)
-            finally:
-                _BLOCK.reset(token)
-            by_sequence = tf.reshape(output, _join(-1, n_passes, tf.shape(output)[1:]))
-            return tf.experimental.numpy.swapaxes(by_sequence, 0, 1)
+            block = Block(keys, tf.shape(batch)[0], first, n_passes)
+            with tracing(block):
+                return block.by_pass(self._forward(batch))
 
         signature = [
             tf.TensorSpec((None, *self._model.input_shape[1:]), tf.float32),
@@ -227,237 +206,6 @@ def _key(sequence: np.ndarray, seed: int) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-class _Block:
-    """Sequences and passes that a graph is traced for.
-
-    Parameters
-    ----------
-    keys
-        A key for each sequence there can be, `(n_at_once,)`.
-    n
-        How many there are.
-    first
-        Number of the first pass.
-    n_passes
-        Number of passes.
-    """
-
-    def __init__(self, keys: tf.Tensor, n: tf.Tensor, first: tf.Tensor, n_passes: int) -> None:
-        n_at_once = keys.shape[0]
-        self.n_passes = n_passes
-        self._first = tf.cast(first, tf.uint64)
-        self._keys = tf.split(keys, n_at_once)
-        self._passes = tf.unstack(tf.where(tf.range(n_at_once) < n, n_passes, 0))
-
-    def numbers(self, size: int | tf.Tensor, layer: int) -> tf.Tensor:
-        """Random int16 `(n, n_passes, size)`, the numbers of one layer.
-
-        Each sequence has its key, each layer its half of the generator's counter, and passes follow
-        one another in the other half: no two share a number, and which passes are drawn at once
-        does not matter.
-        """
-        counts = -(-size // _PER_COUNT)
-        start = self._first * tf.cast(counts, tf.uint64)
-        counter = tf.stack([start, tf.constant(layer, tf.uint64)])
-        drawn = [
-            tf.raw_ops.StatelessRandomUniformFullIntV2(
-                shape=tf.stack([passes, counts * 4]),
-                key=key,
-                counter=counter,
-                alg=_PHILOX,
-                dtype=tf.int32,
-            )
-            for key, passes in zip(self._keys, self._passes, strict=True)
-        ]
-        numbers = tf.bitcast(tf.concat(drawn, 0), tf.int16)
-        return tf.reshape(numbers, (-1, self.n_passes, counts * _PER_COUNT))[:, :, :size]
-
-
-_BLOCK: ContextVar[_Block | None] = ContextVar("_BLOCK", default=None)
-"""What is being traced; layers are copied on their way there, so they look it up here."""
-
-
-class DropoutMasks(layers.Layer):
-    """Dropout with the masks of the block being traced.
-
-    Parameters
-    ----------
-    rate
-        Share of units that is dropped.
-    noise_shape
-        Sizes of a mask, without the batch: None for the input's, 1 for one number along that axis.
-    index
-        Number of this dropout among the model's.
-    repeats
-        Whether the input has a row for each sequence rather than for each sequence and pass.
-    """
-
-    def __init__(
-        self,
-        rate: float,
-        noise_shape: Sequence[int | None],
-        index: int,
-        repeats: bool,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.rate, self.noise_shape, self.index = rate, tuple(noise_shape), index
-        self.repeats = repeats
-
-    def get_config(self) -> dict[str, Any]:
-        """What the layer is made of."""
-        names = ("rate", "noise_shape", "index", "repeats")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Drop and scale."""
-        block = _BLOCK.get()
-        if block is None:
-            return x
-        shape = x.shape[1:] if x.shape[1:].is_fully_defined() else tf.shape(x)[1:]
-        sizes = [shape[i] if size is None else size for i, size in enumerate(self.noise_shape)]
-        dropped = min(max(round(self.rate * LEVELS), 1), LEVELS - 1)
-        numbers = block.numbers(math.prod(sizes), self.index)
-        kept = tf.cast(numbers >= dropped - LEVELS // 2, x.dtype)
-        scale = LEVELS / (LEVELS - dropped)
-        if self.repeats:
-            kept = tf.reshape(kept, (-1, block.n_passes, *sizes))
-            return tf.reshape((x * scale)[:, tf.newaxis] * kept, _join(-1, shape))
-        return x * (tf.reshape(kept, (-1, *sizes)) * scale)
-
-
-class RowForEachPass(layers.Layer):
-    """A row for each pass of the block being traced, from a row for each sequence."""
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Repeat."""
-        block = _BLOCK.get()
-        return x if block is None else tf.repeat(x, block.n_passes, axis=0)
-
-
-@dataclass(frozen=True)
-class _Thinned:
-    """A model with `DropoutMasks` for its dropout, and shapes of what comes after them."""
-
-    model: keras.Model
-    shapes: tuple[tuple[int | None, ...], ...]
-
-
-def _thinned(model: keras.Model) -> _Thinned:
-    """A copy of the model in which dropout is on; it is refused if that would not be all of it."""
-    try:
-        Wiring(model)
-    except ValueError as error:
-        raise InputError(
-            "MC dropout takes a functional or sequential model of one input and one output, whose "
-            f"layers can be seen. Received: {error}"
-        ) from error
-    if isinstance(model, keras.Sequential):
-        model = as_functional(model)
-    for layer in model.layers:
-        _check_randomness(layer)
-    random: dict[int, keras.KerasTensor] = {}
-    n_masks = 0
-
-    def for_each_pass(value: Any) -> Any:
-        fixed = keras.utils.is_keras_tensor(value) and id(value) not in random
-        return RowForEachPass()(value) if fixed else value
-
-    def call(layer: layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        nonlocal n_masks
-        tensors = [x for x in keras.tree.flatten((args, kwargs)) if keras.utils.is_keras_tensor(x)]
-        is_random = [id(x) in random for x in tensors]
-        if _is_dropout(layer):
-            (x,) = tensors
-            shape = _noise_shape(layer, x.shape)
-            output = DropoutMasks(layer.rate, shape, n_masks, not is_random[0])(x)
-            n_masks += 1
-        elif not any(is_random):
-            return layer(*args, **kwargs)
-        else:
-            args, kwargs = keras.tree.map_structure(for_each_pass, (args, kwargs))
-            output = layer(*args, **kwargs)
-        random[id(output)] = output
-        return output
-
-    copies: dict[str, layers.Layer] = {}
-
-    def copy(layer: layers.Layer) -> layers.Layer:
-        copies[layer.name] = _copy(layer)
-        return copies[layer.name]
-
-    clone = keras.models.clone_model(model, clone_function=copy, call_function=call)
-    if not n_masks:
-        raise InputError(
-            "MC dropout needs a model with dropout: it has none, or all its rates are 0. "
-            f"Received: model {model.name}"
-        )
-    for name, layer in copies.items():
-        if not _is_dropout(layer):
-            layer.set_weights(model.get_layer(name).get_weights())
-    return _Thinned(clone, tuple(tensor.shape[1:] for tensor in random.values()))
-
-
-def _copy(layer: layers.Layer) -> layers.Layer:
-    try:
-        if isinstance(layer, keras.Model):
-            return keras.models.clone_model(layer)
-        return layer.__class__.from_config(layer.get_config())
-    except Exception as error:
-        raise InputError(
-            f"layer {layer.name!r} cannot be made again from its configuration. Received: {error}"
-        ) from error
-
-
-def _is_dropout(layer: layers.Layer) -> bool:
-    return type(layer) in (layers.Dropout, layers.SpatialDropout1D) and layer.rate > 0
-
-
-def _noise_shape(layer: layers.Layer, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-    """The sizes of a layer's mask without the batch."""
-    if type(layer) is layers.SpatialDropout1D:
-        return 1, None
-    given = layer.noise_shape or (None,) * len(shape)
-    if len(given) != len(shape) or given[0] is not None:
-        raise InputError(
-            f"the noise_shape of layer {layer.name!r} must be None for sequences, whose masks are "
-            f"independent, and have {len(shape)} sizes. Received: noise_shape={given}"
-        )
-    return tuple(given[1:])
-
-
-def _check_randomness(layer: layers.Layer) -> None:
-    """Refuse a layer whose randomness in training is not that of `_is_dropout`."""
-    if _is_dropout(layer):
-        if layer.rate < 1:
-            return
-        reason = "drops everything"
-    elif _has_own_randomness(layer):
-        reason = "is random in training, and only Dropout and SpatialDropout1D are taken"
-    elif not type(layer).__module__.startswith("keras.") and _knows_training(layer):
-        reason = "does something else in training, and it cannot be seen whether that is random"
-    else:
-        return
-    raise InputError(
-        f"layer {layer.name!r} {reason}; MC dropout would not be what it was trained with. "
-        f"Received: a {type(layer).__name__} layer"
-    )
-
-
-def _has_own_randomness(layer: layers.Layer) -> bool:
-    """Whether there are random generators in a layer, other than those recurrent ones never use."""
-    if isinstance(layer, layers.Bidirectional):
-        return any(map(_has_own_randomness, (layer.forward_layer, layer.backward_layer)))
-    if isinstance(layer, layers.LSTM | layers.GRU | layers.SimpleRNN):
-        return layer.dropout > 0 or layer.recurrent_dropout > 0
-    stored = {id(weight) for weight in layer.weights}
-    return any(id(variable) not in stored for variable in layer.variables)
-
-
-def _knows_training(layer: layers.Layer) -> bool:
-    return "training" in inspect.signature(layer.call).parameters
-
-
 def _check_long_enough(model: keras.Model, length: int) -> None:
     try:
         model.compute_output_shape((1, length, 4))
@@ -467,12 +215,10 @@ def _check_long_enough(model: keras.Model, length: int) -> None:
         ) from None
 
 
-def _join(*parts: Any) -> tf.Tensor:
-    """One shape from sizes and shapes."""
-    return tf.concat([tf.reshape(tf.cast(part, tf.int32), (-1,)) for part in parts], 0)
-
-
 def _whole(name: str, value: Any, least: int) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value < 2**63:
-        raise InputError(f"{name} must be a whole number of at least {least}. Received: {value!r}")
+        raise InputError(
+            f"{name} must be a whole number of at least {least} (and less than 2**63). "
+            f"Received: {name}={value!r}"
+        )
     return int(value)

@@ -71,7 +71,7 @@ def main() -> None:
 
 def times(name: str, options: argparse.Namespace) -> pd.DataFrame:
     """Seconds of each way in each round, after one round that is not counted."""
-    length, heads = SETUPS[name]
+    length, _ = SETUPS[name]
     predictor = make_predictor(name, options)
     rng = np.random.default_rng(options.seed)
     tokens = rng.integers(0, 4, (options.sequences, length), dtype=np.uint8)
@@ -130,34 +130,33 @@ def make_ways(
 def compare(ways: dict[str, Callable[[], np.ndarray]], options: argparse.Namespace) -> None:
     """Refuse to go on if the random ways differ by more than chance; also the uncounted round."""
     outputs = {way: call() for way, call in ways.items()}
-    ours = outputs[OURS]
-    n_targets = ours.shape[-1] // 2
-    mean, std = ours[:, :n_targets], ours[:, n_targets:]
+    mean, std = np.split(outputs[OURS], 2, axis=-1)
+    chance = 6.0 / np.sqrt(options.passes * mean.size)
     for way in (LOOP, COMPILED_LOOP):
-        errors = np.sqrt((std**2 + outputs[way].var(axis=0)) / options.passes)
+        variance = outputs[way].var(axis=0)
+        errors = np.sqrt((std**2 + variance) / options.passes)
         worst = np.max(np.abs(outputs[way].mean(axis=0) - mean) / errors)
-        ratio = median((outputs[way].std(axis=0) / std).ravel())
+        ratio = np.sqrt(np.mean(variance) / np.mean(std**2))
         print(f"{way}: means differ by at most {worst:.1f} standard errors, spread {ratio:.3f} x")
-        if worst > 6.0 or not 0.9 < ratio < 1.1:
-            raise SystemExit("they must agree within 6 standard errors and a tenth of the spread")
+        if worst > 6.0 or abs(ratio - 1.0) > chance:
+            raise SystemExit(
+                f"expected at most 6 standard errors, and a spread of 1 +- {chance:.3f}"
+            )
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Median, range and, round by round, the time in that of (a), (b) and (c)."""
+    """Median and range of each way, and round by round what it is in times of (a), (b), (c)."""
     wide = table.pivot(index="round", columns="way", values="seconds")
-    rows = [
+    return pd.DataFrame(
         {
             "way": way,
             "seconds": seconds.median(),
             "least": seconds.min(),
             "most": seconds.max(),
-            **{
-                f"of {other[:3]}": (seconds / wide[other]).median() for other in (PLAIN, FAST, LOOP)
-            },
+            **{f"in {other[:3]}": median(seconds / wide[other]) for other in (PLAIN, FAST, LOOP)},
         }
         for way, seconds in wide.items()
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 if __name__ == "__main__":
