@@ -84,11 +84,7 @@ def _intervals(table: pd.DataFrame) -> pd.DataFrame:
     wide = rows.pivot(
         index=[*model, "component", "conformal"], columns="metric", values="value"
     ).reset_index()
-    accuracy = (
-        table[(table["metric"] == "pearson") & table["head"].isna()]
-        if "head" in table
-        else (table[table["metric"] == "pearson"])
-    )
+    accuracy = table[(table["metric"] == "pearson") & table["head"].isna()]
     accuracy = accuracy.set_index(model)["value"].rename("pearson")
     return wide.join(accuracy, on=model).rename(columns={"coverage": "value"})
 

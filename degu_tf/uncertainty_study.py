@@ -257,7 +257,8 @@ def judge(
     Returns
     -------
     pandas.DataFrame
-        Columns: the labels, `target`, `component`, `conformal`, `metric`, `level`, `value`, `n`.
+        Columns: the labels, `target`, `component`, `conformal`, `metric`, `level`, `value`, `n`,
+        and an empty `head`, by which these rows are told from those of `head_performance`.
         Metrics are coverage and size of intervals at `LEVEL`, coverage along the reliability curve
         (``"curve"``), ``"nll"``, ``"crps"``, ``"ause"``; and, without a component, ``"pearson"``
         of the activity.
@@ -289,7 +290,7 @@ def judge(
         fitted = {**judged, "interval": conformal.interval, "conformal": AFTER}
         tables.append(coverage(*given, LEVEL, **fitted))
         tables.append(_curve(reliability_curve(*given, levels, **fitted)))
-    return pd.concat(tables, ignore_index=True).drop(columns="head").assign(**labels)
+    return pd.concat(tables, ignore_index=True).assign(head=None, **labels)
 
 
 def _curve(table: pd.DataFrame) -> pd.DataFrame:
