@@ -13,17 +13,20 @@ from degu_tf.uncertainty.intervals import reliability_curve
 
 pytestmark = pytest.mark.slow
 
+STANDARD_ERROR = 0.013
+"""Of a correlation of 6,000 pairs."""
+
 
 @pytest.fixture(scope="module")
 def simulated():
-    return simulate((6000, 3000, 6000), seed=0)
+    return simulate((20_000, 3000, 6000), length=100, seed=0)
 
 
 @pytest.fixture(scope="module")
 def student(simulated):
     """Distilled from two teachers that learnt from the deviation of three replicates."""
     spec = ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2})
-    settings = TrainingSettings(epochs=20, batch_size=32, steps_per_epoch=60, learning_rate=2e-3)
+    settings = TrainingSettings(epochs=15, learning_rate=2e-3)
     teachers = train_ensemble(simulated.splits, spec, 2, settings, seed=0, progress=False)
     return distill(teachers, simulated.splits, settings=settings, seed=1, progress=False)
 
@@ -37,7 +40,7 @@ def test_the_aleatoric_head_knows_the_noise_better_than_the_replicates_it_learnt
     for index in range(2):
         learnt = correlation(prediction.aleatoric[:, index], noise[:, index])
         replicates = correlation(measured[:, index], noise[:, index])
-        assert learnt > replicates + 0.05
+        assert learnt > replicates + STANDARD_ERROR
 
 
 @pytest.mark.parametrize("component", ["aleatoric", "epistemic", "total"])
