@@ -8,78 +8,39 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from degu_tf import panels
+from degu_tf.calibration_panels import (
+    MARKERS,
+    STAGES,
+    colour_of,
+    component_panels,
+    is_wide,
+    label_left,
+    legend_grown,
+    logarithmic,
+    method_handle,
+    methods_of,
+    percent,
+)
 from degu_tf.errors import InputError
 from degu_tf.panels import (
-    COLUMNS,
     GREY,
     LOG2,
     finite_rows,
-    legend_below,
-    legend_columns,
     legend_line,
     limits_of,
-    panels_of,
     require,
     styled,
     with_unit,
 )
-from degu_tf.uncertainty.intervals import COMPONENTS
-
-COLOURS = {
-    "single": panels.COLOURS["single"],
-    "student": panels.COLOURS["student"],
-    "student_of_heteroscedastic": "tab:olive",
-    "student_log_variance": "tab:brown",
-    "ensemble": panels.COLOURS["ensemble"],
-    "mc_dropout": "tab:purple",
-    "heteroscedastic": "tab:red",
-    "evidential": "tab:cyan",
-    "evidential_released": "tab:cyan",
-    "deep_evidential": "tab:pink",
-}
-"""Colour of each method of Figure 5; those of Figures 2 and 3 keep theirs."""
-
-LABELS = {
-    "student_of_heteroscedastic": "DEGU of heteroscedastic",
-    "student_log_variance": "DEGU, log-variance",
-    "mc_dropout": "MC dropout",
-    "heteroscedastic": "Heteroscedastic",
-    "evidential": "Evidential",
-    "evidential_released": "Evidential (released)",
-    "deep_evidential": "Deep evidential",
-}
-"""What a legend calls the methods that `panels.LABELS` lacks."""
-
-MARKERS = {
-    "single": "v",
-    "student": "o",
-    "student_of_heteroscedastic": "h",
-    "student_log_variance": "p",
-    "ensemble": "s",
-    "mc_dropout": "^",
-    "heteroscedastic": "D",
-    "evidential": "P",
-    "evidential_released": "P",
-    "deep_evidential": "X",
-}
-"""Marker of each method."""
 
 BEFORE = ("before", "none", "no", "false", "")
 """Words in a column `conformal`, besides False, for intervals before conformal prediction."""
 
-_PANELS = ("dataset", "target", "stage", "component")
-_STAGES = ("before conformal", "after conformal")
 _NOMINAL = "tab:red"
-_WIDEST = 10.0
-_LONGEST = 28
-_INCHES = 0.22
-_ALONE = (5.2, 3.6)
 
 
 @styled
@@ -166,7 +127,7 @@ def reliability(table: pd.DataFrame, metric: str = "coverage") -> Figure:
     """
     require(table, ["method", "level", "metric", "value"])
     table = finite_rows(_rows(table, metric), ["level", "value"])
-    figure, drawn = _panels(_stages(table), (3.3, 3.4))
+    figure, drawn = component_panels(_stages(table), (3.3, 3.4))
     for axes, part in drawn:
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2)
         for method in methods_of(part):
@@ -177,14 +138,14 @@ def reliability(table: pd.DataFrame, metric: str = "coverage") -> Figure:
                 mean.index, grouped.min(), grouped.max(), alpha=0.2, linewidth=0, **style
             )
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="Nominal level")
-        _percent(axes.xaxis)
-        _percent(axes.yaxis)
+        percent(axes.xaxis)
+        percent(axes.yaxis)
         axes.grid(color="0.92", linewidth=0.8)
-    _label_left(drawn, "Observed coverage")
-    _legend(
+    label_left(drawn, "Observed coverage")
+    legend_grown(
         figure,
         [
-            *(_handle(method, marker="") for method in methods_of(table)),
+            *(method_handle(method, marker="") for method in methods_of(table)),
             legend_line(GREY, "As promised", linestyle="--", linewidth=1.2),
         ],
     )
@@ -221,7 +182,7 @@ def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str = LOG
     }
     if not {*table["curve"]} <= {*styles}:
         raise InputError(f"expected the curves {list(styles)}. Received: {set(table['curve'])}")
-    figure, drawn = _panels(table, (3.5, 3.3))
+    figure, drawn = component_panels(table, (3.5, 3.3))
     for axes, part in drawn:
         if normalised:
             axes.axhline(1.0, color=GREY, linestyle=":", linewidth=1.4)
@@ -232,15 +193,15 @@ def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str = LOG
                 axes.plot(mean.index, mean, color=colour_of(method), **style)
         axes.set(xlim=(0, 1), xlabel="Most uncertain removed")
         axes.set_ylim(bottom=0)
-        _percent(axes.xaxis)
+        percent(axes.xaxis)
         axes.grid(color="0.92", linewidth=0.8)
     label = "RMSE of the rest / of all" if normalised else with_unit("RMSE of the rest", unit)
-    _label_left(drawn, label)
-    handles = [_handle(method, marker="") for method in methods_of(table)]
+    label_left(drawn, label)
+    handles = [method_handle(method, marker="") for method in methods_of(table)]
     handles.append(legend_line(GREY, "Best order", **styles["oracle"]))
     if normalised:
         handles.append(legend_line(GREY, "Random order", linestyle=":", linewidth=1.4))
-    _legend(figure, handles)
+    legend_grown(figure, handles)
     return figure
 
 
@@ -266,7 +227,7 @@ def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
     """
     require(table, ["method", "bin"])
     table = finite_rows(table, ["rms_std", "rmse"])
-    figure, drawn = _panels(table, (3.5, 3.4))
+    figure, drawn = component_panels(table, (3.5, 3.4))
     for axes, part in drawn:
         for method in methods_of(part):
             bins = part[part["method"] == method].groupby("bin")[["rms_std", "rmse"]].mean()
@@ -277,8 +238,8 @@ def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
         axes.yaxis.set_major_locator(MaxNLocator(5))
         right, top = axes.get_xlim()[1], axes.get_ylim()[1]
         left = 0.0
-        if _is_wide(part["rms_std"]):
-            _logarithmic(axes.xaxis)
+        if is_wide(part["rms_std"]):
+            logarithmic(axes.xaxis)
             left = axes.get_xlim()[0]
         else:
             axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -290,27 +251,10 @@ def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
             xlabel=with_unit("Predicted standard deviation", unit),
         )
         axes.grid(color="0.92", linewidth=0.8)
-    _label_left(drawn, with_unit("Root mean squared error", unit))
+    label_left(drawn, with_unit("Root mean squared error", unit))
     equal = legend_line(GREY, "Error as predicted", linestyle="--", linewidth=1.2)
-    _legend(figure, [*(_handle(method) for method in methods_of(table)), equal])
+    legend_grown(figure, [*(method_handle(method) for method in methods_of(table)), equal])
     return figure
-
-
-def methods_of(table: pd.DataFrame) -> list[str]:
-    """Methods in a table: those of `COLOURS` in their order, then others as in other figures."""
-    found = panels.methods_of(table)
-    known = [method for method in COLOURS if method in found]
-    return known + [method for method in found if method not in COLOURS]
-
-
-def colour_of(method: str) -> str:
-    """Give a method its colour."""
-    return COLOURS.get(method) or panels.colour_of(method)
-
-
-def label_of(method: str) -> str:
-    """Give a method its name in a legend."""
-    return LABELS.get(method) or panels.label_of(method)
 
 
 def draw_coverage(axes: Axes, table: pd.DataFrame, x: str, level: float) -> None:
@@ -337,30 +281,30 @@ def draw_coverage(axes: Axes, table: pd.DataFrame, x: str, level: float) -> None
                 *(values.ravel() for values in ends),
                 color=colour, linewidth=0.8, alpha=0.35, zorder=2,
             )  # fmt: skip
-    if x == "size" and _is_wide(table[x]):
-        _logarithmic(axes.xaxis)
+    if x == "size" and is_wide(table[x]):
+        logarithmic(axes.xaxis)
     elif len(table):
         axes.set_xlim(*limits_of(table[x].to_numpy(), margin=0.07))
         axes.xaxis.set_major_locator(MaxNLocator(5))
-    _percent(axes.yaxis)
+    percent(axes.yaxis)
     axes.grid(color="0.92", linewidth=0.8)
 
 
 def _coverage_figure(table: pd.DataFrame, x: str, label: str, level: float) -> Figure:
-    figure, drawn = _panels(table, (3.5, 3.4))
+    figure, drawn = component_panels(table, (3.5, 3.4))
     low = min(table["value"].min(), level)
     bottom = low - 0.06 * (1.0 - low) - 0.01
     for axes, part in drawn:
         draw_coverage(axes, part, x, level)
         axes.set(ylim=(bottom, 1.0 + 0.02 * (1.0 - bottom)), xlabel=label)
-    _label_left(drawn, f"Coverage of {level:.0%} intervals")
-    _legend(figure, coverage_handles(table))
+    label_left(drawn, f"Coverage of {level:.0%} intervals")
+    legend_grown(figure, coverage_handles(table))
     return figure
 
 
 def coverage_handles(table: pd.DataFrame) -> list[Line2D]:
     """Make the lines that a legend of coverage needs, for the methods and stages of a table."""
-    handles = [_handle(method, linestyle="") for method in methods_of(table)]
+    handles = [method_handle(method, linestyle="") for method in methods_of(table)]
     after = _after(table)
     if after.nunique() > 1:
         handles += [
@@ -368,66 +312,6 @@ def coverage_handles(table: pd.DataFrame) -> list[Line2D]:
             for name, face in (("Before conformal", "none"), ("After conformal", GREY))
         ]
     return [*handles, legend_line(_NOMINAL, "Nominal level", linestyle="--", linewidth=1.4)]
-
-
-def _panels(
-    table: pd.DataFrame, size: tuple[float, float]
-) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """Panels of a table, one wide or as many in a row as there are components."""
-    n = table["component"].nunique() if "component" in table else 1
-    table = _in_order(table)
-    if sum(1 for _ in panels.parts_by(table, _PANELS)) == 1:
-        size = _ALONE
-    figure, drawn = panels_of(table, _PANELS, size, n if n > 1 else COLUMNS)
-    for axes, _ in drawn:
-        title = axes.get_title()
-        start, _, end = title.rpartition(", ") if len(title) > _LONGEST else ("", "", title)
-        axes.set_title(f"{start}\n{end}" if start else end[:1].upper() + end[1:])
-    return figure, drawn
-
-
-def _in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows by data set and target as they come, then before and after, then component."""
-    first = {"stage": _STAGES, "component": COMPONENTS}
-    for name in reversed([name for name in _PANELS if name in table]):
-        order = dict.fromkeys([*first.get(name, ()), *table[name].dropna().unique()])
-        places = {value: place for place, value in enumerate(order)}
-        table = table.sort_values(name, key=lambda column, p=places: column.map(p), kind="stable")
-    return table
-
-
-def _legend(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """A legend below, for which the figure grows."""
-    rows = -(-len(handles) // legend_columns(handles, figure.get_figwidth()))
-    figure.set_figheight(figure.get_figheight() + _INCHES * rows)
-    legend_below(figure, handles)
-
-
-def _label_left(drawn: Sequence[tuple[Axes, pd.DataFrame]], label: str) -> None:
-    for axes, _ in drawn:
-        if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel(label)
-
-
-def _is_wide(values: pd.Series) -> bool:
-    return 0.0 < values.min() < values.max() / _WIDEST
-
-
-def _logarithmic(axis: Axis) -> None:
-    set_scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
-    set_scale("log")
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _percent(axis: Axis) -> None:
-    axis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
-
-
-def _handle(method: str, **style: object) -> Line2D:
-    marked = {"marker": MARKERS.get(method, "o"), "markersize": 6, **style}
-    return legend_line(colour_of(method), label_of(method), **marked)
 
 
 def _rows(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -488,5 +372,5 @@ def _stages(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a column of words for its panels' titles, where it knows of conformal."""
     if "conformal" not in table:
         return table
-    words = _after(table).map(dict(zip((False, True), _STAGES, strict=True)))
+    words = _after(table).map(dict(zip((False, True), STAGES, strict=True)))
     return table.assign(stage=words)

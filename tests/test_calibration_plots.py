@@ -8,7 +8,7 @@ from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 from matplotlib.colors import same_color, to_rgba
 from matplotlib.figure import Figure
 
-from degu_tf import calibration_plots, panels
+from degu_tf import calibration_panels, calibration_plots, panels
 from degu_tf.errors import InputError
 
 METHODS = [
@@ -173,13 +173,13 @@ def test_two_data_sets_have_a_row_each(sparse):
 
 
 def test_methods_look_different_and_those_of_other_figures_keep_their_colours():
-    looks = {(calibration_plots.COLOURS[m], calibration_plots.MARKERS[m]) for m in METHODS}
+    looks = {(calibration_panels.COLOURS[m], calibration_panels.MARKERS[m]) for m in METHODS}
     assert len({to_rgba(colour) for colour, _ in looks}) == len(METHODS)
     assert len({marker for _, marker in looks}) == len(METHODS)
     for method in ("single", "student", "ensemble"):
-        assert calibration_plots.colour_of(method) == panels.colour_of(method)
-        assert calibration_plots.label_of(method) == panels.label_of(method)
-    assert calibration_plots.colour_of("oracle") == panels.colour_of("oracle")
+        assert calibration_panels.colour_of(method) == panels.colour_of(method)
+        assert calibration_panels.label_of(method) == panels.label_of(method)
+    assert calibration_panels.colour_of("oracle") == panels.colour_of("oracle")
 
 
 def test_every_model_is_a_dot_hollow_before_and_filled_after(covered, figures):
@@ -187,7 +187,7 @@ def test_every_model_is_a_dot_hollow_before_and_filled_after(covered, figures):
         kind = "coverage_against_size" if x == "size" else "accuracy_against_coverage"
         axes = figures[kind].axes[0]
         for method in ("student", "deep_evidential"):
-            colour = calibration_plots.colour_of(method)
+            colour = calibration_panels.colour_of(method)
             own = covered[covered["method"] == method]
             for when in ("before", "after"):
                 expected = []

@@ -21,7 +21,7 @@ from degu_tf.progress import bar
 from degu_tf.sequence import as_float
 from degu_tf.uncertainty.dropout_masks import Block, thinned, tracing
 
-MEMORY = 2**28
+MEMORY = 2**27
 """Bytes that the rows computed at once may take: four times their largest activation."""
 
 MAX_SEQUENCES = 16
@@ -160,7 +160,8 @@ class MCDropout:
     def _blocks(self, sequences: Any, progress: bool | None) -> Iterator[np.ndarray]:
         """Outputs of all passes, a few sequences at a time."""
         sequences = check_length(as_array(sequences), self.input_length)
-        _check_long_enough(self._model, sequences.shape[1])
+        if self.input_length is None:
+            _check_long_enough(self._model, sequences.shape[1])
         n_at_once, n_passes = self._block_size(sequences.shape[1])
         forward = self._compiled(n_at_once, n_passes)
         for start in bar(range(0, len(sequences), n_at_once), "MC dropout", progress):
