@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from degu_tf import __version__
 from degu_tf.errors import InputError
+from degu_tf.explain_options import add_explain
 from degu_tf.options import (
     FORCE,
     activity_only,
@@ -34,6 +35,7 @@ the usual order:
   degu evaluate runs/student d.h5
   degu calibrate runs/student d.h5
   degu predict runs/student seqs.fa --out p.tsv
+  degu explain runs/student seqs.fa --out maps
 
 what the paper's authors released:
   degu fetch --list
@@ -107,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     _evaluate(verbs)
     _calibrate(verbs)
     _predict(verbs)
+    add_explain(verbs)
     _fetch(verbs)
     _convert(verbs)
     return top

@@ -209,6 +209,13 @@ def predict(options: argparse.Namespace) -> None:
     say(f"Wrote {options.out}: {len(table)} predicted, interval: {table['interval'][0]}")
 
 
+def explain(options: argparse.Namespace) -> None:
+    """Write maps of the sequences a run finds largest."""
+    from degu_tf.explain import explain
+
+    explain(options, say)
+
+
 def fetch(options: argparse.Namespace) -> None:
     """List a record's files, or fetch some and unpack them."""
     from degu_tf.data import archives, zenodo
@@ -415,6 +422,7 @@ _VERBS = {
     "evaluate": evaluate,
     "calibrate": calibrate,
     "predict": predict,
+    "explain": explain,
     "fetch": fetch,
     "convert": convert,
 }

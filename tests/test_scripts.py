@@ -132,15 +132,28 @@ def test_the_readmes_released_example_runs(mpra, server, capsys):
 
 @pytest.mark.slow
 def test_the_readmes_example_of_calibration_runs(mpra):
+    """Of the teachers: a student of one epoch is sure of too much to be calibrated."""
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
     (calibrated,) = (block for block in blocks("sh") if block.startswith("degu calibrate"))
+    calibrated = calibrated.replace("runs/student", "runs/teachers")
     noise = ["degu train d.h5 --uncertainty heteroscedastic --epochs 1 --members 2 --out runs/h"]
-    for command in first.splitlines()[:3] + calibrated.splitlines() + noise:
+    for command in first.splitlines()[:2] + calibrated.splitlines() + noise:
         small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
         assert cli.main(small.split()[1:]) == 0, command
     table = pd.read_csv("calibrated.tsv", sep="\t")
     assert table["interval"].tolist() == ["conformal", "conformal"]
     assert len(pd.read_csv("runs/h/metrics.csv"))
+
+
+@pytest.mark.slow
+def test_the_readmes_example_of_attribution_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
+    (explained,) = (block for block in blocks("sh") if block.startswith("degu explain"))
+    for command in first.splitlines()[:3] + explained.splitlines():
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.replace("--top 200", "--top 3").split()[1:]) == 0, command
+    for folder in ("maps", "new_maps"):
+        assert {file.suffix for file in Path(folder).rglob("*.*")} >= {".npz", ".h5", ".png"}
 
 
 @pytest.mark.slow
@@ -155,7 +168,7 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_python_examples_run(mpra):
-    code, conformal, dynamic = blocks("python")
+    code, conformal, explained, dynamic = blocks("python")
     small = code.replace("epochs=100", "epochs=1").replace('"), 10,', '"), 2,')
     assert small.count("epochs=1)") == 1
     names = {}
@@ -166,5 +179,8 @@ def test_the_readmes_python_examples_run(mpra):
     exec(conformal, names)
     assert names["after"].columns.tolist() == names["before"].columns.tolist()
     assert len(names["after"]) == 4
+    exec(explained, names)
+    assert names["scores"].shape == (5, 249, 4)
+    assert np.abs(names["explained"].delta).max() < 1e-4
     exec(dynamic.replace("epochs=100", "epochs=1"), names)
     assert Path("student.keras").is_file()

@@ -1,0 +1,235 @@
+"""DeepSHAP: how much each base of a sequence raises an output above that of reference sequences.
+
+DeepLIFT's rescale rule (Shrikumar et al. 2017), averaged over references (Lundberg and Lee 2017).
+The scores of a sequence sum to the difference between its output and the mean of its references'.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from degu_tf.attribution.background import as_background
+from degu_tf.attribution.batches import Contributions, contributions
+from degu_tf.attribution.rescale import Rescale
+from degu_tf.attribution.shap_method import shap_contributions
+from degu_tf.errors import InputError
+from degu_tf.predictor import ModelPredictor, as_array, check_length
+
+CONVERGENCE = 1e-3
+"""Convergence deltas above this share of the largest output difference are warned of."""
+
+
+class ConvergenceWarning(UserWarning):
+    """Scores do not sum to the difference of outputs that they should explain."""
+
+
+@dataclass(frozen=True, eq=False)
+class DeepShapResult:
+    """Scores of N sequences for one output.
+
+    Attributes
+    ----------
+    scores
+        `(N, L, 4)`, in the output's unit: multiplier times the difference between sequence and
+        reference, averaged over references. Bases that the references have and the sequence has
+        not get scores too.
+    delta
+        `(N,)`, the sum of the scores minus the difference between `prediction` and `expected`; zero
+        but for rounding.
+    prediction, expected
+        `(N,)`, the output for each sequence, and its mean over the sequence's references.
+    hypothetical
+        `(N, L, 4)`, what each base would contribute in that place with the multipliers as they are
+        (TF-MoDISco's hypothetical contributions), or None if they were not asked for. At the
+        sequence's own base they are the sum of `scores` over the four channels.
+    output
+        The column as it was asked for.
+    """
+
+    scores: np.ndarray
+    delta: np.ndarray
+    prediction: np.ndarray
+    expected: np.ndarray
+    hypothetical: np.ndarray | None
+    output: int | str
+
+
+def deepshap(
+    model: keras.Model | ModelPredictor,
+    sequences: Any,
+    background: Any,
+    output: int | str = 0,
+    *,
+    method: Literal["rescale", "shap"] = "rescale",
+    hypothetical: bool = False,
+    n_references: int = 100,
+    seed: int = 1234,
+    dtype: Literal["float32", "float64"] = "float32",
+    progress: bool | None = False,
+) -> DeepShapResult:
+    """DeepSHAP scores of sequences for one output of a model.
+
+    Rules: linear layers hand multipliers on exactly; an activation by the slope of its secant
+    between sequence and reference; max-pooling as `shap` does; products of two varying terms, such
+    as the gates of an LSTM, by the symmetric rule; softmax as exponentials times the inverse of
+    their sum. All of them lose nothing, so `delta` is rounding. References go forward once for the
+    whole call, every sequence once, and multipliers go back for many pairs at a time.
+
+    Parameters
+    ----------
+    model
+        A functional or sequential Keras model `(N, L, 4)` to `(N, n_columns)` or
+        `(N, length, n_columns)`, or a `ModelPredictor`. Profiles are averaged over their length.
+    sequences
+        Strings, tokens `(N, L)` or floats `(N, L, 4)` that need not be one-hot.
+    background
+        References: strings, tokens `(R, L)` or floats `(R, L, 4)` for all sequences (see
+        `random_background` for the paper's); floats `(N, R, L, 4)` for each its own; or
+        ``"dinucleotide"`` for dinucleotide shuffles of each sequence.
+    output
+        The column by its index; with a `ModelPredictor` also by its name, such as
+        ``"Dev_epistemic"``.
+    method
+        ``"rescale"``, or ``"shap"`` for `shap.DeepExplainer`, which is slower and is refused where
+        it is not exact (Swish, softmax, LSTM, dilation and others).
+    hypothetical
+        Whether to give hypothetical scores as well.
+    n_references, seed
+        Shuffles of each sequence and their seed, for ``"dinucleotide"``.
+    dtype
+        ``"float64"`` computes everything in double precision.
+    progress
+        True shows a progress bar, None on a terminal only.
+
+    Returns
+    -------
+    DeepShapResult
+
+    Raises
+    ------
+    InputError
+        If the model cannot be taken apart, a layer has no rule (it is named), the output does not
+        exist, or lengths differ.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where `delta` exceeds 1e-3 of the largest output difference among the sequences.
+
+    Examples
+    --------
+    >>> from degu_tf.heads import HeadLayout
+    >>> from degu_tf.models import registry
+    >>> heads = HeadLayout(("Dev", "Hk"))
+    >>> model = registry.build("deepstarr", (32, 4), heads, width=0.05)
+    >>> predictor = ModelPredictor(model, heads)
+    >>> result = deepshap(predictor, ["ACGT" * 8], ["TTGA" * 8, "CAGG" * 8], "Hk")
+    >>> result.scores.shape, bool(abs(result.delta[0]) < 1e-5)
+    ((1, 32, 4), True)
+    """
+    keras_model, column = _resolve(model, output)
+    sequences = check_length(as_array(sequences), keras_model.input_shape[1])
+    _check_long_enough(keras_model, sequences.shape[1])
+    references = as_background(background, sequences, n_references, seed)
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"dtype must be 'float32' or 'float64'. Received: dtype={dtype!r}")
+    if method == "rescale":
+        engine = Rescale(keras_model, sequences.shape[1], column, tf.as_dtype(dtype))
+        made = contributions(engine, sequences, references, progress)
+    elif method == "shap":
+        if hypothetical or dtype != "float32":
+            raise InputError(
+                "method='shap' gives no hypothetical scores and computes in float32. Received: "
+                f"hypothetical={hypothetical}, dtype={dtype!r}"
+            )
+        made = shap_contributions(keras_model, column, sequences, references, progress)
+    else:
+        raise InputError(f"method must be 'rescale' or 'shap'. Received: method={method!r}")
+    delta = convergence_delta(made)
+    _warn(delta, made)
+    return DeepShapResult(
+        scores=made.scores,
+        delta=delta,
+        prediction=made.prediction,
+        expected=made.expected,
+        hypothetical=made.hypothetical if hypothetical else None,
+        output=output,
+    )
+
+
+def convergence_delta(made: Contributions) -> np.ndarray:
+    """Sum of the scores minus the difference of outputs, `(N,)`."""
+    explained = made.scores.sum(axis=(1, 2), dtype=np.float64)
+    difference = made.prediction.astype(np.float64) - made.expected
+    return (explained - difference).astype(made.scores.dtype)
+
+
+def _warn(delta: np.ndarray, made: Contributions) -> None:
+    largest = np.abs(made.prediction - made.expected).max()
+    size = np.abs([made.prediction, made.expected]).max()
+    if largest <= 4.0 * np.finfo(delta.dtype).eps * size:
+        return  # all outputs agree to the last digits: their differences are rounding
+    wrong = np.flatnonzero(~(np.abs(delta) <= CONVERGENCE * largest))
+    if wrong.size:
+        worst = wrong[np.argmax(np.abs(delta[wrong]))]
+        warnings.warn(
+            f"the scores of {wrong.size} of {len(delta)} sequences miss the difference of outputs "
+            f"by more than {CONVERGENCE:g} of the largest, {largest:.3g}; sequence {worst} most, "
+            f"by {delta[worst]:.3g}. dtype='float64' leaves less to rounding",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+def _resolve(model: keras.Model | ModelPredictor, output: int | str) -> tuple[keras.Model, int]:
+    """The Keras model and the index of the column."""
+    heads = None
+    if isinstance(model, ModelPredictor):
+        model, heads = model.model, model.heads
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            "expected a Keras model or a ModelPredictor; of an ensemble, explain each member. "
+            f"Received: {type(model).__name__}"
+        )
+    shape, columns = _shapes(model)
+    if len(shape) != 3 or shape[2] != 4 or len(columns) not in (2, 3):
+        raise InputError(
+            "expected a model from (N, L, 4) to (N, n_columns) or (N, length, n_columns). "
+            f"Received: {shape} to {columns}"
+        )
+    if isinstance(output, str):
+        if heads is None:
+            raise InputError(
+                "a column has a name only with a ModelPredictor; give its index. "
+                f"Received: output={output!r}"
+            )
+        return model, heads.column(output)
+    is_index = isinstance(output, int | np.integer) and not isinstance(output, bool)
+    if not is_index or not 0 <= output < columns[-1]:
+        raise InputError(
+            f"output must be a column from 0 to {columns[-1] - 1}. Received: output={output!r}"
+        )
+    return model, int(output)
+
+
+def _shapes(model: keras.Model) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+    try:
+        return tuple(model.input_shape), tuple(model.output_shape)
+    except (AttributeError, ValueError, TypeError):
+        raise InputError(
+            "expected a functional or sequential model that has been built. "
+            f"Received: {type(model).__name__} {model.name!r}"
+        ) from None
+
+
+def _check_long_enough(model: keras.Model, length: int) -> None:
+    try:
+        model.compute_output_shape((1, length, 4))
+    except ValueError as error:
+        raise InputError(
+            f"sequences too short for the model ({error}). Received: {length} bases"
+        ) from None

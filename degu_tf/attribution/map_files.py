@@ -1,0 +1,181 @@
+"""Maps in files: compressed HDF5, written whole or not at all, and the pair TF-MoDISco reads."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from degu_tf.data.rows import blaming, opened
+from degu_tf.errors import InputError
+from degu_tf.files import atomic_write
+from degu_tf.sequence import one_hot
+
+FORMAT = "degu_tf attribution maps"
+"""What the root attribute `format` of a file of maps says."""
+
+VERSION = 1
+"""What its root attribute `version` says."""
+
+MAPS = "maps.h5"
+ONE_HOT, ATTRIBUTIONS = "ohe.npz", "attributions.npz"
+
+_GZIP_LEVEL = 4
+_CHUNK_BYTES = 2**18
+_ARRAYS = ("rows", "sequences", "scores", "hypothetical", "value")
+_OPTIONAL = ("delta", "activity", "aleatoric", "epistemic")
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Maps of N sequences for one head, with what is predicted of them.
+
+    Attributes
+    ----------
+    head, target, method
+        The column that is explained, the target it is about, and how.
+    names, rows
+        Names of the sequences, and their rows in what was given.
+    sequences
+        Tokens `(N, L)` or float32 `(N, L, 4)`.
+    scores, hypothetical
+        `(N, L, 4)` as in `degu_tf.attribution.methods.Explanation`, not corrected.
+    value
+        `(N,)`, the head itself as predicted, an uncertainty as standard deviation.
+    delta
+        `(N,)` as in `Explanation`, or None; of an ensemble the mean over members.
+    activity, aleatoric, epistemic
+        `(N,)`, the target's prediction and its standard deviations, None where there are none.
+    """
+
+    head: str
+    target: str
+    method: str
+    names: list[str]
+    rows: np.ndarray
+    sequences: np.ndarray
+    scores: np.ndarray
+    hypothetical: np.ndarray
+    value: np.ndarray
+    delta: np.ndarray | None = None
+    activity: np.ndarray | None = None
+    aleatoric: np.ndarray | None = None
+    epistemic: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def write_maps(path: str | os.PathLike, maps: Maps) -> None:
+    """Write maps to a compressed HDF5 file, whole or not at all; `read_maps` reads it.
+
+    Parameters
+    ----------
+    path
+        Where the file shall stand.
+    maps
+        What to write.
+    """
+    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({"format": FORMAT, "version": VERSION})
+        file.attrs.update({"head": maps.head, "target": maps.target, "method": maps.method})
+        file.create_dataset("names", data=maps.names, dtype=h5py.string_dtype())
+        for name in (*_ARRAYS, *_OPTIONAL):
+            array = getattr(maps, name)
+            if array is not None and array.ndim == 1:
+                file.create_dataset(name, data=array)
+            elif array is not None:
+                step = max(1, _CHUNK_BYTES // (array.itemsize * array[0].size))
+                file.create_dataset(
+                    name,
+                    data=array,
+                    chunks=(min(step, len(array)), *array.shape[1:]),
+                    compression="gzip",
+                    compression_opts=_GZIP_LEVEL,
+                    shuffle=True,
+                )
+
+
+def read_maps(path: str | os.PathLike) -> Maps:
+    """Read what `write_maps` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or of another kind.
+    """
+    with blaming(path), opened(path) as file:
+        if str(file.attrs.get("format")) != FORMAT or file.attrs.get("version") != VERSION:
+            raise InputError(
+                f"expected {FORMAT}, version {VERSION}. Received: "
+                f"{file.attrs.get('format', 'a file of another kind')}, version "
+                f"{file.attrs.get('version', 'unknown')}"
+            )
+        missing = [name for name in ("names", *_ARRAYS) if name not in file]
+        if missing:
+            raise InputError(f"expected the dataset {missing[0]}. Received: {', '.join(file)}")
+        arrays = {name: file[name][()] for name in (*_ARRAYS, *_OPTIONAL) if name in file}
+        words = {name: str(file.attrs[name]) for name in ("head", "target", "method")}
+        return Maps(**words, names=list(file["names"].asstr()[()]), **arrays)
+
+
+def member_files(folder: str | os.PathLike) -> list[Path]:
+    """The files of an ensemble's members in a head's folder, in order; of a student its one.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    folder = Path(folder)
+    files = sorted(folder.glob("member_[0-9]*.h5")) or sorted(folder.glob(MAPS))
+    if not files:
+        raise InputError(f"expected the maps of a head. Received: {folder}")
+    return files
+
+
+def read_scores(folder: str | os.PathLike) -> np.ndarray:
+    """Scores of every member of a head's folder: `(M, N, L, 4)`, as `consistency` takes them.
+
+    Raises
+    ------
+    InputError
+        If there are none or a file is damaged.
+    """
+    return np.stack([read_maps(file).scores for file in member_files(folder)])
+
+
+def write_modisco_pair(
+    folder: str | os.PathLike, sequences: np.ndarray, hypothetical: np.ndarray
+) -> tuple[Path, Path]:
+    """Write sequences and hypothetical scores as TF-MoDISco reads them.
+
+    ``modisco motifs -s ohe.npz -a attributions.npz -n 2000 -w WINDOW``, where the window is even
+    and no longer than the sequences.
+
+    Parameters
+    ----------
+    folder
+        Where to; the files are `ohe.npz` (int8) and `attributions.npz` (float32), `(N, 4, L)`
+        each.
+    sequences
+        Tokens `(N, L)`.
+    hypothetical
+        `(N, L, 4)`.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match.
+    """
+    encoded = one_hot(sequences)
+    if encoded.shape != hypothetical.shape:
+        raise InputError(
+            f"expected scores of shape {encoded.shape}. Received: {hypothetical.shape}"
+        )
+    contents = {ONE_HOT: encoded.astype(np.int8), ATTRIBUTIONS: hypothetical.astype(np.float32)}
+    for name, array in contents.items():
+        with atomic_write(Path(folder) / name) as temporary:
+            np.savez_compressed(temporary, array.transpose(0, 2, 1))
+    return Path(folder) / ONE_HOT, Path(folder) / ATTRIBUTIONS

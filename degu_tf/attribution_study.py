@@ -1,0 +1,473 @@
+"""The maps behind Fig. 4 and Supplementary Figs. 7 and 8: standard models and their students.
+
+A panel is one target of one data set, explained by one method. Teachers and students are those of
+Figs. 2 and 5, so whichever script comes first trains them and the others find them in the store.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from degu_tf import uncertainty_study
+from degu_tf.attribution.background import random_background
+from degu_tf.attribution.consistency import compare, mean_map, normalised, similarity
+from degu_tf.attribution.map_files import read_scores
+from degu_tf.attribution.maps import explain_run, top_rows
+from degu_tf.attribution.methods import Method, fingerprint
+from degu_tf.attribution.motifs import importance, motif_auroc, relevant_sites
+from degu_tf.attribution.saliency import gradient_correction
+from degu_tf.comparison import Setup, data_sets
+from degu_tf.data.grammar import Motif, find_motifs
+from degu_tf.data.splits import Splits
+from degu_tf.ensemble import Ensemble
+from degu_tf.experiment import Context, student_seed
+from degu_tf.files import content_hash
+from degu_tf.predictor import ModelPredictor
+from degu_tf.recipes import recipe
+from degu_tf.runs import KEY_LENGTH, Store
+from degu_tf.sequence import decode
+
+SALIENCY, DEEPSHAP = "saliency", "deepshap"
+EXPLAINERS = (DEEPSHAP, SALIENCY)
+
+FIGURE_FOUR = {"several": DEEPSHAP, "one": SALIENCY}
+"""What Fig. 4 explains data with several targets by, and data with one."""
+
+ALL, OTHERS = "all", "others"
+"""Words of the column `reference`: the mean map of all teachers, or with one left out."""
+
+NONE, LARGEST = "none", "largest"
+"""Words of the column `scaling`: maps as they are, or divided by their largest absolute score."""
+
+LOGO, SITE = "logo", "site"
+"""Metrics of rows that say what a logo shows: a base's score, and where a motif lies."""
+
+KNOWN_MOTIFS = {"AP-1": "TGANTCA", "GATA": "WGATAR", "ETS": "MGGAAR", "Twist": "CAYATG"}
+"""Consensus of the factors that Fig. 4a marks, for data whose truth is not known."""
+
+RESAMPLES = 200
+"""Of the bootstrap that gives motif AUROCs their intervals."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is trained and explained.
+
+    Attributes
+    ----------
+    n_members, n_students
+        Teachers, which are the models of standard training, and students.
+    n_sequences
+        Test sequences, those with the largest target.
+    n_references
+        Random test sequences that DeepSHAP compares with.
+    several_targets, one_target
+        Setup for data with several targets (as STARR-seq) and with one (as lentiMPRA).
+    """
+
+    n_members: int
+    n_students: int
+    n_sequences: int
+    n_references: int
+    several_targets: Setup
+    one_target: Setup
+
+
+def _settings(
+    preset: str, n_members: int, n_students: int, n_sequences: int, n_references: int
+) -> Settings:
+    shared = uncertainty_study.PRESETS[preset]
+    return Settings(
+        n_members,
+        n_students,
+        n_sequences,
+        n_references,
+        shared.several_targets,
+        shared.one_target,
+    )
+
+
+PRESETS: Mapping[str, Settings] = {
+    "smoke": _settings("smoke", 3, 2, 8, 5),
+    "quick": _settings("quick", 4, 3, 120, 50),
+    "paper": _settings(
+        "paper", recipe("starrseq").n_members, recipe("starrseq").n_students, 1000, 100
+    ),
+}
+"""Settings of the figures' presets; models are trained as `degu_tf.uncertainty_study` does."""
+
+DATA_HELP = (
+    "HDF5 files with several targets (STARR-seq in the paper) and with one (lentiMPRA), made by "
+    "`degu prepare` or released. Simulated data without"
+)
+
+
+class Models:
+    """Teachers and students of one data set, trained when they are first asked for, and their maps.
+
+    Parameters
+    ----------
+    context
+        A script's context, whose settings are `Settings`.
+    splits
+        The data.
+    setup
+        Architecture and training.
+    """
+
+    def __init__(self, context: Context, splits: Splits, setup: Setup) -> None:
+        self.splits = splits
+        self._settings: Settings = context.settings
+        self._store: Store = context.store
+        self._seed = context.seed
+        self._setup = setup
+
+    @cached_property
+    def teachers(self) -> Ensemble:
+        """The models of standard training, whose mean map is the ensemble's."""
+        return self._store.teachers(
+            self.splits,
+            self._setup.spec,
+            self._settings.n_members,
+            self._setup.training,
+            self._seed,
+        )
+
+    @cached_property
+    def students(self) -> list[ModelPredictor]:
+        """Students of the teachers, each from its own seed."""
+        return [
+            self._store.student(
+                self.teachers,
+                self.splits,
+                settings=self._setup.training,
+                seed=student_seed(self._seed, index),
+                epistemic="std",
+            )
+            for index in range(self._settings.n_students)
+        ]
+
+    def top(self, target: str) -> np.ndarray:
+        """Test sequences with the largest values of a target, the largest first."""
+        values = self._measured(target)
+        n = self._settings.n_sequences
+        if len(values) < n:
+            print(f"{target}: all {len(values):,} test sequences are explained, not {n:,}.")
+        return self.splits.test.sequences[top_rows(values, n)]
+
+    def maps(self, target: str, explainer: str) -> dict[str, np.ndarray]:
+        """Corrected maps `(M, N, L, 4)` of the sequences `top`, by standard models and students."""
+        explained = {
+            "sequences": self.splits.test.sequences,
+            "head": target,
+            "method": self.method(explainer),
+            "ranking": self._measured(target),
+            "top": self._settings.n_sequences,
+        }
+        students = [kept_maps(self._store, student, **explained) for student in self.students]
+        return {
+            "single": kept_maps(self._store, self.teachers, **explained),
+            "student": np.concatenate(students),
+        }
+
+    def method(self, explainer: str) -> Method:
+        """An explainer; DeepSHAP's references are random test sequences."""
+        test = self.splits.test.sequences
+        if explainer != DEEPSHAP:
+            return Method(name=explainer)
+        n = min(self._settings.n_references, len(test))
+        return Method(name=explainer, background=random_background(test, n))
+
+    def _measured(self, target: str) -> np.ndarray:
+        """The target's value of each test sequence `(N,)`, of profiles the mean over length."""
+        test = self.splits.test
+        values = self.splits.heads.take(test.targets, "mean")
+        values = values[..., self.splits.heads.targets.index(target)]
+        return values.reshape(len(values), -1).mean(axis=1, dtype=np.float64)
+
+
+def kept_maps(
+    store: Store,
+    predictor: ModelPredictor | Ensemble,
+    sequences: np.ndarray,
+    head: str,
+    method: Method,
+    ranking: np.ndarray,
+    top: int,
+) -> np.ndarray:
+    """Corrected maps of a model or of each of an ensemble's members; kept beside the models.
+
+    Parameters
+    ----------
+    store
+        Trained models, among which the maps are kept, found again by what made them.
+    predictor
+        What is explained.
+    sequences
+        Tokens `(N, L)` or floats `(N, L, 4)`.
+    head
+        A column of the model, such as ``"Dev"`` or ``"Dev_epistemic"``.
+    method
+        How.
+    ranking, top
+        Explained are the `top` sequences with the largest values `(N,)`, the largest first.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 `(M, top, L, 4)`, with one model M = 1.
+    """
+    identity = {
+        "predictor": predictor.fingerprint(),
+        "sequences": fingerprint(sequences),
+        "head": head,
+        "method": method.describe(),
+        "ranking": ranking.tolist(),
+        "top": top,
+    }
+    folder = store.root / f"maps-{method.name}-{content_hash(identity)[:KEY_LENGTH]}"
+    made = explain_run(
+        predictor,
+        sequences,
+        folder,
+        heads=[head],
+        method=method,
+        top=top,
+        ranking={head: ranking},
+        progress=store.progress,
+    )
+    return gradient_correction(read_scores(made[head])).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One target of one data set, explained by one method.
+
+    Attributes
+    ----------
+    dataset, target, explainer
+        Their names; `explainer` is one of `EXPLAINERS`.
+    models
+        Teachers and students of the data set.
+    simulated
+        Whether the grammar that made the sequences is known.
+    """
+
+    dataset: str
+    target: str
+    explainer: str
+    models: Models
+    simulated: bool
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What tells its rows from those of other panels."""
+        return {"dataset": self.dataset, "target": self.target, "explainer": self.explainer}
+
+
+def panels(context: Context, in_figure_four: bool | None = None) -> Iterator[Panel]:
+    """Every combination of data set, target and explainer, one data set after another.
+
+    Fig. 4 shows the first target of the first data set with several targets, by DeepSHAP, and the
+    first data set with one target, by saliency.
+
+    Parameters
+    ----------
+    context
+        A script's.
+    in_figure_four
+        Only those that Fig. 4 shows, or only the others; all of them with None.
+    """
+    seen = set()
+    settings = context.settings
+    for name, splits, setup in data_sets(context, settings.several_targets, settings.one_target):
+        kind = "several" if splits.heads.n_targets > 1 else "one"
+        models = Models(context, splits, setup)
+        for target in splits.heads.targets:
+            for explainer in EXPLAINERS:
+                first = kind not in seen and target == splits.heads.targets[0]
+                shown = first and explainer == FIGURE_FOUR[kind]
+                if in_figure_four in (None, shown):
+                    yield Panel(name, target, explainer, models, simulated=not context.data)
+        seen.add(kind)
+
+
+def compare_panel(panel: Panel) -> pd.DataFrame:
+    """Distance to the ensemble's maps, spread over initialisations, and motifs of one panel.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `degu_tf.attribution.consistency.similarity` with the column `reference` (`ALL`, and
+        `OTHERS` from `one_left_out`), of `consistency` (variance with M - 1, so that groups of
+        unequal size can be compared), both with `scaling`; of `logo_rows` and `site_rows` for the
+        first sequence; and on simulated data of `degu_tf.attribution.motifs.motif_auroc` for each
+        model and the ensemble.
+    """
+    sequences = panel.models.top(panel.target)
+    maps = panel.models.maps(panel.target, panel.explainer)
+    plain = compare(maps, ddof=1, **panel.labels)
+    ensemble = mean_map(maps["single"])
+    logos = {"single": maps["single"][0], "student": maps["student"][0], "ensemble": ensemble}
+    tables = [
+        plain.similarity.assign(reference=ALL),
+        *(
+            one_left_out(scaled, **panel.labels, scaling=scaling).assign(reference=OTHERS)
+            for scaling, scaled in (
+                (NONE, maps),
+                (LARGEST, {method: normalised(each) for method, each in maps.items()}),
+            )
+        ),
+        plain.consistency,
+        logo_rows({name: each[0] for name, each in logos.items()}, sequences[0], **panel.labels),
+        site_rows(sequences[0], panel.simulated, **panel.labels),
+    ]
+    if panel.simulated:
+        sites = relevant_sites(find_motifs(sequences), panel.target)
+        for method, group in {**maps, "ensemble": ensemble[np.newaxis]}.items():
+            for seed, each in enumerate(group):
+                labels = {**panel.labels, "method": method, "seed": seed}
+                tables.append(motif_auroc(each, sequences, sites, n_resamples=RESAMPLES, **labels))
+    return pd.concat(tables, ignore_index=True)
+
+
+def one_left_out(maps: Mapping[str, np.ndarray], **labels: object) -> pd.DataFrame:
+    """RMSE of maps to the mean of all teachers but one, so that no model is compared with itself.
+
+    A teacher is compared with the mean of the others. So is a student, with each teacher left out
+    in turn, and its distances are averaged: a mean of fewer maps is further away, and both kinds of
+    model are to be judged by the same.
+
+    Parameters
+    ----------
+    maps
+        Maps `(M, N, L, 4)` of ``"single"``, two or more, and ``"student"``.
+    **labels
+        Constant columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `degu_tf.attribution.consistency.similarity`.
+
+    Examples
+    --------
+    >>> single = np.stack([np.full((1, 2, 4), value) for value in (0.0, 2.0)])
+    >>> table = one_left_out({"single": single, "student": single[:1] + 1.0})
+    >>> table["value"].tolist()
+    [2.0, 2.0, 1.0]
+    """
+    single = maps["single"]
+    total = mean_map(single) * len(single)
+    tables = []
+    for left, own in enumerate(single):
+        reference = (total - own) / (len(single) - 1)
+        shown = {"single": own[np.newaxis], "student": maps["student"]}
+        table = similarity(shown, reference, **labels)
+        table.loc[table["method"] == "single", "seed"] = left
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    keys = [name for name in table if name != "value"]
+    return (
+        table.groupby(keys, sort=False, as_index=False)["value"]
+        .mean()
+        .sort_values("method", kind="stable", ignore_index=True)
+    )
+
+
+def compare_maps(context: Context, in_figure_four: bool | None = None) -> pd.DataFrame:
+    """`compare_panel` for every panel, or for those that Fig. 4 shows or does not show."""
+    tables = [compare_panel(panel) for panel in panels(context, in_figure_four)]
+    return pd.concat(tables, ignore_index=True)
+
+
+def logo_rows(
+    maps: Mapping[str, np.ndarray], sequence: np.ndarray, **labels: object
+) -> pd.DataFrame:
+    """Scores of one sequence's bases, what a logo shows.
+
+    Parameters
+    ----------
+    maps
+        Maps `(L, 4)` by method.
+    sequence
+        Tokens `(L,)` or floats `(L, 4)`.
+    **labels
+        Constant columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: the labels, `method`, `metric` (`LOGO`), `position` from 0, `base`, `value`.
+    """
+    (letters,) = decode(sequence[np.newaxis])
+    parts = [
+        pd.DataFrame(
+            {
+                **labels,
+                "method": method,
+                "metric": LOGO,
+                "position": np.arange(len(letters)),
+                "base": list(letters),
+                "value": np.nan_to_num(importance(each[np.newaxis], sequence[np.newaxis])[0]),
+            }
+        )
+        for method, each in maps.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def site_rows(sequence: np.ndarray, simulated: bool, **labels: object) -> pd.DataFrame:
+    """Where motifs lie in one sequence: columns of `motif_sites`, and the labels, as a tidy table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: the labels, `metric` (`SITE`), `motif`, `position` (its first base), `end`
+        (excluded), `value` (the affinity).
+    """
+    found = motif_sites(sequence[np.newaxis], simulated)
+    found = found.rename(columns={"start": "position", "affinity": "value"})
+    return found[["motif", "position", "end", "value"]].assign(metric=SITE, **labels)
+
+
+def motif_sites(sequences: np.ndarray, simulated: bool) -> pd.DataFrame:
+    """Sites of the simulated grammar, or matches of `KNOWN_MOTIFS` on either strand.
+
+    Parameters
+    ----------
+    sequences
+        Tokens `(N, L)`.
+    simulated
+        Whether the grammar made them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `sequence`, `motif`, `start`, `end` (excluded) and `affinity` (1 for matches of
+        known motifs), sorted by place.
+
+    Examples
+    --------
+    >>> from degu_tf.sequence import as_tokens
+    >>> motif_sites(as_tokens(["CCTGAGTCACCTTATCA"]), False).values.tolist()
+    [[0, 'AP-1', 2, 9, 1.0], [0, 'GATA', 11, 17, 1.0]]
+    """
+    columns = ["sequence", "motif", "start", "end", "affinity"]
+    if simulated:
+        return find_motifs(sequences)[columns]
+    places = set()
+    for name, letters in KNOWN_MOTIFS.items():
+        allowed = Motif(name, letters, f"N{letters}N").allowed()
+        fits = np.pad(allowed, ((0, 0), (0, 1)))
+        turned = np.pad(allowed[::-1, ::-1], ((0, 0), (0, 1)))
+        windows = np.lib.stride_tricks.sliding_window_view(sequences, len(letters), axis=1)
+        for strand in (fits, turned):
+            matches = strand[np.arange(len(letters)), windows].all(axis=2)
+            for row, start in np.argwhere(matches).tolist():
+                places.add((row, start, start + len(letters), name))
+    rows = [(row, name, start, end, 1.0) for row, start, end, name in sorted(places)]
+    return pd.DataFrame(rows, columns=columns).astype({"sequence": int, "start": int, "end": int})

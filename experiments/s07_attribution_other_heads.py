@@ -1,0 +1,41 @@
+"""Supplementary Figure 7: Figure 4b and c for the other heads, data and attribution methods.
+
+Every target of every data set by DeepSHAP and by saliency, but for the combinations that Figure 4
+shows: root mean squared error of each model's maps to the ensemble's mean map, standard deviation
+over initialisations of each sequence's map, and on simulated data how well maps tell motif
+positions from others. Trained models are shared with Figures 2 and 5, maps with Figure 4.
+"""
+
+from degu_tf.experiment import Context, Script
+
+# TensorFlow's start-up notices are silenced by the line above, so it comes first.
+# isort: split
+import pandas as pd
+from matplotlib.figure import Figure
+
+from degu_tf import attribution_claims, attribution_figures, attribution_study
+
+
+def compute(context: Context) -> pd.DataFrame:
+    """Similarity, consistency and motif AUROCs of the panels that Figure 4 does not show."""
+    return attribution_study.compare_maps(context, in_figure_four=False)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A column for each panel."""
+    return attribution_figures.comparison(table)
+
+
+SCRIPT = Script(
+    file=__file__,
+    summary=__doc__,
+    presets=attribution_study.PRESETS,
+    compute=compute,
+    draw=draw,
+    claims=attribution_claims.comparison_claims("Supplementary Fig. 7"),
+    data_help=attribution_study.DATA_HELP,
+    conclude=attribution_claims.conclude,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(SCRIPT.main())
