@@ -88,21 +88,13 @@ class ModelPredictor:
             If sequences have another length than the model takes.
         """
         sequences = check_length(as_array(sequences), self.input_length)
-        self._check_long_enough(sequences.shape[1])
+        check_long_enough(self.model, sequences.shape[1])
         starts = range(0, len(sequences), self.batch_size)
         batches = [
             self._forward(as_float(sequences[start : start + self.batch_size])).numpy()
             for start in bar(starts, "predicting", progress)
         ]
         return np.concatenate(batches).astype(np.float32, copy=False)
-
-    def _check_long_enough(self, length: int) -> None:
-        try:
-            self.model.compute_output_shape((1, length, 4))
-        except ValueError as error:
-            raise InputError(
-                f"sequences too short for the model ({error}). Received: {length} bases"
-            ) from None
 
     def predict(self, sequences: Any, progress: bool | None = False) -> Prediction:
         """Predict strings, tokens `(N, L)` or float `(N, L, 4)`."""
@@ -173,3 +165,19 @@ def check_length(sequences: np.ndarray, length: int | None) -> np.ndarray:
             f"Received: {sequences.shape[1]} bases in each of {len(sequences)} sequences"
         )
     return sequences
+
+
+def check_long_enough(model: keras.Model, length: int) -> None:
+    """Refuse sequences of which a model of any length leaves nothing.
+
+    Raises
+    ------
+    InputError
+        If they are too short.
+    """
+    try:
+        model.compute_output_shape((1, length, 4))
+    except ValueError as error:
+        raise InputError(
+            f"sequences too short for the model ({error}). Received: {length} bases"
+        ) from None

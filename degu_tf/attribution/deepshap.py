@@ -15,9 +15,10 @@ import tensorflow as tf
 from degu_tf.attribution.background import as_background
 from degu_tf.attribution.batches import Contributions, contributions
 from degu_tf.attribution.rescale import Rescale
+from degu_tf.attribution.scalar import model_and_column
 from degu_tf.attribution.shap_method import shap_contributions
 from degu_tf.errors import InputError
-from degu_tf.predictor import ModelPredictor, as_array, check_length
+from degu_tf.predictor import ModelPredictor, as_array, check_length, check_long_enough
 
 CONVERGENCE = 1e-3
 """Convergence deltas above this share of the largest output difference are warned of."""
@@ -131,9 +132,9 @@ def deepshap(
     >>> result.scores.shape, bool(abs(result.delta[0]) < 1e-5)
     ((1, 32, 4), True)
     """
-    keras_model, column = _resolve(model, output)
+    keras_model, column = model_and_column(model, output)
     sequences = check_length(as_array(sequences), keras_model.input_shape[1])
-    _check_long_enough(keras_model, sequences.shape[1])
+    check_long_enough(keras_model, sequences.shape[1])
     references = as_background(background, sequences, n_references, seed)
     if dtype not in ("float32", "float64"):
         raise InputError(f"dtype must be 'float32' or 'float64'. Received: dtype={dtype!r}")
@@ -183,53 +184,3 @@ def _warn(delta: np.ndarray, made: Contributions) -> None:
             ConvergenceWarning,
             stacklevel=3,
         )
-
-
-def _resolve(model: keras.Model | ModelPredictor, output: int | str) -> tuple[keras.Model, int]:
-    """The Keras model and the index of the column."""
-    heads = None
-    if isinstance(model, ModelPredictor):
-        model, heads = model.model, model.heads
-    if not isinstance(model, keras.Model):
-        raise InputError(
-            "expected a Keras model or a ModelPredictor; of an ensemble, explain each member. "
-            f"Received: {type(model).__name__}"
-        )
-    shape, columns = _shapes(model)
-    if len(shape) != 3 or shape[2] != 4 or len(columns) not in (2, 3):
-        raise InputError(
-            "expected a model from (N, L, 4) to (N, n_columns) or (N, length, n_columns). "
-            f"Received: {shape} to {columns}"
-        )
-    if isinstance(output, str):
-        if heads is None:
-            raise InputError(
-                "a column has a name only with a ModelPredictor; give its index. "
-                f"Received: output={output!r}"
-            )
-        return model, heads.column(output)
-    is_index = isinstance(output, int | np.integer) and not isinstance(output, bool)
-    if not is_index or not 0 <= output < columns[-1]:
-        raise InputError(
-            f"output must be a column from 0 to {columns[-1] - 1}. Received: output={output!r}"
-        )
-    return model, int(output)
-
-
-def _shapes(model: keras.Model) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
-    try:
-        return tuple(model.input_shape), tuple(model.output_shape)
-    except (AttributeError, ValueError, TypeError):
-        raise InputError(
-            "expected a functional or sequential model that has been built. "
-            f"Received: {type(model).__name__} {model.name!r}"
-        ) from None
-
-
-def _check_long_enough(model: keras.Model, length: int) -> None:
-    try:
-        model.compute_output_shape((1, length, 4))
-    except ValueError as error:
-        raise InputError(
-            f"sequences too short for the model ({error}). Received: {length} bases"
-        ) from None

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
-from degu_tf.predictor import ModelPredictor, check_length
+from degu_tf.predictor import ModelPredictor, check_length, check_long_enough
 from degu_tf.sequence import as_float
 
 
@@ -40,22 +40,8 @@ class Scalar:
     """
 
     def __init__(self, model: keras.Model | ModelPredictor, output: int | str) -> None:
-        heads = None
-        if isinstance(model, ModelPredictor):
-            model, heads = model.model, model.heads
-        if not isinstance(model, keras.Model):
-            raise InputError(
-                f"expected a Keras model or a ModelPredictor. Received: {type(model).__name__}"
-            )
-        shapes = _shapes(model)
-        if len(shapes[0]) != 3 or shapes[0][2] != 4 or len(shapes[1]) not in (2, 3):
-            raise InputError(
-                "expected a model from (N, L, 4) to (N, n_columns) or (N, length, n_columns). "
-                f"Received: {shapes[0]} to {shapes[1]}"
-            )
-        self.model = model
-        self.column = column_of(output, shapes[1][-1], heads)
-        self.dtype = tf.as_dtype(model.inputs[0].dtype)
+        self.model, self.column = model_and_column(model, output)
+        self.dtype = tf.as_dtype(self.model.inputs[0].dtype)
 
     def check(self, sequences: np.ndarray) -> np.ndarray:
         """Refuse sequences of a length that the model does not take.
@@ -66,12 +52,7 @@ class Scalar:
             If the length is another than the model's, or too short for it.
         """
         length = check_length(sequences, self.model.input_shape[1]).shape[1]
-        try:
-            self.model.compute_output_shape((1, length, 4))
-        except ValueError as error:
-            raise InputError(
-                f"sequences too short for the model ({error}). Received: {length} bases"
-            ) from None
+        check_long_enough(self.model, length)
         return sequences
 
     def _value(self, batch: tf.Tensor) -> tf.Tensor:
@@ -105,6 +86,34 @@ class Scalar:
         """Gradients `(N, L, 4)` and outputs `(N,)` for floats `(N, L, 4)`, all at once."""
         gradient, value = self._traced_gradient(tf.constant(batch, self.dtype))
         return gradient.numpy(), value.numpy()
+
+
+def model_and_column(
+    model: keras.Model | ModelPredictor, output: int | str
+) -> tuple[keras.Model, int]:
+    """The Keras model, and the index of one of its columns.
+
+    Raises
+    ------
+    InputError
+        If the model has other inputs or outputs than those of `Scalar`, or the column does not
+        exist.
+    """
+    heads = None
+    if isinstance(model, ModelPredictor):
+        model, heads = model.model, model.heads
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            "expected a Keras model or a ModelPredictor; of an ensemble, explain each member. "
+            f"Received: {type(model).__name__}"
+        )
+    shape, columns = _shapes(model)
+    if len(shape) != 3 or shape[2] != 4 or len(columns) not in (2, 3):
+        raise InputError(
+            "expected a model from (N, L, 4) to (N, n_columns) or (N, length, n_columns). "
+            f"Received: {shape} to {columns}"
+        )
+    return model, column_of(output, columns[-1], heads)
 
 
 def column_of(output: int | str, n_columns: int, heads: HeadLayout | None) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from numbers import Integral
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -16,7 +15,7 @@ from degu_tf.errors import InputError
 from degu_tf.files import content_hash
 from degu_tf.heads import Form, Prediction
 from degu_tf.models.fast import FastForward
-from degu_tf.predictor import ModelPredictor, as_array, check_length
+from degu_tf.predictor import ModelPredictor, as_array, check_length, check_long_enough
 from degu_tf.progress import bar
 from degu_tf.sequence import as_float
 from degu_tf.uncertainty.dropout_masks import Block, thinned, tracing
@@ -161,7 +160,7 @@ class MCDropout:
         """Outputs of all passes, a few sequences at a time."""
         sequences = check_length(as_array(sequences), self.input_length)
         if self.input_length is None:
-            _check_long_enough(self._model, sequences.shape[1])
+            check_long_enough(self._model, sequences.shape[1])
         n_at_once, n_passes = self._block_size(sequences.shape[1])
         forward = self._compiled(n_at_once, n_passes)
         for start in bar(range(0, len(sequences), n_at_once), "MC dropout", progress):
@@ -205,15 +204,6 @@ def _key(sequence: np.ndarray, seed: int) -> int:
     content = np.ascontiguousarray(sequence).tobytes()
     digest = hashlib.blake2b(content, digest_size=8, key=seed.to_bytes(8, "little"))
     return int.from_bytes(digest.digest(), "little")
-
-
-def _check_long_enough(model: keras.Model, length: int) -> None:
-    try:
-        model.compute_output_shape((1, length, 4))
-    except ValueError as error:
-        raise InputError(
-            f"sequences too short for the model ({error}). Received: {length} bases"
-        ) from None
 
 
 def _whole(name: str, value: Any, least: int) -> int:
