@@ -89,10 +89,17 @@ def component_panels(
         size = _ALONE
     figure, drawn = panels_of(table, _PANELS, size, n if n > 1 else COLUMNS)
     for axes, _ in drawn:
-        title = axes.get_title()
-        start, _, end = title.rpartition(", ") if len(title) > _LONGEST else ("", "", title)
-        axes.set_title(f"{start}\n{end}" if start else end[:1].upper() + end[1:])
+        axes.set_title(_broken(axes.get_title()))
     return figure, drawn
+
+
+def _broken(title: str) -> str:
+    """A title that is too long for its panel in two lines."""
+    if len(title) <= _LONGEST:
+        return title[:1].upper() + title[1:]
+    words = title.split(", ")
+    lines = (words[: len(words) // 2], words[len(words) // 2 :])
+    return "\n".join(", ".join(line) for line in lines if line)
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:

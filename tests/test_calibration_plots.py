@@ -157,7 +157,7 @@ def test_panels_are_in_the_order_of_components_with_methods_named(figures):
         ]  # fmt: skip
     titles = [axes.get_title() for axes in figures["reliability"].axes]
     assert titles == [
-        f"HepG2, {when} conformal\n{component}"
+        f"HepG2\n{when} conformal, {component}"
         for when in ("before", "after")
         for component in ("epistemic", "aleatoric", "total")
     ]
