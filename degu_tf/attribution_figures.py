@@ -14,6 +14,7 @@ from degu_tf.attribution.motifs import AUROC
 from degu_tf.attribution_claims import PANEL, rows_of
 from degu_tf.attribution_plots import LETTERS, STRONG, p_text
 from degu_tf.attribution_study import ALL, LOGO, NONE, OTHERS, SITE
+from degu_tf.data.grammar import NAMES
 from degu_tf.group_plots import box_handles, draw_boxes, kinds_of
 from degu_tf.panels import (
     GREY,
@@ -282,7 +283,7 @@ def _draw_effects(figure: FigureBase, scores: pd.DataFrame, keys: list[str], n_h
     parts = list(scores.groupby(keys, sort=False))
     grid = figure.subplots(len(parts), n_heads, squeeze=False)
     for line, (key, part) in enumerate(parts):
-        motifs = list(dict.fromkeys(part["motif"]))
+        motifs = [motif for motif in NAMES if (part["motif"] == motif).any()]
         present = [head for head in HEAD_NAMES if (part["head"] == head).any()]
         for axes, head in zip(grid[line], present, strict=False):
             own = part[part["head"] == head]
@@ -305,6 +306,6 @@ def _draw_effects(figure: FigureBase, scores: pd.DataFrame, keys: list[str], n_h
     if (scores["method"] == "truth").any():
         handles = [
             Patch(facecolor="0.85", label="True effect of the site"),
-            Patch(facecolor="0.25", label="Students (a dot each)"),
+            legend_line("0.25", "A student", linestyle="", marker="o", markersize=5),
         ]
         legend_below(figure, handles)

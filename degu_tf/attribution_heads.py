@@ -78,6 +78,7 @@ def compare_heads(context: Context) -> pd.DataFrame:
                     models.method(DEEPSHAP),
                     -np.arange(n, dtype=np.float64),
                     n,
+                    "hypothetical",
                 )[0]
                 for head, column in head_columns(student.heads.columns, target)
             }
@@ -112,7 +113,7 @@ def describe(
     Parameters
     ----------
     maps
-        Corrected maps `(N, L, 4)` by head.
+        Corrected hypothetical scores `(N, L, 4)` by head.
     sequences
         Tokens `(N, L)`.
     sites

@@ -7,6 +7,7 @@ Figs. 2 and 5, so whichever script comes first trains them and the others find t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from degu_tf import uncertainty_study
 from degu_tf.attribution.background import random_background
 from degu_tf.attribution.consistency import compare, mean_map, normalised, similarity
-from degu_tf.attribution.map_files import read_scores
+from degu_tf.attribution.map_files import member_files, read_maps
 from degu_tf.attribution.maps import explain_run, top_rows
 from degu_tf.attribution.methods import Method, fingerprint
 from degu_tf.attribution.motifs import importance, motif_auroc, relevant_sites
@@ -32,6 +33,8 @@ from degu_tf.sequence import decode
 
 SALIENCY, DEEPSHAP = "saliency", "deepshap"
 EXPLAINERS = (DEEPSHAP, SALIENCY)
+
+Kind = Literal["scores", "hypothetical"]
 
 FIGURE_FOUR = {"several": DEEPSHAP, "one": SALIENCY}
 """What Fig. 4 explains data with several targets by, and data with one."""
@@ -158,14 +161,18 @@ class Models:
             print(f"{target}: all {len(values):,} test sequences are explained, not {n:,}.")
         return self.splits.test.sequences[top_rows(values, n)]
 
-    def maps(self, target: str, explainer: str) -> dict[str, np.ndarray]:
-        """Corrected maps `(M, N, L, 4)` of the sequences `top`, by standard models and students."""
+    def maps(self, target: str, explainer: str, kind: Kind = "scores") -> dict[str, np.ndarray]:
+        """Corrected maps `(M, N, L, 4)` of the sequences `top`, by standard models and students.
+
+        `kind` is ``"scores"``, or ``"hypothetical"`` for what each base would contribute.
+        """
         explained = {
             "sequences": self.splits.test.sequences,
             "head": target,
             "method": self.method(explainer),
             "ranking": self._measured(target),
             "top": self._settings.n_sequences,
+            "kind": kind,
         }
         students = [kept_maps(self._store, student, **explained) for student in self.students]
         return {
@@ -197,6 +204,7 @@ def kept_maps(
     method: Method,
     ranking: np.ndarray,
     top: int,
+    kind: Kind = "scores",
 ) -> np.ndarray:
     """Corrected maps of a model or of each of an ensemble's members; kept beside the models.
 
@@ -214,6 +222,8 @@ def kept_maps(
         How.
     ranking, top
         Explained are the `top` sequences with the largest values `(N,)`, the largest first.
+    kind
+        ``"scores"`` or ``"hypothetical"`` (`degu_tf.attribution.methods.Explanation`).
 
     Returns
     -------
@@ -239,7 +249,9 @@ def kept_maps(
         ranking={head: ranking},
         progress=store.progress,
     )
-    return gradient_correction(read_scores(made[head])).astype(np.float32, copy=False)
+    files = member_files(made[head])
+    maps = np.stack([getattr(read_maps(file), kind) for file in files])
+    return gradient_correction(maps).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,6 +310,9 @@ def panels(context: Context, in_figure_four: bool | None = None) -> Iterator[Pan
 def compare_panel(panel: Panel) -> pd.DataFrame:
     """Distance to the ensemble's maps, spread over initialisations, and motifs of one panel.
 
+    Distance and spread are those of the corrected scores, as in the paper. Logos and motifs are of
+    hypothetical scores, for the reason that `degu_tf.attribution.motifs.importance` gives.
+
     Returns
     -------
     pandas.DataFrame
@@ -310,8 +325,9 @@ def compare_panel(panel: Panel) -> pd.DataFrame:
     sequences = panel.models.top(panel.target)
     maps = panel.models.maps(panel.target, panel.explainer)
     plain = compare(maps, ddof=1, **panel.labels)
-    ensemble = mean_map(maps["single"])
-    logos = {"single": maps["single"][0], "student": maps["student"][0], "ensemble": ensemble}
+    shown = panel.models.maps(panel.target, panel.explainer, "hypothetical")
+    ensemble = mean_map(shown["single"])
+    logos = {"single": shown["single"][0], "student": shown["student"][0], "ensemble": ensemble}
     tables = [
         plain.similarity.assign(reference=ALL),
         *(
@@ -327,7 +343,7 @@ def compare_panel(panel: Panel) -> pd.DataFrame:
     ]
     if panel.simulated:
         sites = relevant_sites(find_motifs(sequences), panel.target)
-        for method, group in {**maps, "ensemble": ensemble[np.newaxis]}.items():
+        for method, group in {**shown, "ensemble": ensemble[np.newaxis]}.items():
             for seed, each in enumerate(group):
                 labels = {**panel.labels, "method": method, "seed": seed}
                 tables.append(motif_auroc(each, sequences, sites, n_resamples=RESAMPLES, **labels))
