@@ -12,8 +12,9 @@ from matplotlib.patches import Patch, Rectangle
 from degu_tf.attribution.consistency import RMSE, STD, t_tests
 from degu_tf.attribution.motifs import AUROC
 from degu_tf.attribution_claims import PANEL, rows_of
+from degu_tf.attribution_logos import LOGO, SITE
 from degu_tf.attribution_plots import LETTERS, STRONG, p_text
-from degu_tf.attribution_study import ALL, LOGO, NONE, OTHERS, SITE
+from degu_tf.attribution_study import ALL, NONE, OTHERS
 from degu_tf.data.grammar import NAMES
 from degu_tf.group_plots import box_handles, draw_boxes, kinds_of
 from degu_tf.panels import (
@@ -185,7 +186,7 @@ def draw_logos(
     figure
         A figure, or a part of one.
     table
-        Rows of `attribution_study.logo_rows` and `site_rows` of one sequence.
+        Rows of `attribution_logos.logo_rows` and `site_rows` of one sequence.
     names
         What the rows are called, by method.
     """

@@ -11,15 +11,8 @@ from scipy import stats
 
 from degu_tf.attribution.motifs import importance, motif_auroc, motif_positions
 from degu_tf.attribution_claims import rows_of
-from degu_tf.attribution_study import (
-    DEEPSHAP,
-    RESAMPLES,
-    Models,
-    kept_maps,
-    logo_rows,
-    motif_sites,
-    site_rows,
-)
+from degu_tf.attribution_logos import logo_rows, motif_sites, site_rows
+from degu_tf.attribution_study import DEEPSHAP, RESAMPLES, Models, kept_maps
 from degu_tf.comparison import data_sets
 from degu_tf.data.grammar import TARGETS, true_activity, true_noise
 from degu_tf.experiment import Claim, Context, Verdict, above, in_every
@@ -53,7 +46,7 @@ def compare_heads(context: Context) -> pd.DataFrame:
         data), `seed`, `metric`, `value` and what belongs to it: `motif` and `n` sites of
         `SITE_SCORE`, `other` of `CORRELATION`; rows of
         `degu_tf.attribution.motifs.motif_auroc`, for positions in sites of any motif; and of
-        `degu_tf.attribution_study.logo_rows`, whose `method` is the head.
+        `degu_tf.attribution_logos.logo_rows`, whose `method` is the head.
     """
     tables = []
     settings, simulated = context.settings, not context.data
@@ -117,7 +110,7 @@ def describe(
     sequences
         Tokens `(N, L)`.
     sites
-        From `degu_tf.attribution_study.motif_sites`.
+        From `degu_tf.attribution_logos.motif_sites`.
     **labels
         Constant columns.
     """

@@ -18,10 +18,11 @@ from degu_tf.attribution.consistency import compare, mean_map, normalised, simil
 from degu_tf.attribution.map_files import member_files, read_maps
 from degu_tf.attribution.maps import explain_run, top_rows
 from degu_tf.attribution.methods import Method, fingerprint
-from degu_tf.attribution.motifs import importance, motif_auroc, relevant_sites
+from degu_tf.attribution.motifs import motif_auroc, relevant_sites
 from degu_tf.attribution.saliency import gradient_correction
+from degu_tf.attribution_logos import logo_rows, site_rows
 from degu_tf.comparison import Setup, data_sets
-from degu_tf.data.grammar import Motif, find_motifs
+from degu_tf.data.grammar import find_motifs
 from degu_tf.data.splits import Splits
 from degu_tf.ensemble import Ensemble
 from degu_tf.experiment import Context, student_seed
@@ -29,7 +30,6 @@ from degu_tf.files import content_hash
 from degu_tf.predictor import ModelPredictor
 from degu_tf.recipes import recipe
 from degu_tf.runs import KEY_LENGTH, Store
-from degu_tf.sequence import decode
 
 SALIENCY, DEEPSHAP = "saliency", "deepshap"
 EXPLAINERS = (DEEPSHAP, SALIENCY)
@@ -44,12 +44,6 @@ ALL, OTHERS = "all", "others"
 
 NONE, LARGEST = "none", "largest"
 """Words of the column `scaling`: maps as they are, or divided by their largest absolute score."""
-
-LOGO, SITE = "logo", "site"
-"""Metrics of rows that say what a logo shows: a base's score, and where a motif lies."""
-
-KNOWN_MOTIFS = {"AP-1": "TGANTCA", "GATA": "WGATAR", "ETS": "MGGAAR", "Twist": "CAYATG"}
-"""Consensus of the factors that Fig. 4a marks, for data whose truth is not known."""
 
 RESAMPLES = 200
 """Of the bootstrap that gives motif AUROCs their intervals."""
@@ -398,92 +392,3 @@ def compare_maps(context: Context, in_figure_four: bool | None = None) -> pd.Dat
     """`compare_panel` for every panel, or for those that Fig. 4 shows or does not show."""
     tables = [compare_panel(panel) for panel in panels(context, in_figure_four)]
     return pd.concat(tables, ignore_index=True)
-
-
-def logo_rows(
-    maps: Mapping[str, np.ndarray], sequence: np.ndarray, **labels: object
-) -> pd.DataFrame:
-    """Scores of one sequence's bases, what a logo shows.
-
-    Parameters
-    ----------
-    maps
-        Maps `(L, 4)` by method.
-    sequence
-        Tokens `(L,)` or floats `(L, 4)`.
-    **labels
-        Constant columns.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns: the labels, `method`, `metric` (`LOGO`), `position` from 0, `base`, `value`.
-    """
-    (letters,) = decode(sequence[np.newaxis])
-    parts = [
-        pd.DataFrame(
-            {
-                **labels,
-                "method": method,
-                "metric": LOGO,
-                "position": np.arange(len(letters)),
-                "base": list(letters),
-                "value": np.nan_to_num(importance(each[np.newaxis], sequence[np.newaxis])[0]),
-            }
-        )
-        for method, each in maps.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def site_rows(sequence: np.ndarray, simulated: bool, **labels: object) -> pd.DataFrame:
-    """Where motifs lie in one sequence: columns of `motif_sites`, and the labels, as a tidy table.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns: the labels, `metric` (`SITE`), `motif`, `position` (its first base), `end`
-        (excluded), `value` (the affinity).
-    """
-    found = motif_sites(sequence[np.newaxis], simulated)
-    found = found.rename(columns={"start": "position", "affinity": "value"})
-    return found[["motif", "position", "end", "value"]].assign(metric=SITE, **labels)
-
-
-def motif_sites(sequences: np.ndarray, simulated: bool) -> pd.DataFrame:
-    """Sites of the simulated grammar, or matches of `KNOWN_MOTIFS` on either strand.
-
-    Parameters
-    ----------
-    sequences
-        Tokens `(N, L)`.
-    simulated
-        Whether the grammar made them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `sequence`, `motif`, `start`, `end` (excluded) and `affinity` (1 for matches of
-        known motifs), sorted by place.
-
-    Examples
-    --------
-    >>> from degu_tf.sequence import as_tokens
-    >>> motif_sites(as_tokens(["CCTGAGTCACCTTATCA"]), False).values.tolist()
-    [[0, 'AP-1', 2, 9, 1.0], [0, 'GATA', 11, 17, 1.0]]
-    """
-    columns = ["sequence", "motif", "start", "end", "affinity"]
-    if simulated:
-        return find_motifs(sequences)[columns]
-    places = set()
-    for name, letters in KNOWN_MOTIFS.items():
-        allowed = Motif(name, letters, f"N{letters}N").allowed()
-        fits = np.pad(allowed, ((0, 0), (0, 1)))
-        turned = np.pad(allowed[::-1, ::-1], ((0, 0), (0, 1)))
-        windows = np.lib.stride_tricks.sliding_window_view(sequences, len(letters), axis=1)
-        for strand in (fits, turned):
-            matches = strand[np.arange(len(letters)), windows].all(axis=2)
-            for row, start in np.argwhere(matches).tolist():
-                places.add((row, start, start + len(letters), name))
-    rows = [(row, name, start, end, 1.0) for row, start, end, name in sorted(places)]
-    return pd.DataFrame(rows, columns=columns).astype({"sequence": int, "start": int, "end": int})

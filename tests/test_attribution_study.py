@@ -16,18 +16,16 @@ from degu_tf.attribution.deepshap import deepshap
 from degu_tf.attribution.motifs import AUROC, importance
 from degu_tf.attribution.saliency import saliency
 from degu_tf.attribution_claims import CONTROL, PANEL, comparison_claims, conclude, rows_of
+from degu_tf.attribution_logos import LOGO, SITE, motif_sites
 from degu_tf.attribution_study import (
     ALL,
     DEEPSHAP,
     LARGEST,
-    LOGO,
     NONE,
     OTHERS,
     PRESETS,
     SALIENCY,
-    SITE,
     compare_panel,
-    motif_sites,
     panels,
 )
 from degu_tf.comparison import Setup, one_target
