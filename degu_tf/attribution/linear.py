@@ -1,9 +1,9 @@
 """Linear layers: their multipliers are those of the output through the transposed layer, exactly.
 
 Forward they compute as Keras does, to the last digit where possible: which of two nearly equal
-positions a max-pooling takes is decided there.
-Convolutions and dense layers, which take nearly all the time, are written out; a convolution with
-stride 1 is transposed by a convolution with the kernel turned round, which knows every dilation.
+positions a max-pooling takes is decided there. Going back, convolutions and dense layers, which
+take nearly all the time, are written out; a convolution with stride 1 is transposed by one with the
+kernel turned round, which knows every dilation.
 Layers that only move, average or repeat values are transposed by differentiating them.
 """
 
