@@ -22,20 +22,26 @@ def simulated():
     return simulate((20_000, 3000, 6000), length=100, seed=0)
 
 
+SETTINGS = TrainingSettings(epochs=15, learning_rate=2e-3)
+
+
 @pytest.fixture(scope="module")
-def student(simulated):
-    """Distilled from two teachers that learnt from the deviation of three replicates."""
+def teachers(simulated):
+    """Two models that learn from the deviation of three replicates."""
     spec = ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2})
-    settings = TrainingSettings(epochs=15, learning_rate=2e-3)
-    teachers = train_ensemble(simulated.splits, spec, 2, settings, seed=0, progress=False)
-    return distill(teachers, simulated.splits, settings=settings, seed=1, progress=False)
+    return train_ensemble(simulated.splits, spec, 2, SETTINGS, seed=0, progress=False)
 
 
-def test_the_aleatoric_head_knows_the_noise_better_than_the_replicates_it_learnt_from(
-    simulated, student
+@pytest.fixture(scope="module")
+def student(simulated, teachers):
+    return distill(teachers, simulated.splits, settings=SETTINGS, seed=1, progress=False)
+
+
+def test_aleatoric_heads_know_the_noise_better_than_the_replicates_they_learnt_from(
+    simulated, teachers
 ):
     splits, noise = simulated.splits, simulated.truth.noise["test"]
-    prediction = student.predict(splits.test.sequences)
+    prediction = teachers.predict(splits.test.sequences)
     measured = splits.heads.std(splits.test.targets, "aleatoric")
     for index in range(2):
         learnt = correlation(prediction.aleatoric[:, index], noise[:, index])
