@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import logomaker
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from degu_tf.attribution.consistency import RMSE, STD, t_tests
 from degu_tf.attribution.motifs import AUROC
 from degu_tf.attribution_claims import PANEL, rows_of
 from degu_tf.attribution_logos import LOGO, SITE
-from degu_tf.attribution_plots import LETTERS, STRONG, p_text
+from degu_tf.attribution_plots import STRONG, draw_letters, draw_sites, p_text
 from degu_tf.attribution_study import ALL, NONE, OTHERS
 from degu_tf.data.grammar import NAMES
 from degu_tf.group_plots import box_handles, draw_boxes, kinds_of
@@ -197,11 +196,14 @@ def draw_logos(
     shown = range(start, min(start + WINDOW, len(values)))
     sites = sites[(sites["end"] > shown.start) & (sites["position"] < shown.stop)]
     colours = dict(zip(dict.fromkeys(sites["motif"]), MOTIF_COLOURS, strict=False))
+    boxes = sites.rename(columns={"position": "start", "value": "affinity"})
     grid = figure.subplots(len(methods), 1, sharex=True, squeeze=False)[:, 0]
     for axes, method in zip(grid, methods, strict=True):
         part = rows[(rows["method"] == method) & rows["position"].isin(shown)]
-        _draw_letters(axes, part)
-        _draw_sites(axes, sites, colours, shown)
+        tokens = part["base"].map("ACGTN".index).to_numpy()
+        draw_letters(axes, part["value"].to_numpy(), tokens, shown.start)
+        axes.locator_params(axis="y", nbins=4)
+        draw_sites(axes, boxes, colours, (shown.start, shown.stop))
         title = (names or {}).get(method, label_of(method))
         axes.set_title(title, fontsize=10.5)
     grid[-1].set_xlabel("Position (bp)")
@@ -221,30 +223,6 @@ def _densest(weights: np.ndarray, width: int) -> int:
         return 0
     summed = np.cumsum(np.concatenate([[0.0], weights]))
     return int(np.argmax(summed[width:] - summed[:-width]))
-
-
-def _draw_letters(axes: Axes, rows: pd.DataFrame) -> None:
-    matrix = pd.DataFrame(0.0, index=rows["position"], columns=list(LETTERS))
-    for base in LETTERS:
-        chosen = rows["base"] == base
-        matrix.loc[rows.loc[chosen, "position"], base] = rows.loc[chosen, "value"].to_numpy()
-    logomaker.Logo(matrix, ax=axes, color_scheme=LETTERS, baseline_width=0.6)
-    axes.set_xlim(matrix.index[0] - 0.5, matrix.index[-1] + 0.5)
-    axes.set_ylim(limits_of(rows["value"].to_numpy(), 0.1))
-    axes.locator_params(axis="y", nbins=4)
-
-
-def _draw_sites(axes: Axes, sites: pd.DataFrame, colours: Mapping[str, str], shown: range) -> None:
-    low, high = axes.get_ylim()
-    for site in sites.itertuples():
-        start, end = max(site.position, shown.start), min(site.end, shown.stop)
-        axes.add_patch(
-            Rectangle(
-                (start - 0.5, low), end - start, high - low, facecolor="none", clip_on=False,
-                edgecolor=colours[site.motif], linewidth=1.6, zorder=3,
-                linestyle="-" if site.value >= STRONG else "--",
-            )
-        )  # fmt: skip
 
 
 HEAD_COLOURS = {"activity": "0.25", "aleatoric": "tab:purple", "epistemic": "tab:orange"}

@@ -98,13 +98,13 @@ def logos(
     grid = figure.subplots(n, 1, sharex=True, sharey=share_scale, squeeze=False)[:, 0]
     colours = {} if sites is None else _motif_colours(sites)
     for row, (axes, title) in enumerate(zip(grid, titles, strict=True)):
-        _draw_letters(axes, values[row, start:end], tokens[row, start:end], start)
+        draw_letters(axes, values[row, start:end], tokens[row, start:end], start)
         axes.set_title(title, loc="left", fontsize=11)
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(axis="x", length=0, labelbottom=row == n - 1)
         axes.locator_params(axis="y", nbins=3)
         if sites is not None:
-            _draw_boxes(axes, sites[sites["sequence"] == row], colours, (start, end))
+            draw_sites(axes, sites[sites["sequence"] == row], colours, (start, end))
     grid[-1].set_xlabel("Position (bp)")
     figure.supylabel(label, fontsize=11)
     if colours:
@@ -330,7 +330,8 @@ def _window(values: np.ndarray, window: int | tuple[int, int]) -> tuple[int, int
     return start, start + window
 
 
-def _draw_letters(axes: Axes, values: np.ndarray, tokens: np.ndarray, start: int) -> None:
+def draw_letters(axes: Axes, values: np.ndarray, tokens: np.ndarray, start: int) -> None:
+    """Draw the bases `(L,)` from position `start` on, each as high as its value `(L,)`."""
     import logomaker
 
     heights = np.zeros((len(values), 4))
@@ -351,9 +352,10 @@ def _motif_colours(sites: pd.DataFrame) -> dict[str, str]:
     return {name: _MOTIF_COLOURS[index % len(_MOTIF_COLOURS)] for index, name in enumerate(order)}
 
 
-def _draw_boxes(
+def draw_sites(
     axes: Axes, sites: pd.DataFrame, colours: Mapping[str, str], shown: tuple[int, int]
 ) -> None:
+    """Draw a box for each site (`motif`, `start`, `end`, maybe `affinity`) where it is shown."""
     low, high = axes.get_ylim()
     for site in sites.itertuples():
         start, end = max(site.start, shown[0]), min(site.end, shown[1])
