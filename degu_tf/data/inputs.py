@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ import numpy as np
 from degu_tf.data.frame import pick_columns, read_frame
 from degu_tf.data.hdf5 import read_splits
 from degu_tf.data.splits import NAMES
-from degu_tf.errors import InputError
+from degu_tf.errors import InputError, blaming
 from degu_tf.fasta import read_fasta
+from degu_tf.genome import open_genome
 from degu_tf.sequence import encode, reverse_complement
 
 _HDF5 = b"\x89HDF"
@@ -128,17 +128,16 @@ def _from_table(path: Path, sequence: str, name: str | None) -> tuple[list[str],
 def read_bed(
     bed: str | os.PathLike, genome: str | os.PathLike, length: int | None = None
 ) -> NamedSequences:
-    """Sequences of BED intervals from an indexed genome FASTA, reverse strand complemented.
+    """Sequences of BED intervals of a genome, reverse strand complemented.
 
-    Names are column 4 where there is one, else ``chrom:start-end``. The index (`.fai`) is made
-    if it is missing.
+    Names are column 4 where there is one, else ``chrom:start-end``.
 
     Parameters
     ----------
     bed
         Intervals, 0-based and half-open; column 6, where present, is the strand.
     genome
-        Genome FASTA, plain or bgzipped.
+        Indexed FASTA, 2bit or elements, see `degu_tf.genome.open_genome`.
     length
         Bases each interval must have, or None for any common length.
 
@@ -148,26 +147,10 @@ def read_bed(
         If a line is no interval, has another length or an unknown strand, or lies outside its
         contig.
     """
-    import pysam
-
     intervals = _read_intervals(Path(bed), length)
-    if not Path(genome).is_file():
-        raise InputError(f"expected a genome FASTA. Received: {genome}, which is no file")
-    said = pysam.set_verbosity(0)
-    try:
-        fasta = pysam.FastaFile(os.fspath(genome))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            "expected a genome FASTA with an index (.fai) beside it, or that can be indexed: lines "
-            "of one length, plain or compressed with bgzip, not gzip, in a folder that can be "
-            f"written to ({error}). Received: {genome}"
-        ) from error
-    finally:
-        pysam.set_verbosity(said)
-    _check_index(Path(genome))
     names, strings, reverse = [], [], []
-    with fasta:
-        contigs = dict(zip(fasta.references, fasta.lengths, strict=True))
+    with open_genome(genome) as opened:
+        contigs = opened.contigs
         for line, (chrom, start, end, name, strand) in intervals:
             if chrom not in contigs:
                 raise InputError(
@@ -181,23 +164,14 @@ def read_bed(
                     f"{contigs[chrom]} bases. Received: {start}-{end}"
                 )
             names.append(name or f"{chrom}:{start}-{end}")
-            strings.append(fasta.fetch(chrom, start, end))
+            with blaming(f"line {line} of {bed}"):
+                strings.append(opened.fetch(chrom, start, end))
             reverse.append(strand == "-")
     tokens = encode(strings, names=names)
     rows = np.flatnonzero(reverse)
     if len(rows):
         tokens[rows] = reverse_complement(tokens[rows])
     return NamedSequences(names, tokens)
-
-
-def _check_index(genome: Path) -> None:
-    index = genome.with_name(genome.name + ".fai")
-    if index.is_file() and index.stat().st_mtime < genome.stat().st_mtime:
-        warnings.warn(
-            f"the index {index} is older than the genome; if the genome has changed since, remove "
-            "the index and call this again",
-            stacklevel=3,
-        )
 
 
 def _read_intervals(
