@@ -9,6 +9,7 @@ from typing import NoReturn
 from degu_tf import __version__
 from degu_tf.errors import InputError
 from degu_tf.explain_options import add_explain
+from degu_tf.mutagenize_options import add_mutagenize
 from degu_tf.options import (
     FORCE,
     activity_only,
@@ -24,6 +25,7 @@ from degu_tf.options import (
     whole,
 )
 from degu_tf.prepare_options import add_prepare
+from degu_tf.variant_options import add_variants
 
 _OVERVIEW = """\
 Distil an ensemble of models of DNA activity into one that also says how far to trust it.
@@ -36,6 +38,8 @@ the usual order:
   degu calibrate runs/student d.h5
   degu predict runs/student seqs.fa --out p.tsv
   degu explain runs/student seqs.fa --out maps
+  degu variants runs/student --vcf v.vcf.gz --fasta genome.fa --out effects.tsv
+  degu mutagenize runs/student elements.fa --out saturated
 
 what the paper's authors released:
   degu fetch --list
@@ -110,6 +114,8 @@ def parser() -> argparse.ArgumentParser:
     _calibrate(verbs)
     _predict(verbs)
     add_explain(verbs)
+    add_variants(verbs)
+    add_mutagenize(verbs)
     _fetch(verbs)
     _convert(verbs)
     return top

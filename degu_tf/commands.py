@@ -216,6 +216,21 @@ def explain(options: argparse.Namespace) -> None:
     explain(options, say)
 
 
+def variants(options: argparse.Namespace) -> None:
+    """Score the variants of a VCF."""
+    from degu_tf.variant_command import variants
+
+    _check_output(options.out, options.force)
+    variants(options, say)
+
+
+def mutagenize(options: argparse.Namespace) -> None:
+    """Score every single-nucleotide variant of sequences."""
+    from degu_tf.mutagenize import mutagenize
+
+    mutagenize(options, say)
+
+
 def fetch(options: argparse.Namespace) -> None:
     """List a record's files, or fetch some and unpack them."""
     from degu_tf.data import archives, zenodo
@@ -423,6 +438,8 @@ _VERBS = {
     "calibrate": calibrate,
     "predict": predict,
     "explain": explain,
+    "variants": variants,
+    "mutagenize": mutagenize,
     "fetch": fetch,
     "convert": convert,
 }

@@ -100,7 +100,7 @@ def commands_in(text):
 def test_the_verbs_and_sources_are_these():
     sources = ("table", "lentimpra", "starrseq", "simulate")
     verbs = ("prepare", "train", "distill", "export", "evaluate")
-    verbs += ("calibrate", "predict", "explain", "fetch", "convert")
+    verbs += ("calibrate", "predict", "explain", "variants", "mutagenize", "fetch", "convert")
     assert set(PARSERS) == {f"degu {verb}" for verb in verbs} | {
         f"degu prepare {source}" for source in sources
     }
@@ -127,8 +127,8 @@ def test_examples_of_the_overview_the_readme_and_the_issue_parse():
         assert len(text) >= 5
         for command in text:
             verbs.add(cli.parser().parse_args(shlex.split(command)[1:]).verb)
-    expected = "prepare train distill export evaluate calibrate predict explain fetch convert"
-    assert verbs == set(expected.split())
+    expected = "prepare train distill export evaluate calibrate predict explain fetch convert "
+    assert verbs == set((expected + "variants mutagenize").split())
 
 
 @pytest.mark.parametrize("prog", PARSERS)

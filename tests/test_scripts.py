@@ -98,6 +98,11 @@ def mpra(tmp_path, monkeypatch):
     write_fasta("new_sequences.fa", ["a", "b"], texts[:2])
     write_fasta("genome.fa", ["chr1"], ["".join(texts[:4])])
     Path("peaks.bed").write_text("chr1\t100\t349\n")
+    ref = texts[0][160]
+    rows = [f"chr1\t161\trs1\t{ref}\t{alt}\t.\t.\t." for alt in "ACGT" if alt != ref]
+    head = ["##fileformat=VCFv4.2", "##contig=<ID=chr1>"]
+    head.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+    Path("variants.vcf").write_text("\n".join([*head, *rows, ""]))
     return texts
 
 
@@ -157,6 +162,18 @@ def test_the_readmes_example_of_attribution_runs(mpra):
 
 
 @pytest.mark.slow
+def test_the_readmes_example_of_variants_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
+    (scored,) = (block for block in blocks("sh") if block.startswith("degu variants"))
+    for command in first.splitlines()[:3] + scored.splitlines():
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.split()[1:]) == 0, command
+    assert pd.read_csv("effects.tsv", sep="\t")["position"].tolist() == [161, 161, 161]
+    assert Path("scored.vcf.gz.tbi").is_file()
+    assert {file.suffix for file in Path("saturation").rglob("*.*")} >= {".tsv", ".png"}
+
+
+@pytest.mark.slow
 def test_the_readmes_example_of_augmentation_runs(mpra):
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
     (augmented,) = (block for block in blocks("sh") if "--augment" in block)
@@ -168,7 +185,7 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_python_examples_run(mpra):
-    code, conformal, explained, dynamic = blocks("python")
+    code, conformal, explained, variants, dynamic = blocks("python")
     small = code.replace("epochs=100", "epochs=1").replace('"), 10,', '"), 2,')
     assert small.count("epochs=1)") == 1
     names = {}
@@ -182,5 +199,8 @@ def test_the_readmes_python_examples_run(mpra):
     exec(explained, names)
     assert names["scores"].shape == (5, 249, 4)
     assert np.abs(names["explained"].delta).max() < 1e-4
+    exec(variants, names)
+    assert len(names["effects"]) == 3
+    assert names["skipped"].empty
     exec(dynamic.replace("epochs=100", "epochs=1"), names)
     assert Path("student.keras").is_file()

@@ -1,0 +1,232 @@
+"""The runs behind Fig. 6 and Supplementary Figs. 14 to 16: effects of variants nobody trained on.
+
+Teachers and static students are those of Fig. 5, so whichever script comes first trains them and
+the others find them in the store.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from degu_tf import uncertainty_study, variant_data
+from degu_tf.comparison import Setup
+from degu_tf.covariate_shift import DYNAMIC
+from degu_tf.data.hdf5 import read_splits
+from degu_tf.data.splits import Splits
+from degu_tf.distillation import Augmentation
+from degu_tf.ensemble import Ensemble
+from degu_tf.errors import InputError
+from degu_tf.experiment import Context, at_most, student_seed
+from degu_tf.predictor import ModelPredictor, Predictor
+from degu_tf.recipes import recipe
+from degu_tf.runs import Store
+from degu_tf.schemes import scheme
+from degu_tf.variant_compare import compare
+from degu_tf.variant_data import Experiment
+
+METHODS = ("single", "student", *DYNAMIC, "ensemble")
+"""Fig. 6's methods in its order: standard training, static and dynamic students, their teachers."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is trained and scored.
+
+    Attributes
+    ----------
+    n_members, n_students
+        Teachers, and students of each method.
+    n_elements
+        Simulated elements.
+    resamples
+        Of the bootstrap.
+    several_targets, one_target
+        Setup for data with several targets and with one (as lentiMPRA).
+    """
+
+    n_members: int
+    n_students: int
+    n_elements: int
+    resamples: int
+    several_targets: Setup
+    one_target: Setup
+
+
+def _settings(
+    preset: str, n_members: int, n_students: int, n_elements: int, resamples: int
+) -> Settings:
+    shared = uncertainty_study.PRESETS[preset]
+    return Settings(
+        n_members,
+        n_students,
+        n_elements,
+        resamples,
+        shared.several_targets,
+        shared.one_target,
+    )
+
+
+PRESETS: Mapping[str, Settings] = {
+    "smoke": _settings("smoke", 2, 1, 2, 20),
+    "quick": _settings("quick", 4, 3, 4, 500),
+    "paper": _settings(
+        "paper",
+        recipe("lentimpra_k562").n_members,
+        recipe("lentimpra_k562").n_students,
+        0,
+        1000,
+    ),
+}
+"""Settings of the figures' presets; models are trained as `degu_tf.uncertainty_study` does."""
+
+DATA_HELP = (
+    "HDF5 files of lentiMPRA in the elements' cell types (named by file or target; without the "
+    "sequences that overlap the elements), saturation mutagenesis tables, and a genome or the "
+    "elements as FASTA or 2bit, in any order. Simulated data without"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Data that models are trained on, and experiments that they are to predict.
+
+    Attributes
+    ----------
+    dataset
+        Name of the training data.
+    splits, setup
+        The data, and how models are trained on them.
+    experiments
+        Experiments with the target that stands for their cell type.
+    """
+
+    dataset: str
+    splits: Splits
+    setup: Setup
+    experiments: list[tuple[Experiment, str]]
+
+
+def panels(context: Context) -> Iterator[Panel]:
+    """Training data with the experiments of their cell types: the user's, or simulated ones.
+
+    Raises
+    ------
+    InputError
+        If a kind of file is missing, or a cell type has no data.
+    """
+    settings: Settings = context.settings
+    if context.data:
+        yield from _given(context)
+        return
+    if context.preset == "paper":
+        raise InputError(f"the paper preset needs the data: --data takes {DATA_HELP}")
+    *_, (name, splits, setup) = uncertainty_study.data(context)
+    target = splits.heads.targets[0]
+    experiments = variant_data.simulated(
+        splits.test.sequences, target, settings.n_elements, context.seed
+    )
+    yield Panel(name, splits, setup, [(each, target) for each in experiments])
+
+
+def _given(context: Context) -> Iterator[Panel]:
+    settings: Settings = context.settings
+    files = variant_data.sort_files(context.data)
+    training = [read_splits(path) for path in files.training]
+    lengths = {splits.input_shape[0] for splits in training}
+    if len(lengths) > 1:
+        raise InputError(f"expected data of one length. Received: {sorted(lengths)} bases")
+    experiments = variant_data.read_experiments(files.tables, files.genomes, lengths.pop())
+    names = [path.stem for path in files.training]
+    for data in variant_data.match_cells(names, training, experiments):
+        several = data.splits.heads.n_targets > 1
+        setup = settings.several_targets if several else settings.one_target
+        yield Panel(data.name, at_most(data.splits, setup.sizes), setup, data.experiments)
+
+
+class Models:
+    """Fig. 6's models of one data set; a model is trained when it is first asked for.
+
+    Parameters
+    ----------
+    context
+        A script's context, whose settings are `Settings`.
+    splits
+        The data.
+    setup
+        Architecture and training.
+    """
+
+    def __init__(self, context: Context, splits: Splits, setup: Setup) -> None:
+        self.splits = splits
+        self._settings: Settings = context.settings
+        self._store: Store = context.store
+        self._seed = context.seed
+        self._setup = setup
+
+    @cached_property
+    def teachers(self) -> Ensemble:
+        """The standard ensemble, whose members are the models of standard training."""
+        return self._store.teachers(
+            self.splits,
+            self._setup.spec,
+            self._settings.n_members,
+            self._setup.training,
+            self._seed,
+        )
+
+    def of(self, method: str) -> Iterator[Predictor]:
+        """Every model of a method, one of `METHODS`.
+
+        Raises
+        ------
+        InputError
+            If there is no such method.
+        """
+        if method == "single":
+            yield from self.teachers.members
+        elif method == "ensemble":
+            yield self.teachers
+        elif method in METHODS:
+            yield from self._students(method)
+        else:
+            raise InputError(f"expected one of {METHODS}. Received: {method!r}")
+
+    def _students(self, method: str) -> Iterator[ModelPredictor]:
+        augmentation = Augmentation(scheme(DYNAMIC[method])) if method in DYNAMIC else None
+        for index in range(self._settings.n_students):
+            yield self._store.student(
+                self.teachers,
+                self.splits,
+                settings=self._setup.training,
+                seed=student_seed(self._seed, index),
+                epistemic="std",
+                augmentation=augmentation,
+            )
+
+
+def study(context: Context, methods: Sequence[str] = METHODS) -> pd.DataFrame:
+    """The table of Fig. 6 and its supplements: `compare` for all data.
+
+    Parameters
+    ----------
+    context
+        A script's.
+    methods
+        Some of `METHODS`.
+    """
+    tables = []
+    for panel in panels(context):
+        models = Models(context, panel.splits, panel.setup)
+        tables.append(
+            compare(
+                {method: models.of(method) for method in methods},
+                panel.experiments,
+                panel.splits.input_shape[0],
+                resamples=context.settings.resamples,
+                seed=context.seed,
+                dataset=panel.dataset,
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
