@@ -31,9 +31,8 @@ def variants(options: argparse.Namespace, say: Callable[[str], None]) -> None:
         say(f"This model gives no {component} uncertainty; its columns are empty")
     n_skipped = sum(done.survey.skipped.values())
     if n_skipped:
-        say(
-            f"{n_skipped} {'allele is' if n_skipped == 1 else 'alleles are'} left out, see {done.skipped}:"
-        )
+        what = "allele is" if n_skipped == 1 else "alleles are"
+        say(f"{n_skipped} {what} left out, see {done.skipped}:")
         for reason, count in done.survey.skipped.items():
             say(f"{count:10d} {reason}")
     say(
