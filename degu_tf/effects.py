@@ -14,6 +14,7 @@ uncertainty is depends on how the errors of both go together, and the field has 
   ``"independent"``.
 
 The total is the root of the summed squares of both parts (paper, Methods, "Interval coverage").
+Conformal intervals come from both alleles' own, whatever the definition.
 """
 
 from collections.abc import Callable, Sequence

@@ -89,8 +89,8 @@ class Genome(ABC):
     def bounds(self, contig: str, position: int) -> tuple[int, int] | None:
         """Give the span `[start, end)` that windows around a 0-based position must stay inside.
 
-        Of elements: the longest that holds the position. None in whole genomes, where windows may
-        run over the contig's ends (`fetch` fills them with N).
+        Of elements: the one that holds the position, with those that overlap it. None in whole
+        genomes, where windows may run over the contig's ends (`fetch` fills them with N).
 
         Raises
         ------
@@ -294,11 +294,10 @@ class _Element:
 
 
 class _Elements(Genome):
-    """Pieces of contigs, longest first, all held in memory."""
+    """Pieces of contigs, those that overlap made one, all held in memory."""
 
     def __init__(self, path: Path):
-        elements = sorted(_read_elements(path), key=lambda element: element.start - element.end)
-        _check_overlaps(elements, path)
+        elements = _merged(_read_elements(path), path)
         ends: dict[str, int] = {}
         for element in elements:
             ends[element.contig] = max(element.end, ends.get(element.contig, 0))
@@ -367,17 +366,26 @@ def _element(header: str, lines: str, path: Path) -> _Element:
     return _Element(name, location["contig"], first - 1, end, bases)
 
 
-def _check_overlaps(elements: Sequence[_Element], path: Path) -> None:
-    for index, one in enumerate(elements):
-        for other in elements[:index]:
-            start, end = max(one.start, other.start), min(one.end, other.end)
-            if one.contig == other.contig and start < end:
-                parts = {e.bases[start - e.start : end - e.start] for e in (one, other)}
-                if len(parts) > 1:
-                    raise InputError(
-                        "expected elements that agree where they overlap. Received: "
-                        f"{other.name!r} and {one.name!r} at {one.contig}:{start}-{end} in {path}"
-                    )
+def _merged(elements: Sequence[_Element], path: Path) -> list[_Element]:
+    """Elements by contig and start, those that overlap or touch put together."""
+    merged: list[_Element] = []
+    for element in sorted(elements, key=lambda each: (each.contig, each.start, each.end)):
+        last = merged[-1] if merged else None
+        if last is None or last.contig != element.contig or last.end < element.start:
+            merged.append(element)
+            continue
+        end = min(last.end, element.end)
+        there = last.bases[element.start - last.start : end - last.start]
+        if there != element.bases[: end - element.start]:
+            raise InputError(
+                "expected elements that agree where they overlap. Received: "
+                f"{last.name!r} and {element.name!r} at {last.contig}:{element.start}-{end} in "
+                f"{path}"
+            )
+        bases = last.bases + element.bases[last.end - element.start :]
+        name = f"{last.name} and {element.name}"
+        merged[-1] = _Element(name, last.contig, last.start, last.start + len(bases), bases)
+    return merged
 
 
 def _normal(bases: str) -> str:

@@ -15,7 +15,7 @@ from degu_tf.fasta import read_fasta
 from degu_tf.files import atomic_write
 from degu_tf.progress import bar
 from degu_tf.runs import open_run
-from degu_tf.saturation import input_length, saturate
+from degu_tf.saturation import check_known_bases, input_length, saturate
 from degu_tf.sequence import as_tokens, decode
 from degu_tf.variant_plots import heat_maps, layers_of
 
@@ -33,6 +33,8 @@ _DRAWN = re.compile(r"\d{3,}_.*\.(pdf|png)")
 def mutagenize(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Score every single-nucleotide variant of the sequences of a file, and say what was done."""
     out = Path(options.out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"expected a folder to write to. Received: {out}, which is a file")
     if (out / TABLE).exists() and not options.force:
         raise InputError(f"the table is there already; --force replaces it. Received: {out}")
     predictor = open_run(options.run)
@@ -51,6 +53,7 @@ def mutagenize(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     with blaming(options.sequences):
         for name, sequence in zip(names, sequences, strict=True):
             input_length(predictor, sequence, name, flanks=flanks)
+            check_known_bases(sequence, name)
     _clear(out / HEAT_MAPS)
     quiet = False if options.quiet else None
     n_variants, n_drawn = 0, min(options.heat_maps, len(names))

@@ -148,6 +148,18 @@ def input_length(
     return length
 
 
+def check_known_bases(sequence: str, name: str) -> None:
+    """Refuse a sequence without a known base, which has no variants.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    if not set(sequence.upper()) & set(ALPHABET):
+        raise InputError(f"expected a sequence with known bases. Received: none in {name!r}")
+
+
 def saturate(
     predictor: Predictor,
     sequence: str | np.ndarray,
@@ -204,9 +216,8 @@ def saturate(
     genome = SequenceGenome({name: text})
     flanks = options.get("flanks", ("", ""))
     length = input_length(predictor, text, name, length, flanks)
+    check_known_bases(text, name)
     variants = single_nucleotide_variants(name, text)
-    if not variants:
-        raise InputError(f"expected a sequence with known bases. Received: none in {name!r}")
     scorer = VariantScorer(predictor, genome, length, **options)
     blocks = range(0, len(variants), BLOCK)
     table = pd.concat(

@@ -54,7 +54,8 @@ class VariantScorer:
     average_strands
         Average the predictions of both strands.
     shifts
-        Average over windows moved by so many bases; ``(0,)`` is the paper's centred window.
+        Average over windows moved by so many bases; ``(0,)`` is the paper's centred window. Near
+        the ends of an element moved windows come to lie in one place, and count each.
     conformal
         What makes the intervals; without it they are Gaussian, effect +- z * total. Its intervals
         of both alleles, each at 1 - (1 - `level`) / 2, are subtracted end from end, so an effect
@@ -122,6 +123,8 @@ class VariantScorer:
                 f"Received: predictions of shape {probe.mean.shape}"
             )
         self.floored: dict[str, int] = {}
+        if conformal is not None:
+            _check_calibrated(conformal, probe, level)
         self.targets = probe.targets
         self.columns = [*_FIRST, *(f"{target}_{part}" for target in self.targets for part in PARTS)]
 
@@ -199,8 +202,8 @@ class VariantScorer:
         }
         half = None
         if self.conformal is not None:
-            level = 1.0 - (1.0 - self.level) / 2.0
-            lower, upper = self.conformal.predict(Prediction(self.targets, **parts), level)
+            prediction = Prediction(self.targets, **parts)
+            lower, upper = self.conformal.predict(prediction, _of_both(self.level))
             half = (upper - lower) / 2.0
         return Outputs(**parts, half=half, members=average(members))
 
@@ -320,6 +323,21 @@ def check_mismatches(
             "allele than the genome; are they of another build? Raise the share of mismatches that "
             f"is let pass to leave them out. Received: {n_mismatches} of {n}, such as {named}"
         )
+
+
+def _of_both(level: float) -> float:
+    """The level of each allele's interval from which both together hold at `level`."""
+    return 1.0 - (1.0 - level) / 2.0
+
+
+def _check_calibrated(conformal: Conformal, prediction: Prediction, level: float) -> None:
+    try:
+        conformal.predict(prediction, _of_both(level))
+    except InputError as error:
+        raise InputError(
+            f"intervals of effects at {level:g} need those of both alleles at {_of_both(level):g}: "
+            f"{error}"
+        ) from error
 
 
 def _flank(bases: str) -> np.ndarray:

@@ -9,6 +9,8 @@ from degu_tf.genome import Genome
 MISMATCH = "reference mismatch"
 """The reason given where a variant's reference allele is not what the genome has there."""
 
+UNKNOWN_BASE = "the genome has no known base there"
+
 _BASES = frozenset("ACGT")
 
 
@@ -49,6 +51,23 @@ class Variant:
         """Both alleles in capitals, an empty one for a deletion."""
         return self.ref.upper(), "" if self.alt == "-" else self.alt.upper()
 
+    @property
+    def change(self) -> tuple[int, str, str]:
+        """0-based start and alleles of what differs: without the bases they end or begin with.
+
+        Examples
+        --------
+        >>> Variant("1", 101, "CAT", "CGT").change, Variant("1", 101, "CA", "C").change
+        ((101, 'A', 'G'), (101, 'A', ''))
+        """
+        ref, alt = self.alleles
+        while ref and alt and ref[-1] == alt[-1]:
+            ref, alt = ref[:-1], alt[:-1]
+        start = self.start
+        while ref and alt and ref[0] == alt[0]:
+            start, ref, alt = start + 1, ref[1:], alt[1:]
+        return start, ref, alt
+
     def __str__(self) -> str:
         return f"{self.contig}:{self.position} {self.ref}>{self.alt}"
 
@@ -73,12 +92,13 @@ class Window:
 class Windows:
     """Cuts windows of one length around variants.
 
-    The variant's first base sits in the middle, at index (`length` - 1) // 2, which is 114 of 230
-    (paper, Methods, "Single-nucleotide variant effect with CAGI5"). Alternative alleles of another
-    length keep what lies left of the variant in place: after a deletion, bases from the right of
-    the window move in, and after an insertion those at its right end fall out, so both sequences
-    have the window's length. Where a contig ends, the window goes on with N. Where only an element
-    is known, the window is moved to stay inside it, as far as it must be and no further.
+    The first base that differs sits in the middle, at index (`length` - 1) // 2, which is 114 of
+    230 (paper, Methods, "Single-nucleotide variant effect with CAGI5"), however many bases around
+    it a VCF spells out. Alternative alleles of another length keep what lies left of it in place:
+    after a deletion, bases from the right of the window move in, and after an insertion those at
+    its right end fall out, so both sequences have the window's length. Where a contig ends, the
+    window goes on with N. Where only an element is known, the window is moved to stay inside it, as
+    far as it must be and no further.
 
     Parameters
     ----------
@@ -122,8 +142,11 @@ class Windows:
             return "outside its contig"
         if not self.genome.covers(contig, start, end):
             return "outside every element"
-        if self.genome.fetch(contig, start, end) != ref:
-            return MISMATCH
+        there = self.genome.fetch(contig, start, end)
+        if there != ref:
+            known = all(base in ("N", allele) for base, allele in zip(there, ref, strict=True))
+            return UNKNOWN_BASE if known else MISMATCH
+        start, ref, alt = variant.change
         place = self._place(contig, variant)
         if place is None:
             return "its element is shorter than the window"
@@ -147,22 +170,23 @@ class Windows:
             raise InputError(
                 f"expected a variant that can be scored ({reason}). Received: {variant}"
             )
-        ref, alt = variant.alleles
+        start, ref, alt = variant.change
         contig = self.genome.contig(variant.contig)
         place = self._place(contig, variant)
         stretch = self.genome.fetch(contig, place, place + self.length + _lost(ref, alt))
-        index = variant.start - place
+        index = start - place
         mutated = stretch[:index] + alt + stretch[index + len(ref) :]
-        moved = place - (variant.start - self.center + self.offset)
+        moved = place - (start - self.center + self.offset)
         return Window(stretch[: self.length], mutated[: self.length], moved)
 
     def _place(self, contig: str, variant: Variant) -> int | None:
         """0-based start of the window, None where an element is too short for it."""
-        start = variant.start - self.center + self.offset
+        first, ref, alt = variant.change
+        start = first - self.center + self.offset
         bounds = self.genome.bounds(contig, variant.start)
         if bounds is None:
             return start
-        low, high = bounds[0], bounds[1] - self.length - _lost(*variant.alleles)
+        low, high = bounds[0], bounds[1] - self.length - _lost(ref, alt)
         return None if high < low else min(max(start, low), high)
 
 

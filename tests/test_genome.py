@@ -231,19 +231,20 @@ def test_elements_are_known_by_their_headers(written, header, pack):
     assert not path.with_name("some.fa.fai").exists()
 
 
-def test_of_several_elements_the_longest_that_holds_a_position_counts(written):
+def test_elements_that_overlap_or_touch_are_one(written):
     records = ">a chr1:1-4\nACGT\n>b chr1:3-8\nGTCCAA\n>c chr1:20-20\nA\n"
-    records += ">d chr2:11-12\nTT\n>e chr2:1-1\nC\n"
+    records += ">d chr2:11-12\nTT\n>e chr2:1-1\nC\n>f chr2:2-3\nGG\n"
     with open_genome(written(records)) as genome:
         assert dict(genome.contigs) == {"chr1": 20, "chr2": 12}
         assert [genome.bounds("chr1", p) for p in (0, 1, 2, 3, 7, 19)] == [
-            *[(0, 4)] * 2,
-            *[(2, 8)] * 3,
+            *[(0, 8)] * 5,
             (19, 20),
         ]
-        assert genome.fetch("chr1", 0, 4) == "ACGT"
-        assert genome.fetch("chr1", 3, 5) == "TC"
-        assert not genome.covers("chr1", 0, 5)
+        assert genome.bounds("chr2", 0) == (0, 3)
+        assert genome.fetch("chr1", 0, 8) == "ACGTCCAA"
+        assert genome.fetch("chr2", 0, 3) == "CGG"
+        assert not genome.covers("chr1", 0, 9)
+        assert not genome.covers("chr2", 2, 11)
 
 
 @pytest.mark.parametrize(

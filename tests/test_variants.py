@@ -181,7 +181,9 @@ def test_moved_windows_are_averaged(genome, variants):
     assert (table["shift"] == 0).all()
 
 
-def test_blocks_do_not_change_a_byte(genome, variants, student):
+def test_scoring_again_gives_the_same_bytes_and_other_blocks_the_same_numbers(
+    genome, variants, student
+):
     scorer = VariantScorer(student, genome, LENGTH, batch_size=8)
     assert scorer.score(variants).equals(scorer.score(variants))
     parts = np.concatenate([scorer.score(part)["Dev_alt"] for part in (variants[:8], variants[8:])])
@@ -255,6 +257,15 @@ def test_conformal_ends_are_subtracted_end_from_end(genome, variants):
         )
         assert table["Hk_lower"][row] == pytest.approx(alt_lower[0, 1] - ref_upper[0, 1], abs=1e-5)
         assert table["Hk_upper"][row] == pytest.approx(alt_upper[0, 1] - ref_lower[0, 1], abs=1e-5)
+
+
+def test_a_calibration_of_too_few_points_is_refused_at_once(genome):
+    predictor = Linear()
+    known = predictor.predict(np.random.default_rng(2).integers(0, 4, (30, LENGTH), np.uint8))
+    conformal = Conformal().fit(known, known.mean + 1.0, HeadLayout(STUDENT.targets))
+    with pytest.raises(InputError, match=r"effects at 0.95 need .* both alleles at 0.975: .*39"):
+        VariantScorer(predictor, genome, LENGTH, conformal=conformal)
+    VariantScorer(predictor, genome, LENGTH, conformal=conformal, level=0.9)
 
 
 def test_conformal_intervals_hold_measured_effects():

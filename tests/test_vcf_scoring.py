@@ -24,7 +24,7 @@ from degu_tf.runs import open_run
 from degu_tf.variants import BLOCK, VariantScorer, score_variants
 from degu_tf.vcf_scoring.outputs import info_keys, join_vcf, output_kind, table_lines
 from degu_tf.vcf_scoring.parts import PartWriter, Scoring, blocks, part_file
-from degu_tf.vcf_scoring.run import CHUNK, score_vcf
+from degu_tf.vcf_scoring.run import CHUNK, alone, score_vcf
 from degu_tf.vcf_scoring.survey import Parts, survey
 
 SIZES = {"chr1": 200, "chr2": 90, "chrM": 40}
@@ -45,7 +45,8 @@ HEADER = """\
 def work(tmp_path_factory, store, student):
     """A folder with a student's run, a genome, and a VCF of all kinds of alleles."""
     folder = tmp_path_factory.mktemp("work")
-    students = [path for path in store.root.iterdir() if RunFolder(path).kind == "student"]
+    runs = [path for path in store.root.iterdir() if RunFolder(path).finished]
+    students = [path for path in runs if RunFolder(path).kind == "student"]
     (run,) = (p for p in students if open_run(p).fingerprint() == student.fingerprint())
     shutil.copytree(run, folder / "run")
     rng = np.random.default_rng(4)
@@ -196,14 +197,37 @@ def test_a_vcf_keeps_its_records_and_gains_fields(work, scoring, table, tmp_path
                 np.testing.assert_allclose(scored, np.array(row[5:], float), rtol=2e-6)
         assert next(rows, None) is None
     region = pysam.bcftools.query("-r", "2:30-31", "-f", "%POS %INFO/DEGU_Dev_EFFECT\n", str(out))
-    assert set(line.split()[0] for line in region.splitlines()) <= {"30", "31", "27", "28", "29"}
+    found = {line.split()[0] for line in region.splitlines()}
+    assert found
+    assert found <= {"30", "31", "27", "28", "29"}
     norm = pysam.bcftools.norm("-m", "-any", str(out))
     split = [line for line in _records(norm) if "DEGU_Dev_EFFECT" in line]
+    assert split
     assert all(line.split("DEGU_Dev_EFFECT=")[1].split(";")[0].count(",") == 0 for line in split)
 
 
 def _records(text):
     return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def test_two_commands_do_not_write_one_output(work, scoring, tmp_path):
+    out = tmp_path / "effects.tsv"
+    with (
+        alone(tmp_path / "effects.tsv.parts"),
+        pytest.raises(InputError, match=r"another command is writing.*effects.tsv.parts"),
+    ):
+        score_vcf(scoring, work / "v.vcf", out, progress=False)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_vcf_of_which_little_can_be_scored_is_warned_of(work, scoring, tmp_path):
+    rows = ["unplaced\t1\t.\tA\tC\t.\t.\t.\tGT\t.\t.", "1\t5\t.\tA\t*\t.\t.\t.\tGT\t.\t."]
+    (tmp_path / "v.vcf").write_text(HEADER + "\n".join(rows) + "\n")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        score_vcf(scoring, tmp_path / "v.vcf", tmp_path / "effects.tsv", progress=False)
+    assert any("2 of 2 alleles could not be scored" in str(each.message) for each in said)
+    assert len((tmp_path / "effects.tsv").read_text().splitlines()) == 1
 
 
 def test_what_was_interrupted_goes_on(work, scoring, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@ import pytest
 
 from degu_tf.errors import InputError
 from degu_tf.genome import open_genome
-from degu_tf.windows import MISMATCH, Variant, Window, Windows, distinct
+from degu_tf.windows import MISMATCH, UNKNOWN_BASE, Variant, Window, Windows, distinct
 
 LENGTH = 20
 
@@ -49,10 +49,11 @@ def test_a_substitution_changes_nothing_else(genome, bases):
 
 
 def test_a_deletion_lets_bases_from_the_right_move_in(genome, bases):
-    variant = Variant("chr1", 101, bases[100:104], bases[100])
+    variant = Variant("chr1", 100, bases[99:103], bases[99])
+    assert variant.change == (100, bases[100:103], "")
     window = Windows(genome, LENGTH).cut(variant)
     assert window.ref == bases[91:111]
-    assert window.alt == bases[91:101] + bases[104:114]
+    assert window.alt == bases[91:100] + bases[103:114]
 
 
 @pytest.mark.parametrize("gap", ["-", ""])
@@ -62,10 +63,25 @@ def test_a_gap_deletes_the_reference(gap, genome, bases):
 
 
 def test_an_insertion_pushes_bases_out_on_the_right(genome, bases):
-    variant = Variant("chr1", 101, bases[100], bases[100] + "GATTACA")
+    added = other(bases[100]) + "GATTAC" + other(bases[100])
+    variant = Variant("chr1", 101, bases[100], bases[100] + added)
+    assert variant.change == (101, "", added)
     window = Windows(genome, LENGTH).cut(variant)
-    assert window.ref == bases[91:111]
-    assert window.alt == (bases[91:101] + "GATTACA" + bases[101:111])[:LENGTH]
+    assert window.ref == bases[92:112]
+    assert window.alt == (bases[92:101] + added + bases[101:112])[:LENGTH]
+
+
+@pytest.mark.parametrize("left", [0, 1, 4])
+@pytest.mark.parametrize("right", [0, 1, 60])
+def test_spelling_out_bases_around_a_variant_changes_nothing(left, right, genome, bases):
+    windows = Windows(genome, LENGTH)
+    plain = windows.cut(Variant("chr1", 101, bases[100], other(bases[100])))
+    before, after = bases[100 - left : 100], bases[101 : 101 + right]
+    ref, alt = (before + base + after for base in (bases[100], other(bases[100])))
+    assert windows.cut(Variant("chr1", 101 - left, ref, alt)) == plain
+    assert bases[99] != bases[100], "or it would not be told which of the two is deleted"
+    deletion = Variant("chr1", 100 - left, bases[99 - left : 101], bases[99 - left : 100])
+    assert windows.cut(deletion) == windows.cut(Variant("chr1", 101, bases[100], "-"))
 
 
 def test_windows_go_on_with_n_where_a_contig_ends(genome, bases):
@@ -74,8 +90,8 @@ def test_windows_go_on_with_n_where_a_contig_ends(genome, bases):
     assert first.ref == "N" * 9 + bases[:11]
     last = windows.cut(Variant("chr1", 200, bases[199], other(bases[199])))
     assert last.ref == bases[190:200] + "N" * 10
-    deleted = windows.cut(Variant("chr1", 195, bases[194:198], bases[194]))
-    assert deleted.alt == bases[185:195] + bases[198:200] + "N" * 8
+    deleted = windows.cut(Variant("chr1", 196, bases[195:198], "-"))
+    assert deleted.alt == bases[186:195] + bases[198:200] + "N" * 9
 
 
 @pytest.mark.parametrize(
@@ -131,14 +147,24 @@ def test_a_reference_that_the_genome_does_not_have_is_a_mismatch(genome, bases):
     assert Windows(genome, LENGTH).why_not(Variant("chr1", 101, wrong, bases[100])) == MISMATCH
 
 
+def test_bases_the_genome_does_not_know_are_no_mismatch(tmp_path):
+    (tmp_path / "masked.fa").write_text(">1\nACGTNNNNACGTACGT\n")
+    windows = Windows(open_genome(tmp_path / "masked.fa"), 8)
+    assert windows.why_not(Variant("1", 6, "C", "G")) == UNKNOWN_BASE
+    assert windows.why_not(Variant("1", 4, "TA", "T")) == UNKNOWN_BASE
+    assert windows.why_not(Variant("1", 4, "GA", "G")) == MISMATCH
+    assert windows.why_not(Variant("1", 3, "G", "T")) is None
+
+
 def test_alleles_must_have_room(genome, bases):
-    windows = Windows(genome, LENGTH)
-    fits = Variant("chr1", 101, bases[100], bases[100] * 11)
+    windows, base = Windows(genome, LENGTH), other(bases[100])
+    fits = Variant("chr1", 101, bases[100], base * 11)
     assert windows.why_not(fits) is None
-    assert windows.cut(fits).alt[9:] == bases[100] * 11
-    longer = Variant("chr1", 101, bases[100], bases[100] * 12)
+    assert windows.cut(fits).alt[9:] == base * 11
+    longer = Variant("chr1", 101, bases[100], base * 12)
     assert windows.why_not(longer) == "longer than the window has room for"
-    deletion = Variant("chr1", 101, bases[100:112], bases[100])
+    assert windows.why_not(Variant("chr1", 101, bases[100:111], "-")) is None
+    deletion = Variant("chr1", 101, bases[100:112], "-")
     assert windows.why_not(deletion) == "longer than the window has room for"
 
 

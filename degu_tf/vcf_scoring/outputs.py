@@ -175,6 +175,8 @@ def join_vcf(
                 if rows.ahead is not None:
                     raise InputError(f"the VCF is not the one that was scored. Received: {vcf}")
             pysam.tabix_index(os.fspath(temporary), preset="vcf", force=True, csi=suffix == ".csi")
+            for old in (".tbi", ".csi"):
+                out.with_name(out.name + old).unlink(missing_ok=True)
             with atomic_write(index) as place:
                 os.replace(made, place)
         finally:

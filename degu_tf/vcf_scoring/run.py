@@ -6,9 +6,12 @@ Blocks of variants that are computed together begin at the same variants however
 whoever scores them, so the output's bytes depend on neither.
 """
 
+import fcntl
 import os
 import shutil
-from contextlib import closing
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,28 +111,23 @@ def score_vcf(
     for source in (vcf, Path(scoring.genome)):
         if out.exists() and source.exists() and out.samefile(source):
             raise InputError(f"the output would replace what is read. Received: {out}")
-    with open_genome(scoring.genome) as genome:
+    with open_genome(scoring.genome) as genome, alone(Path(f"{out}.parts")) as folder:
         scorer = scoring.open(genome)
         if kind == "vcf":
             check_new_fields(vcf, scorer.targets)
-        task = _Task(scoring, scorer, vcf, RunFolder(f"{out}.parts"), block, progress)
+        task = _Task(scoring, scorer, vcf, RunFolder(folder), block, progress)
         found = task.begin(scoring.identity(scorer, genome))
         if found is None:
             found = task.survey(genome, chunk, max_mismatches)
         else:
             _check_mismatches(found, max_mismatches)
         task.score(found, workers)
-    skipped = out.with_name(f"{out.name}.{SKIPPED}")
-    with atomic_write(skipped) as temporary:
-        shutil.copyfile(task.folder / SKIPPED, temporary)
-    parts = [part_file(task.folder.path, index) for index in range(len(found.parts))]
-    index = None
-    if kind == "vcf":
-        numbers = {"last": found.last, "total": found.n_records}
-        index = join_vcf(out, vcf, scorer.targets, parts, **numbers, progress=progress)
-    else:
-        join_table(out, scorer.columns, parts)
-    task.clear()
+        skipped = out.with_name(f"{out.name}.{SKIPPED}")
+        with atomic_write(skipped) as temporary:
+            shutil.copyfile(folder / SKIPPED, temporary)
+        index = task.join(out, kind, found)
+        task.clear()
+    _warn_of_skipped(found)
     scorer.warn_of_floored()
     heads = layout(scorer.predictor)
     missing = tuple(name for name in ("aleatoric", "epistemic") if not getattr(heads, name))
@@ -204,14 +202,61 @@ class _Task:
                 for index in sizes:
                     writer.write(index, shown.update)
 
+    def join(self, out: Path, kind: str, found: Survey) -> Path | None:
+        """Write the output from its parts; the index, where it has one."""
+        parts = [part_file(self.folder.path, index) for index in range(len(found.parts))]
+        if kind == "table":
+            join_table(out, self.scorer.columns, parts)
+            return None
+        numbers = {"last": found.last, "total": found.n_records}
+        return join_vcf(
+            out, self.vcf, self.scorer.targets, parts, **numbers, progress=self.progress
+        )
+
     def clear(self) -> None:
-        """Remove the folder, but nothing in it that is not of a scored VCF."""
+        """Empty the folder, but of nothing that is not of a scored VCF."""
         for file in self.folder.path.iterdir():
             ours = file.name in (SETTINGS, SURVEY, SKIPPED)
             if ours or file.name.startswith((UNFINISHED, PART)):
                 file.unlink()
-        if not any(self.folder.path.iterdir()):
-            self.folder.path.rmdir()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[Path]:
+    """Keep a folder from other processes that ask for it in this way; if left empty, it goes.
+
+    Raises
+    ------
+    InputError
+        If another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(
+            "another command is writing this output; let it finish, or stop it. "
+            f"Received: {folder}, which is in use"
+        ) from None
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+        os.close(handle)
+
+
+def _warn_of_skipped(found: Survey) -> None:
+    """Say it where most alleles were left out, since the output looks like any other."""
+    n_skipped = sum(found.skipped.values())
+    if n_skipped > found.n_scorable:
+        warnings.warn(
+            f"{n_skipped} of {n_skipped + found.n_scorable} alleles could not be scored, most for "
+            f"this reason: {next(iter(found.skipped))}",
+            stacklevel=3,
+        )
 
 
 def _check_mismatches(found: Survey, max_mismatches: float) -> None:
