@@ -192,9 +192,10 @@ def _augmentation(distill: argparse.ArgumentParser) -> None:
     augmentation = distill.add_argument_group("augmentation")
     augmentation.add_argument(
         "--augment",
-        choices=("evoaug", "mutagenesis", "shuffle"),
+        choices=("evoaug", "mutagenesis", "shuffle", "none"),
         help="augment every minibatch: by 0 to 2 EvoAug augmentations (exactly one with --labels "
-        "static), by mutating 5 %% of the bases, or by shuffling them",
+        "static), by mutating 5 %% of the bases, or by shuffling them; with none the teachers "
+        "label minibatches as they are drawn, which of profiles is a random part and strand",
     )
     who = "who labels augmented sequences: the teachers, as training goes on; or the label stays "
     who += "that of the sequence as it was"
@@ -273,10 +274,12 @@ def _predict(verbs: argparse._SubParsersAction) -> None:
         verbs,
         "predict",
         "predict sequences with uncertainty and intervals, conformal ones where RUN is calibrated",
-        "RUN (SEQUENCES | --bed FILE --fasta GENOME) --out FILE [options]",
+        "RUN (SEQUENCES | --bed FILE --fasta GENOME | --bigwig --fasta GENOME) --out FILE "
+        "[options]",
         "degu predict runs/y seqs.fa --out p.tsv",
         "degu predict deepstarr.keras seqs.fa --out p.tsv",
         "degu predict runs/y --bed peaks.bed --fasta genome.fa --average-strands --out p.tsv",
+        "degu predict runs/y --bigwig --fasta genome.fa --contigs chr8 --out tracks",
     )
     predict.add_argument(
         "run",
@@ -286,14 +289,22 @@ def _predict(verbs: argparse._SubParsersAction) -> None:
     predict.add_argument(
         "sequences", nargs="?", metavar="SEQUENCES", help="FASTA, TSV/CSV/parquet or HDF5 file"
     )
-    predict.add_argument("--out", required=True, metavar="FILE", help="TSV file to write")
+    what = "TSV file to write, or with --bigwig a folder"
+    predict.add_argument("--out", required=True, metavar="FILE", help=what)
     flag(predict, "--force", FORCE)
     flag(predict, "--average-strands", "average with the reverse complement")
     option(predict, "--level", "P", "probability in the interval", probability, 0.95)
     flag(predict, "--gaussian", "Gaussian intervals, calibrated or not")
     genome = predict.add_argument_group("intervals of a genome")
     option(genome, "--bed", "FILE", "intervals, each as long as the model's input")
-    option(genome, "--fasta", "GENOME", "the genome, plain or bgzipped; a .fai is put beside it")
+    what = "the genome, plain or bgzipped, and a .fai is put beside it; tracks need no .fai"
+    option(genome, "--fasta", "GENOME", what)
+    tracks = predict.add_argument_group("tracks along a genome, from a model of profiles")
+    what = "write a bigWig of each target and uncertainty; called again it goes on where it stopped"
+    flag(tracks, "--bigwig", what)
+    several(tracks, "--contigs", "NAME", "contigs to predict (default: all)")
+    what = "bases from one window to the next (default: half of the model's input)"
+    option(tracks, "--step", "BASES", what, whole(1))
     table = predict.add_argument_group("a table")
     option(table, "--sequence", "COLUMN", "the sequences", default="seq")
     option(table, "--name", "COLUMN", "their names (default: name, if there is such a column)")
@@ -370,6 +381,9 @@ def _training(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     option(training, "--patience", "N", patience, whole(0))
     steps = "steps that count as an epoch (default: one pass over the data)"
     option(training, "--steps-per-epoch", "N", steps, whole(1))
+    crop = "of profiles: bases that the model sees, in training a random part of each sequence; "
+    crop += "0: all (default: 2048 where there are more, or what the teachers take)"
+    option(training, "--crop", "BASES", crop, whole(0))
     option(training, "--seed", "N", "seed of everything random", whole(0), 0)
     return training
 

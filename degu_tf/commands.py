@@ -1,19 +1,10 @@
 """What each verb of the `degu` command does: parsed options in, one public function called."""
 
 import argparse
-import dataclasses
 import os
-import signal
 import warnings
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 from degu_tf import quiet
 
@@ -28,21 +19,34 @@ from degu_tf.calibrated import calibrate as calibrate_run  # noqa: E402
 from degu_tf.configs import ReleasedConfig, read_config  # noqa: E402
 from degu_tf.data.hdf5 import read_splits, write_splits  # noqa: E402
 from degu_tf.data.inputs import NamedSequences, read_bed, read_sequences  # noqa: E402
-from degu_tf.data.splits import FRACTION_SEED, Splits  # noqa: E402
-from degu_tf.distillation import Augmentation, distill  # noqa: E402
+from degu_tf.data.splits import Splits  # noqa: E402
+from degu_tf.distillation import distill  # noqa: E402
 from degu_tf.ensemble import Ensemble, train_ensemble  # noqa: E402
 from degu_tf.errors import InputError  # noqa: E402
-from degu_tf.files import atomic_write  # noqa: E402
+from degu_tf.files import atomic_write, file_hash  # noqa: E402
 from degu_tf.folder import CALIBRATION, RunFolder  # noqa: E402
 from degu_tf.heads import HeadLayout  # noqa: E402
 from degu_tf.inference import missing_components, prediction_table  # noqa: E402
 from degu_tf.metrics import wide  # noqa: E402
 from degu_tf.models.folding import fold  # noqa: E402
 from degu_tf.predictor import StrandAveraged  # noqa: E402
-from degu_tf.prepare_sources import read_source  # noqa: E402
+from degu_tf.prepare_sources import read_source, write_atac  # noqa: E402
+from degu_tf.profile_scores import BY_BIN, COUNTS  # noqa: E402
 from degu_tf.runs import evaluate_run, open_run  # noqa: E402
 from degu_tf.schemes import scheme  # noqa: E402
+from degu_tf.settings import settings_for  # noqa: E402
 from degu_tf.training import ModelSpec, TrainingSettings, write_table  # noqa: E402
+from degu_tf.training_requests import (  # noqa: E402
+    asked_augmentation,
+    asked_finetuning,
+    asked_settings,
+    asked_spec,
+    default_settings,
+    settings_as_taught,
+    subset_of,
+    training_data,
+    workers,
+)
 from degu_tf.uncertainty.methods import with_noise_model  # noqa: E402
 
 
@@ -56,6 +60,9 @@ def run(options: argparse.Namespace) -> None:
 def prepare(options: argparse.Namespace) -> None:
     """Read a source and write it in the package's HDF5 layout."""
     _check_output(options.out, options.force)
+    if options.source == "atac":
+        say(f"Wrote {options.out}: {write_atac(options)}")
+        return
     splits = read_source(options)
     write_splits(options.out, splits, one_hot=options.one_hot)
     say(f"Wrote {options.out}: {_describe(splits)}")
@@ -67,16 +74,16 @@ def train(options: argparse.Namespace) -> None:
     fraction = options.fraction
     if fraction is None and options.n_train is None and config.fraction < 1:
         fraction = config.fraction
-    subset = _subset(fraction, options.n_train)
-    splits = _training_data(options, subset)
+    subset = subset_of(fraction, options.n_train)
+    splits = training_data(options, subset)
     if options.activity_only:
         splits = splits.without_uncertainty()
-    spec = _spec(config.spec or ModelSpec("deepstarr"), options)
-    settings = _settings(options, config.settings)
+    spec = asked_spec(config.spec or ModelSpec("deepstarr"), options)
+    settings = asked_settings(options, default_settings(config, splits))
     if options.uncertainty is not None:
         spec, settings = with_noise_model(options.uncertainty, spec, settings)
     say(_describe(splits))
-    with _workers(options.workers) as executor:
+    with workers(options.workers) as executor:
         ensemble = train_ensemble(
             splits,
             spec,
@@ -85,7 +92,7 @@ def train(options: argparse.Namespace) -> None:
             options.seed,
             options.out,
             augment=None if options.augment is None else scheme("evoaug_one"),
-            finetune=_finetuning(options),
+            finetune=asked_finetuning(options, settings_for(splits.train.targets)),
             executor=executor,
             provenance={"subset": subset},
             notes={"data_file": _relative(options.data, options.out)},
@@ -99,10 +106,10 @@ def distill_teachers(options: argparse.Namespace) -> None:
     """Distil the teachers of a run into a student."""
     teachers = Ensemble.load(options.teachers, options.members)
     settings = RunFolder(options.teachers).settings()
-    subset = _subset(options.fraction, options.n_train)
+    subset = subset_of(options.fraction, options.n_train)
     if options.fraction is None and options.n_train is None:
         subset = settings.get("subset", subset)
-    splits = _training_data(options, subset)
+    splits = training_data(options, subset)
     if not teachers.heads.aleatoric:
         splits = splits.without_uncertainty()
     say(_describe(splits))
@@ -111,15 +118,15 @@ def distill_teachers(options: argparse.Namespace) -> None:
     distill(
         teachers,
         splits,
-        spec=_spec(teachers.spec, options),
-        settings=_settings(options),
+        spec=asked_spec(teachers.spec, options),
+        settings=asked_settings(options, settings_as_taught(teachers, splits)),
         seed=options.seed,
         folder=options.out,
         epistemic=options.epistemic_form,
         epistemic_weight=options.epistemic_weight,
         aleatoric_weight=options.aleatoric_weight,
-        augmentation=_augmentation(options),
-        finetune=_finetuning(options),
+        augmentation=asked_augmentation(options),
+        finetune=asked_finetuning(options, settings_as_taught(teachers, splits)),
         provenance={"subset": subset},
         notes={"data_file": _relative(options.data, options.out)},
         progress=_progress(options),
@@ -187,7 +194,10 @@ def calibrate(options: argparse.Namespace) -> None:
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Predict sequences and write the table."""
+    """Predict sequences and write the table, or contigs and write tracks."""
+    if options.bigwig:
+        _predict_tracks(options)
+        return
     _check_output(options.out, options.force)
     predictor, conformal = open_run(options.run), None
     if not options.gaussian:
@@ -207,6 +217,29 @@ def predict(options: argparse.Namespace) -> None:
     with atomic_write(options.out) as temporary:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
     say(f"Wrote {options.out}: {len(table)} predicted, interval: {table['interval'][0]}")
+
+
+def _predict_tracks(options: argparse.Namespace) -> None:
+    from degu_tf.data.genome_stream import GenomeStream
+    from degu_tf.track_prediction import predict_tracks
+
+    if options.fasta is None or options.sequences is not None or options.bed is not None:
+        raise InputError("tracks are made of a genome: --bigwig --fasta GENOME, and no sequences")
+    predictor = open_run(options.run)
+    files = predict_tracks(
+        StrandAveraged(predictor) if options.average_strands else predictor,
+        GenomeStream(options.fasta),
+        options.out,
+        contigs=options.contigs,
+        window=predictor.input_length,
+        step=options.step,
+        identity={
+            "predictor": predictor.fingerprint(),
+            "average_strands": options.average_strands,
+            "genome": file_hash(options.fasta),
+        },
+    )
+    say(f"Wrote {', '.join(str(file) for file in files.values())}")
 
 
 def explain(options: argparse.Namespace) -> None:
@@ -290,41 +323,6 @@ def _inputs(options: argparse.Namespace, length: int) -> NamedSequences:
     )
 
 
-def _training_data(options: argparse.Namespace, subset: Mapping[str, Any]) -> Splits:
-    splits = read_splits(options.data, options.targets)
-    if subset["fraction"] is not None:
-        return splits.fraction(subset["fraction"], subset["seed"])
-    if subset["n_train"] is not None:
-        return splits.subset(subset["n_train"], subset["seed"])
-    return splits
-
-
-def _subset(fraction: float | None, n_train: int | None) -> dict[str, Any]:
-    return {"fraction": fraction, "n_train": n_train, "seed": FRACTION_SEED}
-
-
-def _spec(base: ModelSpec, options: argparse.Namespace) -> ModelSpec:
-    """The architecture asked for; its options are those of `base` where that is the same one."""
-    name = options.model or base.name
-    kept = base.options if name == base.name else {}
-    return ModelSpec(name, {**kept, **_given(width=options.width)}, options.init)
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _settings(
-    options: argparse.Namespace, base: TrainingSettings | None = None
-) -> TrainingSettings:
-    """The settings of `base`, or the paper's, with those that were given as options."""
-    names = ("epochs", "batch_size", "learning_rate", "patience", "steps_per_epoch")
-    given = _given(**{name: getattr(options, name) for name in names})
-    if "patience" in given:
-        given["patience"] = given["patience"] or None
-    return dataclasses.replace(base or TrainingSettings(), **given)
-
-
 def _config(path: str | None) -> ReleasedConfig:
     """What a configuration says; without one, that the paper's DeepSTARR is meant."""
     if path is None:
@@ -335,62 +333,16 @@ def _config(path: str | None) -> ReleasedConfig:
     return config
 
 
-def _augmentation(options: argparse.Namespace) -> Augmentation | None:
-    if options.augment is None:
-        asked = [
-            name
-            for name in ("append", "labels", "teacher_dtype")
-            if getattr(options, name) not in (False, "teachers", "float32")
-        ]
-        if asked:
-            raise InputError(
-                f"--{asked[0].replace('_', '-')} goes with --augment. Received: no --augment"
-            )
-        return None
-    name = options.augment
-    if name == "evoaug" and options.labels == "static":
-        name = "evoaug_one"
-    return Augmentation(scheme(name), options.labels, options.append, options.teacher_dtype)
-
-
-def _finetuning(options: argparse.Namespace) -> TrainingSettings | None:
-    if options.finetune_epochs is None:
-        return None
-    return replace(
-        _settings(options),
-        epochs=options.finetune_epochs,
-        learning_rate=options.finetune_rate,
-    )
-
-
-@contextmanager
-def _workers(n: int) -> Iterator[ProcessPoolExecutor | None]:
-    if n == 1:
-        yield None
-        return
-    context = get_context("spawn")
-    try:
-        with ProcessPoolExecutor(n, mp_context=context, initializer=_start_worker) as executor:
-            yield executor
-    except BrokenProcessPool:
-        raise InputError(
-            "a worker ended before its member was trained, for want of memory perhaps; the same "
-            f"command with fewer --workers goes on where it stopped. Received: --workers {n}"
-        ) from None
-
-
-def _start_worker() -> None:
-    """Let a worker be as quiet as this process, which importing this module has begun."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    quiet.one_line_warnings("degu")
-
-
 def _report(run: str, splits: Splits, split: str = "test", out: str | None = None) -> None:
     table = evaluate_run(run, getattr(splits, split), splits.heads)
     if out is not None:
         write_table(out, table)
     say(f"Pearson r on {split} (single: mean over members)")
     say(wide(table).to_string(float_format=lambda value: f"{value:.3f}", na_rep="-"))
+    for metric, what in ((BY_BIN, "mean over bins"), (COUNTS, "log counts of bins")):
+        if metric in set(table["metric"]):
+            say(f"Pearson r, {what}")
+            say(wide(table, metric).to_string(float_format="{:.3f}".format, na_rep="-"))
     distances = wide(table, "rmse_to_ensemble")
     if len(distances):
         say("RMSE of the activity to the ensemble's")

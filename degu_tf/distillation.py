@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.splits import Split, Splits
@@ -19,6 +20,7 @@ from degu_tf.losses import DistillationLoss, Weight
 from degu_tf.predictor import ModelPredictor
 from degu_tf.schemes import describe
 from degu_tf.teacher import Teacher, usable_dtype
+from degu_tf.tiling import tiled
 from degu_tf.training import ModelSpec, TrainingSettings, train
 
 
@@ -29,7 +31,8 @@ class Augmentation:
     Attributes
     ----------
     scheme
-        One of `degu_tf.schemes.SCHEMES`, or any `AugmentBase`.
+        One of `degu_tf.schemes.SCHEMES`, or any `AugmentBase`. None for minibatches as they come:
+        teachers then label the very parts of profiles that are drawn (`TrainingSettings.crop`).
     labels
         ``"teachers"``: the teachers label each augmented minibatch inside the training step
         (dynamic distillation). ``"static"``: the label stays that of the unaugmented sequence, as
@@ -43,7 +46,7 @@ class Augmentation:
     Raises
     ------
     InputError
-        If the labels are something else.
+        If the labels are something else, or static or appended to where nothing is augmented.
 
     Examples
     --------
@@ -52,7 +55,7 @@ class Augmentation:
     'teachers'
     """
 
-    scheme: AugmentBase
+    scheme: AugmentBase | None
     labels: Literal["teachers", "static"] = "teachers"
     append: bool = False
     teacher_dtype: str = "float32"
@@ -62,11 +65,16 @@ class Augmentation:
             raise InputError(
                 f"labels are made by the 'teachers' or 'static'. Received: labels={self.labels!r}"
             )
+        if self.scheme is None and (self.labels == "static" or self.append):
+            raise InputError(
+                "without a scheme there is nothing but the teachers' labels of each minibatch. "
+                f"Received: labels={self.labels!r}, append={self.append}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for a run's identity."""
         described = {
-            "scheme": describe(self.scheme),
+            "scheme": None if self.scheme is None else describe(self.scheme),
             "labels": self.labels,
             "append": self.append,
         }
@@ -82,7 +90,8 @@ def student_splits(
 
     Training labels come from the teachers: mean activity, mean aleatoric uncertainty, standard
     deviation of activity. Validation and test keep the experiment's activity and replicate std
-    next to the teachers' spread (paper, Methods, "DEGU").
+    next to the teachers' spread (paper, Methods, "DEGU"). Profiles longer than the teachers' input
+    are labelled by overlapping windows (`degu_tf.tiling`).
 
     Parameters
     ----------
@@ -116,7 +125,7 @@ def student_splits(
     heads = teachers.heads.student(epistemic)
 
     def label(split: Split, *, measured: bool) -> Split:
-        columns = teachers.columns(split.sequences, epistemic, progress)
+        columns = _columns(teachers, split, epistemic, progress)
         if measured:
             for role in splits.heads.roles:
                 block = heads.slice(role)
@@ -134,6 +143,16 @@ def student_splits(
         heads,
         origin=content_hash([teachers.fingerprint(), splits.fingerprint, epistemic]),
     )
+
+
+def _columns(
+    teachers: Ensemble, split: Split, epistemic: Form, progress: bool | None
+) -> np.ndarray:
+    """The ensemble's labels, of profiles at every position of the sequences."""
+    window = teachers.input_length
+    if window is None or split.targets.ndim != 3 or split.sequences.shape[1] <= window:
+        return teachers.columns(split.sequences, epistemic, progress)
+    return tiled(lambda part: teachers.columns(part, epistemic, progress), split.sequences, window)
 
 
 def distill(
@@ -171,7 +190,7 @@ def distill(
     epistemic_weight, aleatoric_weight
         Lambda and gamma of the loss, one number or one a target (paper: 1).
     augmentation
-        How minibatches are augmented and labelled; None for the data as they are.
+        How minibatches are augmented and labelled; None for the data as they are, labelled once.
     finetune
         Settings of a second stage on the unaugmented training data with the teachers' labels, as
         the released scripts have it; None, as in the paper, for none.
@@ -279,6 +298,12 @@ def _learner(
         return DistillationModel(student, heads)
     teacher = None
     if augmentation.labels == "teachers":
+        if teachers.input_length not in (None, student.input_shape[1]):
+            raise InputError(
+                f"teachers label what the student sees, which must be {teachers.input_length} "
+                "bases (TrainingSettings.crop). "
+                f"Received: a student of {student.input_shape[1]} bases"
+            )
         teacher = Teacher(teachers, heads.epistemic, augmentation.teacher_dtype)
     return DistillationModel(
         student, heads, teacher, augmentation.scheme, augmentation.append, seed

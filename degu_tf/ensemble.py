@@ -31,6 +31,9 @@ from degu_tf.training import (
 CHUNK = 4096
 """Sequences whose member outputs are held at once."""
 
+CHUNK_BASES = 2**20
+"""Their bases, so that of long sequences there are fewer."""
+
 
 class Ensemble:
     """Models of one layout whose mean predicts and whose spread is the epistemic uncertainty.
@@ -125,10 +128,11 @@ class Ensemble:
             Show a bar.
         """
         sequences = as_array(sequences)
-        starts = range(0, len(sequences), CHUNK)
+        size = max(1, min(CHUNK, CHUNK_BASES // sequences.shape[1]))
+        starts = range(0, len(sequences), size)
         chunks = [
             pool_members(
-                self.member_columns(sequences[start : start + CHUNK]), self.heads, epistemic
+                self.member_columns(sequences[start : start + size]), self.heads, epistemic
             )
             for start in bar(starts, "ensemble", progress)
         ]
@@ -263,7 +267,7 @@ def train_ensemble(
         run = RunFolder(folder)
         if not run.finished:
             heads = predicted_heads(settings, splits.heads, spec.head)
-            spec.build(splits.input_shape, heads, member_seed(seed, 0))
+            spec.build(settings.input_shape(splits.input_shape), heads, member_seed(seed, 0))
         identity = {**stages(augment, finetune), **(provenance or {})}
         run.begin(run_settings("ensemble", splits, spec, settings, seed, identity))
         if run.finished and run.manifest()["n_members"] >= n_members:
@@ -298,8 +302,8 @@ def train_ensemble(
         members = [load_model(task["folder"]) for task in tasks]
     ensemble = Ensemble(members, spec, None if folder is None else Path(folder))
     if folder is not None:
-        prediction = ensemble.predict(splits.test.sequences)
-        table = score(prediction, splits.test.targets, splits.heads, split="test")
+        test = splits.test.centred(ensemble.input_length)
+        table = score(ensemble.predict(test.sequences), test.targets, splits.heads, split="test")
         write_table(run / METRICS, table)
         run.finish(n_members=n_members, **(notes or {}))
     return ensemble

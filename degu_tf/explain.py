@@ -121,7 +121,7 @@ def references(
         path = data_file(options.run)
         if path is None:
             return DINUCLEOTIDE, f"{shuffled} (the run's data are not where they were)"
-        found = read_sequences(path, split="test")
+        found = read_sequences(path, split="test", length=predictor.input_length)
         n = min(options.references, len(found.names))
     else:
         n = options.references

@@ -19,6 +19,7 @@ from degu_tf.errors import InputError
 COLOURS = {
     "single": "tab:blue",
     "student": "tab:orange",
+    "dynamic": "tab:cyan",
     "dynamic_evoaug": "tab:cyan",
     "dynamic_mutagenesis": "tab:red",
     "dynamic_shuffle": "tab:purple",
@@ -35,6 +36,7 @@ the ensemble's."""
 LABELS = {
     "single": "Standard training",
     "student": "DEGU student",
+    "dynamic": "DEGU, labels on the fly",
     "dynamic_evoaug": "DEGU, dynamic EvoAug",
     "dynamic_mutagenesis": "DEGU, dynamic mutagenesis",
     "dynamic_shuffle": "DEGU, dynamic shuffle",

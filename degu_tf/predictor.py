@@ -17,6 +17,9 @@ from degu_tf.sequence import as_float, as_tokens, check_sequences, reverse_compl
 BATCH_SIZE = 512
 """Sequences predicted at once; it bounds memory and does not change the numbers."""
 
+BATCH_BASES = 2**17
+"""Bases predicted at once, so that of long sequences there are fewer in a batch."""
+
 
 @runtime_checkable
 class Predictor(Protocol):
@@ -40,7 +43,7 @@ class ModelPredictor:
     heads
         What its columns mean.
     batch_size
-        Sequences predicted at once.
+        Sequences predicted at once; by default `batch_size_of` their length.
 
     Raises
     ------
@@ -56,7 +59,9 @@ class ModelPredictor:
     (2, 1)
     """
 
-    def __init__(self, model: keras.Model, heads: HeadLayout, batch_size: int = BATCH_SIZE) -> None:
+    def __init__(
+        self, model: keras.Model, heads: HeadLayout, batch_size: int | None = None
+    ) -> None:
         n_columns = model.output_shape[-1]
         if n_columns != heads.n_columns:
             raise InputError(
@@ -89,9 +94,10 @@ class ModelPredictor:
         """
         sequences = check_length(as_array(sequences), self.input_length)
         check_long_enough(self.model, sequences.shape[1])
-        starts = range(0, len(sequences), self.batch_size)
+        size = self.batch_size or batch_size_of(sequences.shape[1])
+        starts = range(0, len(sequences), size)
         batches = [
-            self._forward(as_float(sequences[start : start + self.batch_size])).numpy()
+            self._forward(as_float(sequences[start : start + size])).numpy()
             for start in bar(starts, "predicting", progress)
         ]
         return np.concatenate(batches).astype(np.float32, copy=False)
@@ -142,6 +148,17 @@ class StrandAveraged:
         }
         floored = {name: int(np.sum(parts[name] <= MIN_STD)) for name in forward.floored}
         return Prediction(forward.targets, floored=floored, **parts)
+
+
+def batch_size_of(length: int) -> int:
+    """Sequences of so many bases that are predicted at once: `BATCH_SIZE`, or fewer long ones.
+
+    Examples
+    --------
+    >>> batch_size_of(249), batch_size_of(2048)
+    (512, 64)
+    """
+    return max(1, min(BATCH_SIZE, BATCH_BASES // length))
 
 
 def as_array(sequences: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ from degu_tf.options import (
     FORCE,
     activity_only,
     flag,
+    not_negative,
     option,
     several,
     three,
@@ -29,6 +30,7 @@ def add_prepare(verbs: argparse._SubParsersAction) -> None:
     _table(sources)
     _lentimpra(sources)
     _starrseq(sources)
+    _atac(sources)
     _simulate(sources)
 
 
@@ -115,6 +117,46 @@ def _starrseq(sources: argparse._SubParsersAction) -> None:
     _written(starrseq)
 
 
+def _atac(sources: argparse._SubParsersAction) -> None:
+    atac = verb(
+        sources,
+        "atac",
+        "base-resolution profiles: a genome and bigWig tracks, cut into bins",
+        "GENOME (--replicates ... | --labels ...) --out FILE [options]",
+        "degu prepare atac hg38.fa.gz --replicates rep1.bw rep2.bw rep3.bw --out atac.h5",
+        "degu prepare atac hg38.fa --labels ATAC=tracks/ATAC.bw "
+        "ATAC_epistemic=tracks/ATAC_epistemic.bw --out labels.h5",
+    )
+    atac.add_argument("genome", metavar="GENOME", help="FASTA, plain or gzipped")
+    _out(atac)
+    columns = atac.add_argument_group("columns")
+    what = columns.add_mutually_exclusive_group(required=True)
+    several(
+        what,
+        "--replicates",
+        "BIGWIG",
+        "the replicates: their mean and standard deviation at each base are what is learnt",
+    )
+    several(
+        what,
+        "--labels",
+        "COLUMN=BIGWIG",
+        "a track for each column: TARGET, TARGET_aleatoric, TARGET_epistemic",
+    )
+    option(columns, "--target", "NAME", "what to call the replicates' mean", default="ATAC")
+    activity_only(columns)
+    option(columns, "--tracks", "FOLDER", "also write the columns as bigWig tracks into it")
+    bins = atac.add_argument_group("bins")
+    option(bins, "--length", "BASES", "length of a bin", whole(1), 3072)
+    chosen = "chromosomes of the"
+    several(bins, "--test", "NAME", f"{chosen} test split (default: chr8)")
+    several(bins, "--validation", "NAME", f"{chosen} validation split (default: chr9)")
+    others = "the others that have a number or are X"
+    several(bins, "--train", "NAME", f"{chosen} training split (default: {others})")
+    what = "bins with a larger share of unknown bases are left out"
+    option(bins, "--max-unknown", "SHARE", what, not_negative, 0.05)
+
+
 def _simulate(sources: argparse._SubParsersAction) -> None:
     simulate = verb(
         sources,
@@ -130,9 +172,13 @@ def _simulate(sources: argparse._SubParsersAction) -> None:
     option(assay, "--seed", "N", "the same seed gives the same file", whole(0), 0)
 
 
-def _written(source: argparse.ArgumentParser) -> None:
+def _out(source: argparse.ArgumentParser) -> None:
     source.add_argument("--out", required=True, metavar="FILE", help="HDF5 file to write")
     flag(source, "--force", FORCE)
+
+
+def _written(source: argparse.ArgumentParser) -> None:
+    _out(source)
     flag(source, "--one-hot", "store one-hot instead of tokens")
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from degu_tf.data.splits import Splits
 from degu_tf.errors import InputError
@@ -10,6 +11,56 @@ from degu_tf.errors import InputError
 def read_source(options: argparse.Namespace) -> Splits:
     """Read the source that was asked for."""
     return _SOURCES[options.source](options)
+
+
+def write_atac(options: argparse.Namespace) -> str:
+    """Cut a genome and its tracks into bins, write them in streams, and say what was written."""
+    from degu_tf.data.chromosomes import Chromosomes
+    from degu_tf.data.profiles import write_profiles
+    from degu_tf.data.tracks import label_columns, replicate_columns, write_columns
+
+    if options.labels:
+        columns = label_columns(_named_tracks(options.labels))
+    else:
+        replicates = {options.target: options.replicates}
+        columns = replicate_columns(replicates, aleatoric=not options.activity_only)
+    if options.tracks is not None:
+        _check_tracks(options, columns.heads.columns)
+    named = {split: getattr(options, split) for split in ("train", "validation", "test")}
+    chromosomes = Chromosomes(**{split: names for split, names in named.items() if names})
+    summary = write_profiles(
+        options.out,
+        options.genome,
+        columns,
+        chromosomes,
+        length=options.length,
+        max_unknown=options.max_unknown,
+    )
+    if options.tracks is not None:
+        write_columns(columns, options.tracks)
+    return str(summary)
+
+
+def _check_tracks(options: argparse.Namespace, names: Sequence[str]) -> None:
+    if options.labels:
+        raise InputError("--tracks goes with --replicates, not with --labels")
+    paths = [Path(options.tracks) / f"{name}.bw" for name in names]
+    there = [path for path in paths if path.exists()]
+    if there and not options.force:
+        raise InputError(f"the file is there already; --force replaces it. Received: {there[0]}")
+
+
+def _named_tracks(texts: Sequence[str]) -> dict[str, str]:
+    tracks = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        if not (name and path) or name in tracks:
+            raise InputError(
+                "label tracks are named COLUMN=BIGWIG such as ATAC_epistemic=std.bw, each column "
+                f"once. Received: {text!r}"
+            )
+        tracks[name] = path
+    return tracks
 
 
 def _table(options: argparse.Namespace) -> Splits:

@@ -7,6 +7,7 @@ setting on which this project's own numbers are measured.
 from dataclasses import dataclass, field
 
 from degu_tf.errors import InputError
+from degu_tf.settings import PROFILE_SETTINGS
 from degu_tf.training import ModelSpec, TrainingSettings
 
 FRACTIONS = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -62,6 +63,13 @@ RECIPES: dict[str, Recipe] = {
     "dream_rnn_k562": Recipe("lentiMPRA K562", ("K562",), ModelSpec("dream_rnn"), aleatoric=True),
     "dream_rnn_hepg2": Recipe(
         "lentiMPRA HepG2", ("HepG2",), ModelSpec("dream_rnn"), aleatoric=True
+    ),
+    "atac_a549": Recipe(
+        "ATAC-seq A549",
+        ("ATAC",),
+        ModelSpec("cnn_task_base"),
+        aleatoric=True,
+        settings=PROFILE_SETTINGS,
     ),
     "mprann_k562": Recipe("lentiMPRA K562", ("K562",), ModelSpec("mprann")),
     "mprann_hepg2": Recipe("lentiMPRA HepG2", ("HepG2",), ModelSpec("mprann")),

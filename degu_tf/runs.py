@@ -18,11 +18,12 @@ from degu_tf.ensemble import Ensemble, train_ensemble
 from degu_tf.errors import InputError
 from degu_tf.files import content_hash
 from degu_tf.folder import RunFolder
-from degu_tf.heads import Form, HeadLayout
+from degu_tf.heads import Form, HeadLayout, Prediction
 from degu_tf.losses import Weight
 from degu_tf.metrics import distance, score
 from degu_tf.models.card import open_weights
 from degu_tf.predictor import ModelPredictor
+from degu_tf.profile_scores import WHOLE, profile_score
 from degu_tf.training import ModelSpec, TrainingSettings, load_model, run_settings, stages, train
 
 KEY_LENGTH = 12
@@ -204,20 +205,22 @@ def evaluate_run(folder: str | os.PathLike, split: Split, heads: HeadLayout) -> 
     split
         Sequences with measured columns.
     heads
-        Layout of those columns.
+        Layout of those columns. Of profiles longer than a model's input the middle is judged.
 
     Returns
     -------
     pandas.DataFrame
         Columns `method` (single, ensemble, student, model), `member`, `target`, `head`, `metric`,
-        `value`, `n`. Where teachers are at hand a student's epistemic head is compared with their
-        spread, and its activity with theirs (`rmse_to_ensemble`).
+        `value`, `n`; of profiles with the metrics of `degu_tf.profile_scores`. Where teachers are
+        at hand a student's epistemic head is compared with their spread, and its activity with
+        theirs (`rmse_to_ensemble`).
     """
     kind = RunFolder(folder).kind
     predictor = open_run(folder)
+    split = split.centred(predictor.input_length)
     if isinstance(predictor, Ensemble):
         return evaluate_ensemble(predictor, split, heads)
-    tables = [score(predictor.predict(split.sequences), split.targets, heads, method=kind)]
+    tables = [_judged(predictor.predict(split.sequences), split, heads, method=kind)]
     teachers = teachers_of(folder)
     if teachers is not None:
         tables.append(compare_with_teachers(predictor, teachers, split, method=kind))
@@ -232,10 +235,22 @@ def evaluate_ensemble(ensemble: Ensemble, split: Split, heads: HeadLayout) -> pd
     for index, member in enumerate(ensemble.members):
         prediction = member.predict(split.sequences)
         labels = {"method": "single", "member": index}
-        tables.append(score(prediction, split.targets, heads, **labels))
+        tables.append(_judged(prediction, split, heads, **labels))
         tables.append(distance(prediction, pooled, **labels))
-    tables.append(score(pooled, split.targets, heads, method="ensemble"))
+    tables.append(_judged(pooled, split, heads, method="ensemble"))
     return pd.concat(tables, ignore_index=True)
+
+
+def _judged(
+    prediction: Prediction, split: Split, heads: HeadLayout, **labels: object
+) -> pd.DataFrame:
+    """`score`, and for profiles the correlations of `profile_score` that it has not."""
+    table = score(prediction, split.targets, heads, **labels)
+    if split.targets.ndim != 3:
+        return table
+    by_bin = profile_score(prediction, split.targets, heads, **labels)
+    by_bin = by_bin[by_bin["metric"] != WHOLE].drop(columns=["low", "high"])
+    return pd.concat([table, by_bin], ignore_index=True)
 
 
 def compare_with_teachers(

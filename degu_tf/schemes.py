@@ -7,7 +7,6 @@ from a seed, its epoch and its place in the epoch, so they do not depend on how 
 once.
 """
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral
@@ -22,6 +21,7 @@ from degu_tf import augment
 from degu_tf.augment import Keyed
 from degu_tf.errors import InputError
 from degu_tf.files import content_hash
+from degu_tf.keys import draw_key
 
 
 def paper_augmentations() -> list[AugmentBase]:
@@ -206,36 +206,6 @@ def apply(scheme: AugmentBase, x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         return _alike(scheme.apply(x, key), x, scheme)
     call = scheme if tf.executing_eagerly() else tf.function(scheme)
     return _alike(call(x), x, scheme)
-
-
-def draw_key(purpose: str, seed: int, *numbers: int | tf.Tensor) -> tf.Tensor:
-    """A key for `tf.random.stateless_*` that differs by purpose, seed and each of the numbers.
-
-    Parameters
-    ----------
-    purpose
-        What is drawn; keys of other purposes have nothing to do with this one's.
-    seed
-        Whole number from 0.
-    *numbers
-        What counts the draws, such as epoch and batch.
-
-    Returns
-    -------
-    tf.Tensor
-        int64 `(2,)`.
-
-    Raises
-    ------
-    InputError
-        If the seed is not a whole number from 0 to 2**63 - 1.
-    """
-    if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
-        raise InputError(f"seed must be a whole number from 0 to 2**63 - 1. Received: {seed!r}")
-    key = tf.constant([int(seed), zlib.crc32(purpose.encode())], tf.int64)
-    for number in numbers:
-        key = tf.random.fold_in(key, tf.cast(number, tf.int64))
-    return key
 
 
 def augmented(

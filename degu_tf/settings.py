@@ -5,7 +5,7 @@ import random
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral
 from typing import Any
 
@@ -49,6 +49,11 @@ class TrainingSettings:
         configurations); None never stops early.
     steps_per_epoch
         Steps that count as an epoch; None for one pass over the data.
+    crop
+        Of profiles: bases of each sequence that the model sees, in training at a place drawn anew
+        for each batch, in validation and test the middle ones (paper: 2048 of 3072); None for all.
+    reverse_complement
+        Turn half of each training batch to the other strand, profiles with their sequences.
 
     Examples
     --------
@@ -64,11 +69,14 @@ class TrainingSettings:
     lr_patience: int = 5
     patience: int | None = 10
     steps_per_epoch: int | None = None
+    crop: int | None = None
+    reverse_complement: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "lr_patience", "patience", "steps_per_epoch"):
+        may_be_none = ("patience", "steps_per_epoch", "crop")
+        for name in ("epochs", "batch_size", "lr_patience", *may_be_none):
             value = getattr(self, name)
-            if value is None and name in ("patience", "steps_per_epoch"):
+            if value is None and name in may_be_none:
                 continue
             if not isinstance(value, Integral) or value < 1:
                 raise InputError(f"{name} must be a whole number from 1. Received: {value!r}")
@@ -89,6 +97,41 @@ class TrainingSettings:
     def likelihood(self) -> type[Likelihood] | None:
         """The likelihood that `loss` names, or None where it names a loss of Keras."""
         return LIKELIHOODS.get(self.loss)
+
+    def input_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """`(length, 4)` of a model for data of this `shape`: theirs, or the part it sees."""
+        return shape if self.crop is None else (self.crop, *shape[1:])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values; those of profiles only where they are used."""
+        described = asdict(self)
+        if self.crop is None:
+            del described["crop"]
+        if not self.reverse_complement:
+            del described["reverse_complement"]
+        return described
+
+
+PROFILE_SETTINGS = TrainingSettings(
+    loss="poisson", lr_factor=0.3, crop=2048, reverse_complement=True
+)
+"""The paper's training of CNN-task-base on bins of 3072 bases; the epochs are an assumption."""
+
+
+def settings_for(targets: np.ndarray) -> TrainingSettings:
+    """The paper's settings for targets `(N, C)`, or for profiles `(N, length, C)`.
+
+    Examples
+    --------
+    >>> settings_for(np.zeros((1, 3072, 2))).crop, settings_for(np.zeros((1, 1000, 2))).crop
+    (2048, None)
+    >>> settings_for(np.zeros((1, 2))) == TrainingSettings()
+    True
+    """
+    if targets.ndim != 3:
+        return TrainingSettings()
+    longer = targets.shape[1] > PROFILE_SETTINGS.crop
+    return PROFILE_SETTINGS if longer else replace(PROFILE_SETTINGS, crop=None)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -12,20 +11,18 @@ import pandas as pd
 from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
-from degu_tf.data.splits import Splits
+from degu_tf.data.splits import Split, Splits
 from degu_tf.errors import InputError
 from degu_tf.files import atomic_write
 from degu_tf.folder import HISTORY, METRICS, MODEL, RunFolder
 from degu_tf.heads import HeadLayout
 from degu_tf.losses import Likelihood
 from degu_tf.metrics import score
-from degu_tf.predictor import ModelPredictor
+from degu_tf.predictor import ModelPredictor, batch_size_of
 from degu_tf.progress import bar
 from degu_tf.schemes import augmented, describe
 from degu_tf.settings import ModelSpec, TrainingSettings, predicted_heads
 from degu_tf.weights import weights_hash
-
-EVALUATION_BATCH = 512
 
 
 class _EpochBar(keras.callbacks.Callback):
@@ -96,7 +93,8 @@ def fit(
         loss = settings.likelihood(predicted_heads(settings, splits.heads))
     if isinstance(loss, Likelihood):
         splits = splits.without_uncertainty()
-    check_fits(model, splits, getattr(loss, "heads", None))
+    validation = splits.validation.centred(settings.crop)
+    check_fits(model, validation, getattr(loss, "heads", None) or splits.heads)
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
         loss=loss or settings.loss,
@@ -109,14 +107,22 @@ def fit(
         restore_best_weights=True,
     )
     steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
-    batches = training_batches(splits.train, settings.batch_size, seed)
+    batches = training_batches(
+        splits.train,
+        settings.batch_size,
+        seed,
+        crop=settings.crop,
+        reverse_complement=settings.reverse_complement,
+    )
     if augment is not None:
         batches = augmented(batches, augment, seed, steps)
     history = model.fit(
         batches,
         epochs=settings.epochs,
         steps_per_epoch=steps,
-        validation_data=evaluation_batches(splits.validation, EVALUATION_BATCH),
+        validation_data=evaluation_batches(
+            validation, batch_size_of(validation.sequences.shape[1])
+        ),
         callbacks=[
             best_epoch,
             keras.callbacks.ReduceLROnPlateau(
@@ -140,10 +146,10 @@ def fit(
     return pd.DataFrame({**columns, **history})
 
 
-def check_fits(model: keras.Model, splits: Splits, heads: HeadLayout | None = None) -> None:
+def check_fits(model: keras.Model, split: Split, heads: HeadLayout) -> None:
     """Refuse a model whose input or output is not that of the data.
 
-    `heads` is what the model's columns mean where that is not what the data's mean.
+    `heads` is what the model's columns mean.
 
     Raises
     ------
@@ -152,22 +158,20 @@ def check_fits(model: keras.Model, splits: Splits, heads: HeadLayout | None = No
         and the other one for each sequence.
     """
     length, n_columns = model.input_shape[1], model.output_shape[-1]
-    if length not in (None, splits.input_shape[0]):
-        raise InputError(
-            f"the model takes {length} bases. Received: sequences of {splits.input_shape[0]} bases"
-        )
-    heads = heads or splits.heads
+    bases = split.sequences.shape[1]
+    if length not in (None, bases):
+        raise InputError(f"the model takes {length} bases. Received: sequences of {bases} bases")
     if n_columns != heads.n_columns:
         raise InputError(
             f"the model emits {n_columns} columns. Received: data with "
             f"{heads.n_columns}: {heads.columns}"
         )
-    positions, measured = model.output_shape[1:-1], splits.train.targets.shape[1:-1]
+    positions, measured = model.output_shape[1:-1], split.targets.shape[1:-1]
     if positions != measured:
         what = f"a profile of {positions[0]} positions" if positions else "no profile"
         raise InputError(
             f"{model.name} emits {what} for each sequence: choose an architecture that suits the "
-            f"data. Received: targets of shape {splits.train.targets.shape}"
+            f"data. Received: targets of shape {split.targets.shape}"
         )
 
 
@@ -229,7 +233,7 @@ def train(
     run = None if folder is None else RunFolder(folder)
     model = None
     if run is None or not run.finished:
-        model = spec.build(splits.input_shape, heads, seed, member)
+        model = spec.build(settings.input_shape(splits.input_shape), heads, seed, member)
     if run is not None:
         provenance = {**stages(augment, finetune), **(provenance or {})}
         run.begin(run_settings("model", splits, spec, settings, seed, provenance))
@@ -254,7 +258,7 @@ def stages(
     if augment is not None:
         described["augment"] = describe(augment)
     if finetune is not None:
-        described["finetune"] = asdict(finetune)
+        described["finetune"] = finetune.to_dict()
     return described
 
 
@@ -271,8 +275,8 @@ def run_settings(
         "kind": kind,
         "model": spec.to_dict(),
         "heads": predicted_heads(settings, splits.heads, spec.head).to_dict(),
-        "input_shape": list(splits.input_shape),
-        "training": asdict(settings),
+        "input_shape": list(settings.input_shape(splits.input_shape)),
+        "training": settings.to_dict(),
         "seed": seed,
         **({} if spec.init is None else {"init_hash": weights_hash(spec.init)}),
         "data": {"fingerprint": splits.fingerprint, "n_train": len(splits.train)},
@@ -290,8 +294,9 @@ def _write_model(
     with atomic_write(run / MODEL) as temporary:
         predictor.model.save(temporary)
     write_table(run / HISTORY, history)
-    prediction = predictor.predict(splits.test.sequences)
-    write_table(run / METRICS, score(prediction, splits.test.targets, splits.heads, split="test"))
+    test = splits.test.centred(predictor.input_length)
+    prediction = predictor.predict(test.sequences)
+    write_table(run / METRICS, score(prediction, test.targets, splits.heads, split="test"))
     run.finish(**notes)
 
 

@@ -34,6 +34,7 @@ from degu_tf.schemes import describe, scheme
 from degu_tf.sequence import decode, reverse_complement
 from degu_tf.teacher import has_bfloat16
 from degu_tf.training import ModelSpec, TrainingSettings
+from degu_tf.training_requests import asked_settings, asked_spec
 
 SUFFIXES = ("", "_aleatoric", "_epistemic", "_total", "_lower", "_upper")
 COLUMNS = ["name", *(f"{t}{s}" for t in ("Dev", "Hk") for s in SUFFIXES), "interval"]
@@ -98,7 +99,7 @@ def commands_in(text):
 
 
 def test_the_verbs_and_sources_are_these():
-    sources = ("table", "lentimpra", "starrseq", "simulate")
+    sources = ("table", "lentimpra", "starrseq", "atac", "simulate")
     verbs = ("prepare", "train", "distill", "export", "evaluate")
     verbs += ("calibrate", "predict", "explain", "variants", "mutagenize", "fetch", "convert")
     assert set(PARSERS) == {f"degu {verb}" for verb in verbs} | {
@@ -143,9 +144,9 @@ def test_help_shows_the_defaults_that_hold(prog):
 
 def test_defaults_are_those_of_the_package():
     options = cli.parser().parse_args(["train", "d.h5", "--out", "x"])
-    assert commands._settings(options) == TrainingSettings()
+    assert asked_settings(options) == TrainingSettings()
     options = cli.parser().parse_args(["train", "d.h5", "--out", "x", "--patience", "0"])
-    assert commands._settings(options).patience is None
+    assert asked_settings(options).patience is None
     text = PARSERS["degu train"].format_help()
     for name in ("epochs", "batch_size", "learning_rate", "patience"):
         assert f"(default: {getattr(TrainingSettings(), name)})" in " ".join(text.split())
@@ -715,7 +716,7 @@ def test_another_architecture_does_not_take_the_teachers_options():
 
     def student(*arguments):
         given = cli.parser().parse_args(["distill", "x", "d.h5", "--out", "y", *arguments])
-        return commands._spec(teachers, given)
+        return asked_spec(teachers, given)
 
     assert student() == ModelSpec("tiny", {"width": 0.5})
     assert student("--width", "0.25") == ModelSpec("tiny", {"width": 0.25})

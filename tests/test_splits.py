@@ -95,6 +95,15 @@ def test_targets_that_are_not_finite_name_the_record():
         Split(np.zeros((2, 8), np.uint8), np.array([np.zeros((8, 1)), np.full((8, 1), np.inf)]))
 
 
+def test_a_profile_with_a_gap_is_named_by_its_position():
+    targets = np.zeros((3, 8, 2))
+    targets[1, 5] = np.nan, 1.0
+    names = np.array(["chr1:0-8", "chr1:8-16", "chr1:16-24"])
+    message = r"1 rows are not.*Received: \[nan, 1.0\] in row 1 \(chr1:8-16\), position 5$"
+    with pytest.raises(InputError, match=message):
+        Split(np.zeros((3, 8), np.uint8), targets, names)
+
+
 @pytest.mark.parametrize(
     ("name", "rows"),
     [("targets", 3), ("names", 5), ("ensemble_mean", 3), ("ensemble_std", 1)],

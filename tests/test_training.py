@@ -72,6 +72,7 @@ def test_defaults_are_the_papers():
         "dream_rnn_k562": ("dream_rnn", 10),
         "dream_rnn_hepg2": ("dream_rnn", 10),
         "mprann_k562": ("mprann", 10),
+        "atac_a549": ("cnn_task_base", 10),
         "mprann_hepg2": ("mprann", 10),
         "real_small": ("deepstarr", 5),
         "real_small_residualbind": ("residualbind", 5),
@@ -158,21 +159,21 @@ def test_a_profile_is_not_spread_over_one_value_nor_the_other_way_round(make_spl
     splits = make_splits(length=128, sizes=(4, 4, 4))
     profile = ModelSpec("cnn_task_base", {"width": 0.02}).build((128, 4), HEADS, seed=0)
     with pytest.raises(InputError, match=r"a profile of 128 positions .*shape \(4, 1\)$"):
-        check_fits(profile, splits)
+        check_fits(profile, splits.train, HEADS)
 
     def longer(split):
         return Split(split.sequences, np.repeat(split.targets[:, np.newaxis], 128, axis=1))
 
     profiles = Splits(*(longer(split) for _, split in splits.items()), HEADS)
-    check_fits(profile, profiles)
+    check_fits(profile, profiles.train, HEADS)
     with pytest.raises(InputError, match=r"emits no profile .*shape \(4, 128, 1\)$"):
-        check_fits(spec.build((128, 4), HEADS, seed=0), profiles)
+        check_fits(spec.build((128, 4), HEADS, seed=0), profiles.train, HEADS)
 
 
 def test_a_model_that_does_not_fit_the_data(spec, make_splits):
     model = spec.build((30, 4), HEADS, seed=0)
     with pytest.raises(InputError, match=r"takes 30 bases. Received: sequences of 32 bases"):
-        check_fits(model, make_splits())
+        check_fits(model, make_splits().train, HEADS)
     with pytest.raises(InputError, match=r"emits 1 columns. Received: data with 2: \('a', 'b'\)"):
         fit(model, make_splits(("a", "b"), length=30))
 

@@ -137,13 +137,18 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
         If a name cannot be stored: one with a null character or outside Unicode.
     """
     with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["version"] = VERSION
-        file.attrs["heads"] = json.dumps(splits.heads.to_dict())
-        file.attrs["columns"] = list(splits.heads.columns)
+        write_header(file, splits.heads)
         for name, split in splits.items():
             with blaming(name):
                 _write_split(file.create_group(name), split, one_hot)
+
+
+def write_header(file: h5py.File, heads: HeadLayout) -> None:
+    """Say in a file's root attributes which format it has and what its columns mean."""
+    file.attrs["format"] = FORMAT
+    file.attrs["version"] = VERSION
+    file.attrs["heads"] = json.dumps(heads.to_dict())
+    file.attrs["columns"] = list(heads.columns)
 
 
 def read_ensemble_labels(path: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:

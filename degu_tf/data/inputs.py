@@ -60,7 +60,8 @@ def read_sequences(
     split, targets
         Which split of an HDF5 file, and names of its target columns where it leaves them open.
     length
-        Bases each sequence of FASTA or a table must have, or None for any common length.
+        Bases each sequence of FASTA or a table must have, or None for any common length. Of
+        profiles in HDF5 that are longer the middle is taken.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def read_sequences(
     with _opened(path) as handle:
         start = _read(handle, path, _START)
     if start.startswith(_HDF5):
-        return _from_hdf5(path, split, targets)
+        return _from_hdf5(path, split, targets, length)
     if not start.strip():
         raise InputError(f"expected a file of sequences. Received: {path}, which is empty")
     if start.lstrip().startswith((b">", b"@")):
@@ -106,10 +107,12 @@ def _check_lengths(names: Sequence[str], strings: Sequence[str], length: int | N
             )
 
 
-def _from_hdf5(path: Path, split: str, targets: Sequence[str] | None) -> NamedSequences:
+def _from_hdf5(
+    path: Path, split: str, targets: Sequence[str] | None, length: int | None
+) -> NamedSequences:
     if split not in NAMES:
         raise InputError(f"split must be one of {NAMES}. Received: {split!r}")
-    part = getattr(read_splits(path, targets), split)
+    part = getattr(read_splits(path, targets), split).centred(length)
     return NamedSequences([part.name_of(row) for row in range(len(part))], part.sequences)
 
 

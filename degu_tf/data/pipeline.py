@@ -1,13 +1,22 @@
 """tf.data: tokens in memory, one-hot made batch by batch, an order that repeats by seed.
 
 The order of an epoch is drawn statelessly from `(seed, epoch)`, so epochs differ, a run repeats
-whatever the parallelism, and any epoch can be reached without playing those before it.
+whatever the parallelism, and any epoch can be reached without playing those before it. So are the
+part and the strand of each sequence that a model of profiles sees.
 """
 
+from collections.abc import Callable
+
+import numpy as np
 import tensorflow as tf
 
+from degu_tf.alphabet import UNKNOWN
 from degu_tf.data.splits import Split
 from degu_tf.errors import InputError
+from degu_tf.keys import draw_key
+
+COPIED = 2**28
+"""Bytes up to which an array is copied into TensorFlow; of larger ones each batch is read."""
 
 
 def one_hot_batch(sequences: tf.Tensor) -> tf.Tensor:
@@ -35,7 +44,13 @@ def epoch_order(n: int, seed: int, epoch: int | tf.Tensor) -> tf.Tensor:
 
 
 def training_batches(
-    split: Split, batch_size: int, seed: int, first_epoch: int = 0
+    split: Split,
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+    *,
+    crop: int | None = None,
+    reverse_complement: bool = False,
 ) -> tf.data.Dataset:
     """Endless shuffled batches `(sequences (B, L, 4) float32, targets)`, epoch after epoch.
 
@@ -45,33 +60,51 @@ def training_batches(
     Parameters
     ----------
     split
-        The data; held in memory as tokens, one byte a base.
+        The data; held in memory as tokens, one byte a base. Arrays of more than `COPIED` bytes, a
+        `numpy.memmap` among them, are not copied.
     batch_size
         Sequences a batch (paper: 100).
     seed
-        Decides every epoch's order.
+        Decides every epoch's order, and parts and strands.
     first_epoch
         The epoch whose order comes first, for going on where a run stopped.
+    crop
+        Bases of each sequence that are given, at a place drawn anew each time, with their part of
+        the profile (paper: 2048 of 3072); None for all.
+    reverse_complement
+        Turn half of each batch to the other strand, with their profiles reversed (paper, Methods,
+        "Standard training of CNN-task-base"). Of an odd number, the middle one every other time.
 
     Raises
     ------
     InputError
-        If the batch size is not positive.
+        If the batch size is not positive, or the sequences have not so many bases with a target
+        for each.
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
-    with tf.device("CPU"):
-        sequences, targets = tf.constant(split.sequences), tf.constant(split.targets)
+    if crop is not None:
+        _check_crop(split, crop)
+    sequences, targets = _rows(split.sequences), _rows(split.targets)
     n, steps = len(split), steps_per_epoch(split, batch_size)
 
     def rows_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = epoch_order(n, seed, epoch)
         return tf.data.Dataset.range(steps).map(
-            lambda step: order[step * batch_size : (step + 1) * batch_size]
+            lambda step: (
+                order[step * batch_size : (step + 1) * batch_size],
+                draw_key("shift and strand", seed, epoch, step),
+            )
         )
 
-    def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return one_hot_batch(tf.gather(sequences, rows)), tf.gather(targets, rows)
+    def batch(rows: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        x, y = sequences(rows), targets(rows)
+        for_shift, for_strand = tf.unstack(tf.random.split(key, 2))
+        if crop is not None:
+            x, y = _cropped(x, y, crop, for_shift)
+        if reverse_complement:
+            x, y = _half_turned(x, y, for_strand)
+        return one_hot_batch(x), y
 
     epochs = tf.data.Dataset.counter(first_epoch)
     return (
@@ -83,15 +116,67 @@ def training_batches(
 
 def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     """The split once, in its own order, as batches `(sequences (B, L, 4) float32, targets)`."""
-    with tf.device("CPU"):
-        arrays = tf.constant(split.sequences), tf.constant(split.targets)
+    sequences, targets = _rows(split.sequences), _rows(split.targets)
+
+    def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        rows = tf.range(start, tf.minimum(start + batch_size, len(split)))
+        return one_hot_batch(sequences(rows)), targets(rows)
+
     return (
         tf.data.Dataset.range(0, len(split), batch_size)
-        .map(lambda start: tuple(array[start : start + batch_size] for array in arrays))
-        .map(
-            lambda sequences, targets: (one_hot_batch(sequences), targets),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+        .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def _rows(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What gives the rows of an array by their numbers."""
+    if array.nbytes <= COPIED:
+        with tf.device("CPU"):
+            held = tf.constant(array)
+        return lambda rows: tf.gather(held, rows)
+
+    def read(rows: tf.Tensor) -> tf.Tensor:
+        taken = tf.numpy_function(array.__getitem__, [rows], array.dtype, stateful=False)
+        return tf.ensure_shape(taken, (None, *array.shape[1:]))
+
+    return read
+
+
+def _check_crop(split: Split, crop: int) -> None:
+    length = split.sequences.shape[1]
+    if not 1 <= crop <= length or split.targets.ndim != 3 or split.targets.shape[1] != length:
+        raise InputError(
+            "parts are taken of sequences that are as long or longer, with a target for each base. "
+            f"Received: crop={crop}, sequences of {length} bases, targets of shape "
+            f"{split.targets.shape}"
+        )
+
+
+def _cropped(
+    x: tf.Tensor, y: tf.Tensor, length: int, key: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A stretch of every sequence, each at its own place, and the same stretch of its targets."""
+    places = x.shape[1] - length + 1
+    start = tf.random.stateless_uniform((tf.shape(x)[0], 1), key, 0, places, tf.int32)
+    positions = start + tf.range(length)
+    return tuple(tf.gather(each, positions, axis=1, batch_dims=1) for each in (x, y))
+
+
+def _half_turned(x: tf.Tensor, y: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Half of the sequences, chosen at random, as their reverse complements; profiles follow."""
+    for_choice, for_odd = tf.unstack(tf.random.split(key, 2))
+    n = tf.shape(x)[0]
+    odd = tf.random.stateless_uniform((), for_odd, 0, 2, tf.int32)
+    turned = tf.random.experimental.stateless_shuffle(tf.range(n), for_choice) < (n + odd) // 2
+
+    def choose(values: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+        which = tf.reshape(turned, (-1,) + (1,) * (len(values.shape) - 1))
+        return tf.where(which, values, others)
+
+    if x.dtype == tf.uint8:
+        back = tf.reverse(x, [1])
+        back = tf.where(back == UNKNOWN, back, 3 - back)
+    else:
+        back = tf.reverse(x, [1, 2])
+    return choose(back, x), choose(tf.reverse(y, [1]), y) if len(y.shape) == 3 else y

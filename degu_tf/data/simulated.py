@@ -246,7 +246,7 @@ def _plant(tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for index in range(len(MOTIFS)):
         of_motif = motif == index
         for strand, chosen in (("+", of_motif & forward), ("-", of_motif & ~forward)):
-            instances = _instances(index, int(chosen.sum()), rng)
+            instances = draw_sites(index, int(chosen.sum()), rng)
             if strand == "-" and len(instances):
                 instances = reverse_complement(instances)
             columns = start[chosen, None] + np.arange(len(MOTIFS[index]))
@@ -278,7 +278,7 @@ def _places(
     return row, motif, margin[row] + slots[row, rank] * SLOT + rng.integers(room + 1)
 
 
-def _instances(index: int, n: int, rng: np.random.Generator) -> np.ndarray:
+def draw_sites(index: int, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draw `n` sites of a motif, all bases its consensus allows equally likely: `(n, width)`."""
     allowed = MOTIFS[index].allowed()
     choices = [np.flatnonzero(row) for row in allowed]

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from degu_tf.alphabet import blocks
 from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
 from degu_tf.sequence import check_sequences
@@ -57,12 +58,16 @@ class Split:
                     f"expected one row of {name} for each of the {len(sequences)} sequences. "
                     f"Received: {name} of shape {np.shape(array)}"
                 )
-        finite = np.isfinite(self.targets.reshape(len(self.targets), -1)).all(axis=1)
+        finite = _finite_rows(self.targets)
         if not finite.all():
             row = int(np.argmin(finite))
+            values, where = self.targets[row], f"row {row} ({self.name_of(row)})"
+            if values.ndim == 2:
+                position = int(np.argmin(np.isfinite(values).all(axis=1)))
+                values, where = values[position], f"{where}, position {position}"
             raise InputError(
                 f"targets must be finite; {np.sum(~finite)} rows are not. Drop them or fill them "
-                f"in. Received: {self.targets[row].tolist()} in row {row} ({self.name_of(row)})"
+                f"in. Received: {values.tolist()} in {where}"
             )
 
     def _hold(self, name: str, array: np.ndarray) -> None:
@@ -77,6 +82,28 @@ class Split:
         """The name of a row, or its number where rows have no names."""
         return f"record {row}" if self.names is None else str(self.names[row])
 
+    def centred(self, length: int | None) -> "Split":
+        """The middle `length` bases of every sequence with their part of the profile, as views.
+
+        An odd base is left out at the right. Nothing changes where `length` is None, sequences are
+        not longer, or targets have not a value for each base: a model of another length refuses
+        those.
+
+        Examples
+        --------
+        >>> split = Split(np.array([[0, 1, 2, 3]], np.uint8), np.arange(4.0).reshape(1, 4, 1))
+        >>> middle = split.centred(2)
+        >>> middle.sequences.tolist(), middle.targets.tolist()
+        ([[1, 2]], [[[1.0], [2.0]]])
+        """
+        bases = self.sequences.shape[1]
+        by_base = self.targets.ndim == 3 and self.targets.shape[1] == bases
+        if length is None or bases <= length or not by_base:
+            return self
+        start = (bases - length) // 2
+        middle = np.s_[:, start : start + length]
+        return Split(self.sequences[middle], self.targets[middle], self.names)
+
     def take(self, rows: np.ndarray | slice) -> "Split":
         """The split restricted to some rows, in the order given."""
 
@@ -90,6 +117,15 @@ class Split:
             pick(self.ensemble_mean),
             pick(self.ensemble_std),
         )
+
+
+def _finite_rows(targets: np.ndarray) -> np.ndarray:
+    """Which rows are finite, found in blocks: profiles may fill most of the memory."""
+    finite = np.empty(len(targets), bool)
+    for rows in blocks(len(targets), max(1, targets[:1].size)):
+        block = targets[rows]
+        finite[rows] = np.isfinite(block.reshape(len(block), -1)).all(axis=1)
+    return finite
 
 
 def _numbers(targets: object) -> np.ndarray:
