@@ -18,11 +18,12 @@ quiet.tensorflow()
 from degu_tf.data import zenodo  # noqa: E402
 from degu_tf.data.splits import Split, Splits  # noqa: E402
 from degu_tf.errors import InputError  # noqa: E402
+from degu_tf.folder import RunFolder  # noqa: E402
 from degu_tf.heads import HeadLayout  # noqa: E402
 from degu_tf.models import build  # noqa: E402
 from degu_tf.models.released import load_released  # noqa: E402
 from degu_tf.models.released_heads import columns_layout  # noqa: E402
-from degu_tf.runs import Store  # noqa: E402
+from degu_tf.runs import Store, open_run  # noqa: E402
 from degu_tf.training import ModelSpec, TrainingSettings  # noqa: E402
 
 
@@ -83,6 +84,14 @@ def teachers(store, splits, spec, quick):
 def student(store, teachers, splits, quick):
     """A student of `teachers`, in a folder of `store`."""
     return store.student(teachers, splits, settings=quick, seed=3)
+
+
+@pytest.fixture(scope="session")
+def student_run(store, student):
+    """The folder of `student` in `store`, which holds other runs too, some of them unfinished."""
+    runs = [path for path in store.root.glob("student-*") if RunFolder(path).finished]
+    (run,) = (path for path in runs if open_run(path).fingerprint() == student.fingerprint())
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -27,13 +27,12 @@ GOOD = "ACGTTGCA" * 4
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch, teachers, student, store, splits):
+def here(tmp_path, monkeypatch, teachers, student_run, splits):
     """A working folder: data `d.h5`, teachers `x` and a student `y` of them, sequences `s.fa`."""
     monkeypatch.chdir(tmp_path)
     write_splits("d.h5", splits)
     shutil.copytree(teachers.folder, "x")
-    students = (path for path in store.root.glob("student-*") if (path / "manifest.json").is_file())
-    shutil.copytree(next(students), "y")
+    shutil.copytree(student_run, "y")
     Path("s.fa").write_text(f">a\n{GOOD}\n")
     return tmp_path
 

@@ -168,8 +168,8 @@ def test_the_run_says_what_made_it(run, teachers):
         "append": False,
         "teacher_dtype": "float32",
     }
-    assert settings["finetune"] == dataclasses.asdict(FINE)
-    assert settings["training"] == dataclasses.asdict(SHORT)
+    assert settings["finetune"] == FINE.to_dict()
+    assert settings["training"] == SHORT.to_dict()
     assert settings["teachers"]["fingerprint"] == teachers.fingerprint()
 
 
@@ -319,7 +319,7 @@ def test_teachers_are_augmented_then_finetuned(splits, spec, fits, tmp_path):
     for folder in (tmp_path, tmp_path / "member_01"):
         settings = RunFolder(folder).settings()
         assert settings["augment"] == json.loads(json.dumps(describe(evoaug)))
-        assert settings["finetune"] == dataclasses.asdict(FINE)
+        assert settings["finetune"] == FINE.to_dict()
     history = pd.read_csv(tmp_path / "member_01" / "history.csv")
     assert history["epoch"].tolist() == [1, 2, 3, 4, 5]
     for changed, name in (

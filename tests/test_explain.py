@@ -17,8 +17,6 @@ from degu_tf.attribution.maps import TOP, explain_run
 from degu_tf.attribution.methods import METHODS, Method
 from degu_tf.data.hdf5 import write_splits
 from degu_tf.fasta import write_fasta
-from degu_tf.folder import RunFolder
-from degu_tf.runs import open_run
 from degu_tf.sequence import decode
 
 
@@ -37,12 +35,10 @@ def explain(*arguments):
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory, store, student, splits):
+def work(tmp_path_factory, student_run, splits):
     """A student's run that notes where its data are, the data, and some of them as FASTA."""
     folder = tmp_path_factory.mktemp("work")
-    students = [path for path in store.root.iterdir() if RunFolder(path).kind == "student"]
-    (run,) = (p for p in students if open_run(p).fingerprint() == student.fingerprint())
-    shutil.copytree(run, folder / "run")
+    shutil.copytree(student_run, folder / "run")
     manifest = json.loads((folder / "run" / "manifest.json").read_text())
     manifest["data_file"] = "../d.h5"
     (folder / "run" / "manifest.json").write_text(json.dumps(manifest))

@@ -16,9 +16,7 @@ from degu_tf import cli
 from degu_tf.data.hdf5 import write_splits
 from degu_tf.errors import InputError
 from degu_tf.fasta import write_fasta
-from degu_tf.folder import RunFolder
 from degu_tf.heads import Prediction
-from degu_tf.runs import open_run
 from degu_tf.saturation import SequenceGenome, saturate, single_nucleotide_variants
 from degu_tf.sequence import decode, encode
 from degu_tf.variant_plots import (
@@ -206,12 +204,10 @@ def mutagenize(*arguments):
     return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, store, student):
+@pytest.fixture
+def run(student_run):
     """A student's run."""
-    students = [path for path in store.root.iterdir() if RunFolder(path).kind == "student"]
-    (found,) = (p for p in students if open_run(p).fingerprint() == student.fingerprint())
-    return found
+    return student_run
 
 
 def test_the_command_writes_a_table_and_heat_maps(run, student, splits, tmp_path):

@@ -18,9 +18,7 @@ from degu_tf import cli
 from degu_tf.calibrated import calibrate
 from degu_tf.data.vcf import VcfReader, alternatives
 from degu_tf.errors import InputError
-from degu_tf.folder import RunFolder
 from degu_tf.genome import open_genome
-from degu_tf.runs import open_run
 from degu_tf.variants import BLOCK, VariantScorer, score_variants
 from degu_tf.vcf_scoring.outputs import info_keys, join_vcf, output_kind, table_lines
 from degu_tf.vcf_scoring.parts import PartWriter, Scoring, blocks, part_file
@@ -42,13 +40,10 @@ HEADER = """\
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory, store, student):
+def work(tmp_path_factory, student_run):
     """A folder with a student's run, a genome, and a VCF of all kinds of alleles."""
     folder = tmp_path_factory.mktemp("work")
-    runs = [path for path in store.root.iterdir() if RunFolder(path).finished]
-    students = [path for path in runs if RunFolder(path).kind == "student"]
-    (run,) = (p for p in students if open_run(p).fingerprint() == student.fingerprint())
-    shutil.copytree(run, folder / "run")
+    shutil.copytree(student_run, folder / "run")
     rng = np.random.default_rng(4)
     bases = {name: "".join(rng.choice(list("ACGT"), size)) for name, size in SIZES.items()}
     (folder / "g.fa").write_text("".join(f">{name}\n{seq}\n" for name, seq in bases.items()))
