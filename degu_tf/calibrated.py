@@ -98,6 +98,11 @@ def calibrate(
     """
     if split not in JUDGED_ON:
         raise InputError(f"expected one of {tuple(JUDGED_ON)}. Received: split={split!r}")
+    if getattr(splits, split).targets.ndim != 2:
+        raise InputError(
+            "conformal intervals are made for one number a sequence and target, not for profiles. "
+            f"Received: targets of shape {getattr(splits, split).targets.shape}"
+        )
     path = Path(run) / CALIBRATION
     RunFolder(run).manifest()
     if path.exists() and not force:

@@ -135,7 +135,12 @@ def _train(verbs: argparse._SubParsersAction) -> None:
     )
     _run(train)
     model = train.add_argument_group("model")
-    option(model, "--model", "NAME", f"{_ARCHITECTURES} (default: deepstarr)")
+    option(
+        model,
+        "--model",
+        "NAME",
+        f"{_ARCHITECTURES} (default: deepstarr, cnn_task_base for profiles)",
+    )
     option(model, "--width", "FACTOR", "factor on filters and units (default: 1)", positive)
     option(model, "--members", "N", "teachers", whole(2), 10)
     option(model, "--init", "FILE", _INIT)
@@ -165,7 +170,8 @@ def _distill(verbs: argparse._SubParsersAction) -> None:
         "degu distill runs/x d.h5 --augment evoaug --out runs/dynamic",
     )
     distill.add_argument("teachers", metavar="TEACHERS", help="run of `degu train`")
-    distill.add_argument("data", metavar="DATA", help="the data the teachers were trained on")
+    what = "the data the teachers were trained on; or labels, with the columns of a student"
+    distill.add_argument("data", metavar="DATA", help=what)
     _run(distill)
     model = distill.add_argument_group("student")
     option(model, "--model", "NAME", f"{_ARCHITECTURES} (default: the teachers')")

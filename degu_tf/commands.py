@@ -78,7 +78,8 @@ def train(options: argparse.Namespace) -> None:
     splits = training_data(options, subset)
     if options.activity_only:
         splits = splits.without_uncertainty()
-    spec = asked_spec(config.spec or ModelSpec("deepstarr"), options)
+    usual = "cnn_task_base" if splits.train.targets.ndim == 3 else "deepstarr"
+    spec = asked_spec(config.spec or ModelSpec(usual), options)
     settings = asked_settings(options, default_settings(config, splits))
     if options.uncertainty is not None:
         spec, settings = with_noise_model(options.uncertainty, spec, settings)
@@ -110,10 +111,12 @@ def distill_teachers(options: argparse.Namespace) -> None:
     if options.fraction is None and options.n_train is None:
         subset = settings.get("subset", subset)
     splits = training_data(options, subset)
-    if not teachers.heads.aleatoric:
+    if not (teachers.heads.aleatoric or splits.heads.epistemic):
         splits = splits.without_uncertainty()
     say(_describe(splits))
-    if splits.fingerprint != settings["data"]["fingerprint"]:
+    if splits.heads.epistemic:
+        say("These data are labels already; the teachers label none of them")
+    elif splits.fingerprint != settings["data"]["fingerprint"]:
         say("The teachers were trained on other data than these; their labels are used as they are")
     distill(
         teachers,
@@ -198,6 +201,8 @@ def predict(options: argparse.Namespace) -> None:
     if options.bigwig:
         _predict_tracks(options)
         return
+    if options.contigs or options.step:
+        raise InputError("--contigs and --step go with --bigwig. Received: no --bigwig")
     _check_output(options.out, options.force)
     predictor, conformal = open_run(options.run), None
     if not options.gaussian:

@@ -99,7 +99,9 @@ def student_splits(
         The trained ensemble.
     splits
         Experimental data in the teachers' layout; means alone will do if the teachers predict
-        aleatoric uncertainty that was not measured here: it is then the teachers' everywhere.
+        aleatoric uncertainty that was not measured here: it is then the teachers' everywhere. Data
+        with the student's columns, such as `degu prepare atac --labels` makes of an ensemble's
+        tracks, are labelled already and come back as they are.
     epistemic
         ``"std"``, or ``"log_variance"`` as in Supplementary Fig. 11.
     progress
@@ -108,21 +110,25 @@ def student_splits(
     Raises
     ------
     InputError
-        If teachers and data have different targets, or the data hold epistemic columns.
+        If teachers and data have different targets, or the data hold epistemic columns but are not
+        in the student's layout.
     """
     if teachers.heads.targets != splits.heads.targets:
         raise InputError(
             f"the teachers predict {teachers.heads.targets}. "
             f"Received: data with targets {splits.heads.targets}"
         )
+    heads = teachers.heads.student(epistemic)
+    if splits.heads == heads:
+        return splits
     if splits.heads.epistemic:
         raise InputError(
-            "expected measured columns, without epistemic ones: those come from the teachers. "
+            "expected measured columns, without epistemic ones: those come from the teachers; or "
+            f"labels in the student's columns {heads.columns}. "
             f"Received: columns {splits.heads.columns}"
         )
     if splits.heads.aleatoric and not teachers.heads.aleatoric:
         splits = splits.without_uncertainty()
-    heads = teachers.heads.student(epistemic)
 
     def label(split: Split, *, measured: bool) -> Split:
         columns = _columns(teachers, split, epistemic, progress)
@@ -249,6 +255,7 @@ def train_student(
     if spec is None:
         raise InputError("the teachers' architecture is not known: name the student's (spec=...)")
     settings = settings or TrainingSettings()
+    _check_profiles(labelled, teachers, settings, augmentation)
     if settings.likelihood is not None:
         raise InputError(
             "a student learns its teachers' labels, by loss='mse' or 'poisson'. "
@@ -287,6 +294,28 @@ def train_student(
     )
 
 
+def _check_profiles(
+    labelled: Splits,
+    teachers: Ensemble,
+    settings: TrainingSettings,
+    augmentation: Augmentation | None,
+) -> None:
+    """Refuse what suits numbers but not profiles."""
+    if labelled.train.targets.ndim != 3:
+        return
+    if augmentation is not None and augmentation.labels == "static":
+        raise InputError(
+            "augmentations move bases, and the labels of a profile would stay behind: let the "
+            "teachers label what was augmented. Received: labels='static'"
+        )
+    seen = settings.input_shape(labelled.input_shape)[0]
+    if teachers.input_length not in (None, seen):
+        raise InputError(
+            f"a student of profiles sees as much as its teachers, {teachers.input_length} bases, "
+            f"so that they can be compared. Received: {seen} (crop={settings.crop})"
+        )
+
+
 def _learner(
     student: keras.Model,
     heads: HeadLayout,
@@ -298,12 +327,6 @@ def _learner(
         return DistillationModel(student, heads)
     teacher = None
     if augmentation.labels == "teachers":
-        if teachers.input_length not in (None, student.input_shape[1]):
-            raise InputError(
-                f"teachers label what the student sees, which must be {teachers.input_length} "
-                "bases (TrainingSettings.crop). "
-                f"Received: a student of {student.input_shape[1]} bases"
-            )
         teacher = Teacher(teachers, heads.epistemic, augmentation.teacher_dtype)
     return DistillationModel(
         student, heads, teacher, augmentation.scheme, augmentation.append, seed

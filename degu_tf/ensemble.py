@@ -20,6 +20,7 @@ from degu_tf.progress import bar
 from degu_tf.training import (
     ModelSpec,
     TrainingSettings,
+    check_augmentable,
     load_model,
     predicted_heads,
     run_settings,
@@ -263,6 +264,12 @@ def train_ensemble(
         raise InputError(f"an ensemble has two or more members. Received: n_members={n_members}")
     if executor is not None and folder is None:
         raise InputError("members trained by an executor need a folder to come back through")
+    check_augmentable(splits, augment)
+    if splits.heads.epistemic and settings.likelihood is None:
+        raise InputError(
+            "teachers learn measurements; data with epistemic columns are labels for a student "
+            f"(`degu distill TEACHERS DATA`). Received: columns {splits.heads.columns}"
+        )
     if folder is not None:
         run = RunFolder(folder)
         if not run.finished:

@@ -55,7 +55,8 @@ def prediction_table(
     """
     if prediction.mean.ndim != 2:
         raise InputError(
-            "a table holds one number for each sequence and target. "
+            "a table holds one number for each sequence and target; profiles become tracks along a "
+            "genome, by `degu predict --bigwig --fasta GENOME`. "
             f"Received: profiles of shape {prediction.mean.shape}"
         )
     if len(names) != len(prediction):

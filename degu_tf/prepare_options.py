@@ -135,7 +135,8 @@ def _atac(sources: argparse._SubParsersAction) -> None:
         what,
         "--replicates",
         "BIGWIG",
-        "the replicates: their mean and standard deviation at each base are what is learnt",
+        "the replicates, three as a rule: their mean and standard deviation at each base are what "
+        "is learnt",
     )
     several(
         what,

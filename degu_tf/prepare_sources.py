@@ -17,7 +17,13 @@ def write_atac(options: argparse.Namespace) -> str:
     """Cut a genome and its tracks into bins, write them in streams, and say what was written."""
     from degu_tf.data.chromosomes import Chromosomes
     from degu_tf.data.profiles import write_profiles
-    from degu_tf.data.tracks import label_columns, replicate_columns, write_columns
+    from degu_tf.data.tracks import (
+        Tracks,
+        label_columns,
+        replicate_columns,
+        shared_contigs,
+        write_columns,
+    )
 
     if options.labels:
         columns = label_columns(_named_tracks(options.labels))
@@ -28,6 +34,9 @@ def write_atac(options: argparse.Namespace) -> str:
         _check_tracks(options, columns.heads.columns)
     named = {split: getattr(options, split) for split in ("train", "validation", "test")}
     chromosomes = Chromosomes(**{split: names for split, names in named.items() if names})
+    if options.tracks is not None:
+        with Tracks(columns) as tracks:
+            shared_contigs(tracks)
     summary = write_profiles(
         options.out,
         options.genome,

@@ -39,6 +39,9 @@ TRACK = "track"
 BINS = 256
 """Bins that are judged at a time."""
 
+SMOOTH = 8
+"""Windows to a window's length where tracks are shown, so that seams between them are slight."""
+
 METHODS = ("single", "student", "dynamic")
 """Standard training; students of labels of whole bins; students whose every batch is labelled."""
 
@@ -323,7 +326,10 @@ def tracks_of(
             aleatoric=heads.std(split.targets, "aleatoric"),
         )
     }
-    series |= {name: Tiled(each).predict(split.sequences) for name, each in predictions.items()}
+    step = max(1, teachers.input_length // SMOOTH)
+    series |= {
+        name: Tiled(each, step=step).predict(split.sequences) for name, each in predictions.items()
+    }
     for name, prediction in series.items():
         for suffix in ("mean", "aleatoric", "epistemic"):
             values = getattr(prediction, suffix)

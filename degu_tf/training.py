@@ -227,6 +227,7 @@ def train(
         If the folder holds another run, or the data do not fit the architecture.
     """
     settings = settings or TrainingSettings()
+    check_augmentable(splits, augment)
     heads = predicted_heads(settings, splits.heads, spec.head)
     if loss is None and settings.likelihood is not None:
         loss = settings.likelihood(heads)
@@ -248,6 +249,21 @@ def train(
     if run is not None:
         _write_model(run, predictor, splits, history, notes or {})
     return predictor
+
+
+def check_augmentable(splits: Splits, augment: AugmentBase | None) -> None:
+    """Refuse to augment sequences whose profiles would stay as they were.
+
+    Raises
+    ------
+    InputError
+        If the targets are profiles and there is an augmentation.
+    """
+    if augment is not None and splits.train.targets.ndim == 3:
+        raise InputError(
+            "augmentations move bases, and the profile would stay behind; profiles are augmented "
+            "by TrainingSettings.crop and reverse_complement. Received: an augmentation"
+        )
 
 
 def stages(

@@ -10,7 +10,7 @@ from degu_tf.distillation import (
     student_splits,
     train_student,
 )
-from degu_tf.ensemble import Ensemble
+from degu_tf.ensemble import Ensemble, train_ensemble
 from degu_tf.errors import InputError
 from degu_tf.folder import RunFolder
 from degu_tf.heads import HeadLayout
@@ -98,8 +98,16 @@ def test_data_that_do_not_go_with_the_teachers(teachers, splits, make_splits):
         student_splits(teachers, make_splits(("a", "b")))
     with pytest.raises(InputError, match="takes sequences of 32 bases"):
         student_splits(teachers, make_splits(("Dev", "Hk"), length=40))
+    labels = student_splits(teachers, splits)
     with pytest.raises(InputError, match=r"measured columns, without epistemic.*Dev_epistemic"):
-        student_splits(teachers, student_splits(teachers, splits))
+        student_splits(teachers, labels, "log_variance")
+
+
+def test_labels_in_the_students_columns_are_used_as_they_are(teachers, splits):
+    labels = student_splits(teachers, splits)
+    assert student_splits(teachers, labels) is labels
+    with pytest.raises(InputError, match="labels for a student"):
+        train_ensemble(labels, ModelSpec("deepstarr", {"width": 0.05}), 2)
 
 
 def test_a_student_gives_every_uncertainty(student, splits, teachers):

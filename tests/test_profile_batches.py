@@ -112,6 +112,9 @@ def test_the_middle_is_given_for_evaluation(split):
     assert np.array_equal(middle.sequences, split.sequences[:, 5:25])
     assert origin(middle.targets)[1].tolist() == [5] * N
     assert split.centred(None) is split.centred(LENGTH) is split.centred(99) is split
+    names = np.array([f"chr8:{30 * row}-{30 * row + 30}" for row in range(N - 1)] + ["peak"])
+    named = Split(split.sequences, split.targets, names).centred(CROP)
+    assert [named.name_of(row) for row in (0, 1, N - 1)] == ["chr8:5-25", "chr8:35-55", "peak"]
     numbers = Split(split.sequences, np.arange(N)[:, np.newaxis])
     assert numbers.centred(CROP) is numbers
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pyBigWig
@@ -12,10 +13,12 @@ from degu_tf import cli
 from degu_tf.data.hdf5 import read_splits, write_splits
 from degu_tf.data.simulated_profiles import simulate_profiles
 from degu_tf.data.splits import Split, Splits
+from degu_tf.errors import InputError
 from degu_tf.folder import RunFolder
 from degu_tf.heads import HeadLayout
 from degu_tf.runs import open_run
 from degu_tf.tiling import Tiled
+from degu_tf.track_prediction import predict_tracks
 
 LENGTH, BIN, CROP = 2_000, 250, 128
 
@@ -91,6 +94,32 @@ def test_from_bins_to_tracks(data):
     code, _, err = degu(*command, "--average-strands")
     assert code == 2
     assert "with another average_strands" in err
+
+    done("predict", teachers, "--bigwig", "--fasta", data / "genome.fa", "--out", data / "labels")
+    named = [
+        f"{name}={data / 'labels' / name}.bw"
+        for name in ("ATAC", "ATAC_aleatoric", "ATAC_epistemic")
+    ]
+    done("prepare", "atac", data / "genome.fa", "--labels", *named, "--length", BIN,
+         "--out", data / "labels.h5")  # fmt: skip
+    said = done("distill", teachers, data / "labels.h5", "--out", data / "labelled", *options)
+    assert "labels already" in said
+    assert open_run(data / "labelled").heads == predictor.heads
+
+
+def test_a_wrong_step_claims_no_folder(tmp_path):
+    class Profiles:
+        input_length = 8
+
+        def predict(self, sequences):
+            return HeadLayout(("ATAC",)).prediction(np.zeros((*sequences.shape, 1)))
+
+    class Genome:
+        contigs: ClassVar = {"chr1": 20}
+
+    with pytest.raises(InputError, match="a step from 1 to the window"):
+        predict_tracks(Profiles(), Genome(), tmp_path / "tracks", step=9)
+    assert not (tmp_path / "tracks").exists()
 
 
 @pytest.mark.parametrize("arguments", [(), ("x.fa",)])

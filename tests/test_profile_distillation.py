@@ -10,7 +10,7 @@ import tensorflow as tf
 from degu_tf.data.pipeline import training_batches
 from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation import Augmentation, distill, student_splits, train_student
-from degu_tf.ensemble import Ensemble
+from degu_tf.ensemble import Ensemble, train_ensemble
 from degu_tf.errors import InputError
 from degu_tf.folder import RunFolder
 from degu_tf.heads import HeadLayout
@@ -166,12 +166,27 @@ def test_dynamic_labels_are_those_of_each_drawn_part(splits, monkeypatch):
         np.testing.assert_allclose(y, np.stack([2 * whole, whole, whole], axis=2), rtol=1e-5)
 
 
-def test_teachers_must_take_what_the_student_sees(splits):
+def test_a_student_sees_what_its_teachers_take(splits, tmp_path):
     ensemble = Ensemble([smoother(), smoother(2.0)])
     settings = TrainingSettings(epochs=1, loss="poisson")
     spec = ModelSpec("cnn_task_base", {"width": 0.02})
-    with pytest.raises(InputError, match=r"must be 128 bases.*a student of 192 bases$"):
-        distill(ensemble, splits, spec=spec, settings=settings, augmentation=Augmentation(None))
+    with pytest.raises(InputError, match=r"teachers, 128 bases.*Received: 192"):
+        distill(ensemble, splits, spec=spec, settings=settings, folder=tmp_path / "student")
+    assert not (tmp_path / "student").exists()
+
+
+def test_profiles_do_not_stay_behind_moved_bases(splits, tmp_path):
+    ensemble = Ensemble([smoother(), smoother(2.0)])
+    spec = ModelSpec("cnn_task_base", {"width": 0.02})
+    settings = TrainingSettings(epochs=1, loss="poisson", crop=WINDOW)
+    moved = Augmentation(scheme("evoaug_one"), "static")
+    with pytest.raises(InputError, match="labels of a profile would stay behind"):
+        distill(ensemble, splits, spec=spec, settings=settings, augmentation=moved)
+    with pytest.raises(InputError, match="the profile would stay behind"):
+        train_ensemble(
+            splits, spec, 2, settings, folder=tmp_path / "t", augment=scheme("evoaug_one")
+        )
+    assert not (tmp_path / "t").exists()
 
 
 @pytest.mark.parametrize("options", [{"labels": "static"}, {"append": True}])

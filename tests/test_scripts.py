@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from degu_tf import cli
+from degu_tf.data.simulated_profiles import simulate_profiles
 from degu_tf.fasta import write_fasta
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build
@@ -108,7 +109,7 @@ def mpra(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_readmes_shell_example_runs(mpra):
-    (commands,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
+    (commands,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     for command in commands.splitlines():
         small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
         assert cli.main(small.split()[1:]) == 0, command
@@ -138,7 +139,7 @@ def test_the_readmes_released_example_runs(mpra, server, capsys):
 @pytest.mark.slow
 def test_the_readmes_example_of_calibration_runs(mpra):
     """Of the teachers: a student of one epoch is sure of too much to be calibrated."""
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     (calibrated,) = (block for block in blocks("sh") if block.startswith("degu calibrate"))
     calibrated = calibrated.replace("runs/student", "runs/teachers")
     noise = ["degu train d.h5 --uncertainty heteroscedastic --epochs 1 --members 2 --out runs/h"]
@@ -152,7 +153,7 @@ def test_the_readmes_example_of_calibration_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_example_of_attribution_runs(mpra):
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     (explained,) = (block for block in blocks("sh") if block.startswith("degu explain"))
     for command in first.splitlines()[:3] + explained.splitlines():
         small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
@@ -163,7 +164,7 @@ def test_the_readmes_example_of_attribution_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_example_of_variants_runs(mpra):
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     (scored,) = (block for block in blocks("sh") if block.startswith("degu variants"))
     for command in first.splitlines()[:3] + scored.splitlines():
         small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
@@ -174,8 +175,24 @@ def test_the_readmes_example_of_variants_runs(mpra):
 
 
 @pytest.mark.slow
+def test_the_readmes_example_of_profiles_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    simulated = simulate_profiles({"chr1": 30_720, "chr8": 9_216, "chr9": 9_216}, seed=0)
+    genome, replicates = simulated.write(tmp_path)
+    genome.rename("hg38.fa")
+    for number, replicate in enumerate(replicates, start=1):
+        replicate.rename(f"rep{number}.bw")
+    (commands,) = (block for block in blocks("sh") if block.startswith("degu prepare atac"))
+    for command in commands.splitlines():
+        small = command.replace("--members 10", "--members 2 --width 0.02")
+        assert cli.main(small.replace("--epochs 100", "--epochs 1").split()[1:]) == 0, command
+    tracks = {file.name for file in Path("tracks").glob("*.bw")}
+    assert tracks == {"ATAC.bw", "ATAC_aleatoric.bw", "ATAC_epistemic.bw"}
+
+
+@pytest.mark.slow
 def test_the_readmes_example_of_augmentation_runs(mpra):
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare"))
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     (augmented,) = (block for block in blocks("sh") if "--augment" in block)
     for command in first.splitlines()[:2] + augmented.splitlines():
         small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")

@@ -18,6 +18,9 @@ _SHORT = 8
 _LITERAL = 32
 _LONG_CODE = 7 << 5
 
+MOST_COLUMNS = _LITERAL // 4
+"""Float32 columns that `pack_runs` can pack."""
+
 _THREE_BITS = bytes([0b000, 0b100, 0b010, 0b110, 0b001])
 _END = bytes([0b111])
 _FOLDS = ((5, 0x003F003F003F003F), (10, 0x00000FFF00000FFF), (20, 0x0000000000FFFFFF))

@@ -1,7 +1,7 @@
 """The HDF5 file of profiles, written in streams: whole chunks, packed here and stored as they are.
 
 Targets go through the LZF filter, which comes with h5py, and a chunk without runs is stored
-unpacked; tokens go through gzip.
+unpacked, as is one of more than eight columns; tokens go through gzip.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from degu_tf.data.bigwig import run_starts
-from degu_tf.data.packing import pack_runs, pack_tokens
+from degu_tf.data.packing import MOST_COLUMNS, pack_runs, pack_tokens
 from degu_tf.data.tracks import TrackColumns
 from degu_tf.errors import InputError
 
@@ -151,6 +151,8 @@ class ProfileGroup:
                 f"expected finite values. Received: inf in {self.columns.paths[track]}"
             )
         lengths[-1] += padding
+        if columns.shape[1] > MOST_COLUMNS:
+            return np.repeat(columns, lengths, axis=0), False
         packed = pack_runs(columns, lengths)
         if len(packed) < columns[0].nbytes * self.length * CHUNK_ROWS:
             return packed, True

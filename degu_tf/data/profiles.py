@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from degu_tf.alphabet import UNKNOWN
+from degu_tf.data.bins import bin_name, bin_place
 from degu_tf.data.chromosomes import Chromosomes, agreed_splits
 from degu_tf.data.hdf5 import write_header
 from degu_tf.data.profile_file import ProfileGroup
@@ -188,26 +189,6 @@ def profile_blocks(split: Split, column: int | np.ndarray) -> Iterator[tuple[str
         yield contig, start, values[row]
 
 
-def bin_place(name: str) -> tuple[str, int, int]:
-    """Contig, first base and end of a bin by its name.
-
-    Raises
-    ------
-    InputError
-        If it is no such name.
-
-    Examples
-    --------
-    >>> bin_place("chr8:3072-6144")
-    ('chr8', 3072, 6144)
-    """
-    contig, _, span = name.rpartition(":")
-    start, _, end = span.partition("-")
-    if not (contig and start.isdecimal() and end.isdecimal()):
-        raise InputError(f"expected names of bins such as chr8:0-3072. Received: {name!r}")
-    return contig, int(start), int(end)
-
-
 class _Bins:
     """Blocks of a genome cut into bins with the values of the tracks."""
 
@@ -217,7 +198,7 @@ class _Bins:
         self.most_unknown = max_unknown * summary.length
 
     def name(self, contig: str, start: int) -> str:
-        return f"{contig}:{start}-{start + self.length}"
+        return bin_name(contig, start, start + self.length)
 
     def cut(
         self, contig: str, start: int, tokens: np.ndarray

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from degu_tf.alphabet import blocks
+from degu_tf.data.bins import middle_names
 from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
 from degu_tf.sequence import check_sequences
@@ -85,7 +86,8 @@ class Split:
     def centred(self, length: int | None) -> "Split":
         """The middle `length` bases of every sequence with their part of the profile, as views.
 
-        An odd base is left out at the right. Nothing changes where `length` is None, sequences are
+        An odd base is left out at the right. Names of bins (`chr8:0-3072`) become those of their
+        middle. Nothing changes where `length` is None, sequences are
         not longer, or targets have not a value for each base: a model of another length refuses
         those.
 
@@ -102,7 +104,12 @@ class Split:
             return self
         start = (bases - length) // 2
         middle = np.s_[:, start : start + length]
-        return Split(self.sequences[middle], self.targets[middle], self.names)
+        names = None if self.names is None else middle_names(self.names, bases, length)
+        return Split(
+            self.sequences[middle],
+            self.targets[middle],
+            None if names is None else np.array(names),
+        )
 
     def take(self, rows: np.ndarray | slice) -> "Split":
         """The split restricted to some rows, in the order given."""
