@@ -23,13 +23,13 @@ from degu_tf.attribution.saliency import gradient_correction
 from degu_tf.attribution_logos import logo_rows, site_rows
 from degu_tf.comparison import Setup, data_sets
 from degu_tf.data.grammar import find_motifs
-from degu_tf.data.splits import Splits
 from degu_tf.ensemble import Ensemble
-from degu_tf.experiment import Context, student_seed
+from degu_tf.experiment import Context
 from degu_tf.files import content_hash
 from degu_tf.predictor import ModelPredictor
 from degu_tf.recipes import recipe
 from degu_tf.runs import KEY_LENGTH, Store
+from degu_tf.taught import Taught
 
 SALIENCY, DEEPSHAP = "saliency", "deepshap"
 EXPLAINERS = (DEEPSHAP, SALIENCY)
@@ -102,8 +102,8 @@ DATA_HELP = (
 )
 
 
-class Models:
-    """Teachers and students of one data set, trained when they are first asked for, and their maps.
+class Models(Taught):
+    """Teachers and students of one data set and their maps.
 
     Parameters
     ----------
@@ -115,37 +115,10 @@ class Models:
         Architecture and training.
     """
 
-    def __init__(self, context: Context, splits: Splits, setup: Setup) -> None:
-        self.splits = splits
-        self._settings: Settings = context.settings
-        self._store: Store = context.store
-        self._seed = context.seed
-        self._setup = setup
-
-    @cached_property
-    def teachers(self) -> Ensemble:
-        """The models of standard training, whose mean map is the ensemble's."""
-        return self._store.teachers(
-            self.splits,
-            self._setup.spec,
-            self._settings.n_members,
-            self._setup.training,
-            self._seed,
-        )
-
     @cached_property
     def students(self) -> list[ModelPredictor]:
         """Students of the teachers, each from its own seed."""
-        return [
-            self._store.student(
-                self.teachers,
-                self.splits,
-                settings=self._setup.training,
-                seed=student_seed(self._seed, index),
-                epistemic="std",
-            )
-            for index in range(self._settings.n_students)
-        ]
+        return list(self.students_of(self.teachers))
 
     def top(self, target: str) -> np.ndarray:
         """Test sequences with the largest values of a target, the largest first."""

@@ -6,7 +6,6 @@ trains them and the others find them in the store.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import pandas as pd
 
@@ -15,12 +14,12 @@ from degu_tf.data.splits import Splits
 from degu_tf.distillation import student_splits
 from degu_tf.ensemble import Ensemble
 from degu_tf.errors import InputError
-from degu_tf.experiment import Context, student_seed
+from degu_tf.experiment import Context
 from degu_tf.heads import Form
 from degu_tf.metrics import score
-from degu_tf.predictor import ModelPredictor, Predictor
+from degu_tf.predictor import Predictor
 from degu_tf.recipes import FRACTIONS, recipe
-from degu_tf.runs import Store
+from degu_tf.taught import Taught
 from degu_tf.uncertainty.conformal import Conformal, points_needed
 from degu_tf.uncertainty.intervals import LEVELS, coverage, reliability_curve
 from degu_tf.uncertainty.mc_dropout import MCDropout
@@ -148,7 +147,7 @@ def data(context: Context, target: str = "Hk") -> Iterator[tuple[str, Splits, Se
         yield name, splits, setup
 
 
-class Methods:
+class Methods(Taught):
     """Every method on one data set; a model is trained when it is first asked for.
 
     Parameters
@@ -162,49 +161,24 @@ class Methods:
     """
 
     def __init__(self, context: Context, splits: Splits, setup: Setup) -> None:
-        self.splits = splits
-        self._settings: Settings = context.settings
-        self._store: Store = context.store
-        self._seed = context.seed
-        self._setup = setup
+        super().__init__(context, splits, setup)
         self._makers: Mapping[str, Callable[[], Iterator[Predictor]]] = {
             "single": lambda: iter(self.teachers.members),
-            "student": lambda: self._students(self.teachers),
+            "student": lambda: self.students_of(self.teachers),
             "ensemble": lambda: iter([self.teachers]),
             "mc_dropout": self._mc_dropout,
             "heteroscedastic": lambda: iter(self._noise_models("heteroscedastic").members),
             "evidential_released": lambda: iter(self._noise_models("evidential_released").members),
             "deep_evidential": lambda: iter(self._noise_models("deep_evidential").members),
-            "student_of_heteroscedastic": lambda: self._students(
+            "student_of_heteroscedastic": lambda: self.students_of(
                 self._noise_models("heteroscedastic")
             ),
-            "student_log_variance": lambda: self._students(self.teachers, "log_variance"),
+            "student_log_variance": lambda: self.students_of(self.teachers, "log_variance"),
         }
-
-    @cached_property
-    def teachers(self) -> Ensemble:
-        """The standard ensemble."""
-        return self._store.teachers(
-            self.splits,
-            self._setup.spec,
-            self._settings.n_members,
-            self._setup.training,
-            self._seed,
-        )
 
     def models(self, method: str) -> Iterator[tuple[int, Predictor]]:
         """Number and predictor of each model of a method, one of `COMPONENTS`."""
         return enumerate(self._makers[method]())
-
-    def _students(self, teachers: Ensemble, epistemic: Form = "std") -> Iterator[ModelPredictor]:
-        for index in range(self._settings.n_students):
-            yield self._store.student(
-                teachers,
-                self.splits,
-                settings=self._setup.training,
-                seed=student_seed(self._seed, index),
-                epistemic=epistemic,
-            )
 
     def _mc_dropout(self) -> Iterator[MCDropout]:
         for index, member in enumerate(self.teachers.members):

@@ -6,7 +6,6 @@ the others find them in the store.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import pandas as pd
 
@@ -16,13 +15,12 @@ from degu_tf.covariate_shift import DYNAMIC
 from degu_tf.data.hdf5 import read_splits
 from degu_tf.data.splits import Splits
 from degu_tf.distillation import Augmentation
-from degu_tf.ensemble import Ensemble
 from degu_tf.errors import InputError
-from degu_tf.experiment import Context, at_most, student_seed
+from degu_tf.experiment import Context, at_most
 from degu_tf.predictor import ModelPredictor, Predictor
 from degu_tf.recipes import recipe
-from degu_tf.runs import Store
 from degu_tf.schemes import scheme
+from degu_tf.taught import Taught
 from degu_tf.variant_compare import compare
 from degu_tf.variant_data import Experiment
 
@@ -145,7 +143,7 @@ def _given(context: Context) -> Iterator[Panel]:
         yield Panel(data.name, at_most(data.splits, setup.sizes), setup, data.experiments)
 
 
-class Models:
+class Models(Taught):
     """Fig. 6's models of one data set; a model is trained when it is first asked for.
 
     Parameters
@@ -157,24 +155,6 @@ class Models:
     setup
         Architecture and training.
     """
-
-    def __init__(self, context: Context, splits: Splits, setup: Setup) -> None:
-        self.splits = splits
-        self._settings: Settings = context.settings
-        self._store: Store = context.store
-        self._seed = context.seed
-        self._setup = setup
-
-    @cached_property
-    def teachers(self) -> Ensemble:
-        """The standard ensemble, whose members are the models of standard training."""
-        return self._store.teachers(
-            self.splits,
-            self._setup.spec,
-            self._settings.n_members,
-            self._setup.training,
-            self._seed,
-        )
 
     def of(self, method: str) -> Iterator[Predictor]:
         """Every model of a method, one of `METHODS`.
@@ -195,15 +175,7 @@ class Models:
 
     def _students(self, method: str) -> Iterator[ModelPredictor]:
         augmentation = Augmentation(scheme(DYNAMIC[method])) if method in DYNAMIC else None
-        for index in range(self._settings.n_students):
-            yield self._store.student(
-                self.teachers,
-                self.splits,
-                settings=self._setup.training,
-                seed=student_seed(self._seed, index),
-                epistemic="std",
-                augmentation=augmentation,
-            )
+        return self.students_of(self.teachers, augmentation=augmentation)
 
 
 def study(context: Context, methods: Sequence[str] = METHODS) -> pd.DataFrame:

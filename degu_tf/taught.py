@@ -1,0 +1,62 @@
+"""Teachers and students of one data set, trained when they are first asked for.
+
+Several figures compare them; what else a figure trains or does with them it adds to this class.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from degu_tf.comparison import Setup
+from degu_tf.data.splits import Splits
+from degu_tf.ensemble import Ensemble
+from degu_tf.experiment import Context, student_seed
+from degu_tf.heads import Form
+from degu_tf.predictor import ModelPredictor
+from degu_tf.runs import Store
+
+
+class Taught:
+    """Teachers and students of one data set.
+
+    Parameters
+    ----------
+    context
+        A script's context, whose settings have `n_members` and `n_students`.
+    splits
+        The data.
+    setup
+        Architecture and training of all of them.
+    """
+
+    def __init__(self, context: Context, splits: Splits, setup: Setup) -> None:
+        self.splits = splits
+        self._settings: Any = context.settings
+        self._store: Store = context.store
+        self._seed = context.seed
+        self._setup = setup
+
+    @cached_property
+    def teachers(self) -> Ensemble:
+        """The standard ensemble, whose members are the models of standard training."""
+        return self._store.teachers(
+            self.splits,
+            self._setup.spec,
+            self._settings.n_members,
+            self._setup.training,
+            self._seed,
+        )
+
+    def students_of(
+        self, teachers: Ensemble, epistemic: Form = "std", **options: Any
+    ) -> Iterator[ModelPredictor]:
+        """Students, each from its own seed; `options` are more of `Store.student`."""
+        for index in range(self._settings.n_students):
+            yield self._store.student(
+                teachers,
+                self.splits,
+                settings=self._setup.training,
+                seed=student_seed(self._seed, index),
+                epistemic=epistemic,
+                **options,
+            )
