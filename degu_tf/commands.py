@@ -45,9 +45,9 @@ from degu_tf.training_requests import (  # noqa: E402
     settings_as_taught,
     subset_of,
     training_data,
-    workers,
 )
 from degu_tf.uncertainty.methods import with_noise_model  # noqa: E402
+from degu_tf.workers import workers  # noqa: E402
 
 
 def run(options: argparse.Namespace) -> None:

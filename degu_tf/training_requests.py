@@ -1,16 +1,10 @@
 """What the options of `degu train` and `degu distill` ask for: data, architecture and settings."""
 
 import argparse
-import signal
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from multiprocessing import get_context
 from typing import Any
 
-from degu_tf import quiet
 from degu_tf.configs import ReleasedConfig
 from degu_tf.data.hdf5 import read_splits
 from degu_tf.data.splits import FRACTION_SEED, Splits
@@ -111,32 +105,3 @@ def asked_finetuning(
         epochs=options.finetune_epochs,
         learning_rate=options.finetune_rate,
     )
-
-
-@contextmanager
-def workers(n: int) -> Iterator[ProcessPoolExecutor | None]:
-    """So many processes to train members in; None for this one alone.
-
-    Raises
-    ------
-    InputError
-        If a process ends before its time.
-    """
-    if n == 1:
-        yield None
-        return
-    context = get_context("spawn")
-    try:
-        with ProcessPoolExecutor(n, mp_context=context, initializer=_start_worker) as executor:
-            yield executor
-    except BrokenProcessPool:
-        raise InputError(
-            "a worker ended before its member was trained, for want of memory perhaps; the same "
-            f"command with fewer --workers goes on where it stopped. Received: --workers {n}"
-        ) from None
-
-
-def _start_worker() -> None:
-    """Let a worker be as quiet as this process, which importing this module has begun."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    quiet.one_line_warnings("degu")
