@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from degu_tf.errors import InputError
+from degu_tf.utils.errors import InputError
 
 Form = Literal["std", "log_variance", "evidential"]
 

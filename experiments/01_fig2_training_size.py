@@ -11,25 +11,33 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
-from degu_tf.comparison import (
+from degu_tf.metrics.activity import score
+from degu_tf.paper.claims import (
+    Claim,
+    Verdict,
+    greater,
+    in_every,
+)
+from degu_tf.paper.data_sets import (
     PANEL,
     Setup,
+    data_sets,
+    published_setup,
+    small_setup,
+)
+from degu_tf.paper.fig2_performance.claims import (
     activity,
     at,
     by_seed,
-    compare,
-    data_sets,
     gains,
-    published_setup,
     several_targets,
-    small_setup,
     students_beat_singles,
     values,
 )
-from degu_tf.experiment import Claim, Context, Script, Verdict, greater, in_every
-from degu_tf.metrics import score
-from degu_tf.recipes import FRACTIONS, recipe
+from degu_tf.paper.fig2_performance.study import compare
+from degu_tf.paper.recipes import FRACTIONS, recipe
+from degu_tf.paper.script import Context, Script
+from degu_tf.plots import performance
 
 LITTLE, QUARTER, ALL = 0.1, 0.25, 1.0
 MARGIN = 0.01
@@ -189,7 +197,7 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target, as in Fig. 2."""
-    return plots.performance_against(table, x="fraction")
+    return performance.performance_against(table, x="fraction")
 
 
 def conclude(table: pd.DataFrame) -> str:

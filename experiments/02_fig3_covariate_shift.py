@@ -15,12 +15,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
-from degu_tf.experiment import Claim, Context, Script, Verdict, greater, in_every
+from degu_tf.paper.claims import (
+    Claim,
+    Verdict,
+    greater,
+    in_every,
+)
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
-from degu_tf import toy
-from degu_tf.covariate_shift import (
+from degu_tf.paper.fig3_covariate_shift import toy
+from degu_tf.paper.fig3_covariate_shift.study import (
     DATA_HELP,
     MATCHING,
     METHODS,
@@ -32,9 +38,15 @@ from degu_tf.covariate_shift import (
     distances,
     values,
 )
-from degu_tf.group_plots import box_handles, draw_boxes
-from degu_tf.panels import colour_of, legend_below, legend_line, name_panel, styled
-from degu_tf.toy import Toy
+from degu_tf.paper.fig3_covariate_shift.toy import Toy
+from degu_tf.plots.boxes import box_handles, draw_boxes
+from degu_tf.plots.style import (
+    colour_of,
+    legend_below,
+    legend_line,
+    name_panel,
+    styled,
+)
 
 MARGIN = 0.05
 """Share by which an error may be larger and still count among the smallest: decided before any

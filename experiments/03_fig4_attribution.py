@@ -12,35 +12,35 @@ Figure 7 has the other combinations. Trained models are shared with Figures 2 an
 Supplementary Figures 7 and 8.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import attribution_claims, attribution_figures, attribution_study
+from degu_tf.paper.fig4_attribution import claims, figure, study
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Similarity, consistency, motif AUROCs and logos of Figure 4's panels."""
-    return attribution_study.compare_maps(context, in_figure_four=True)
+    return study.compare_maps(context, in_figure_four=True)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """Logos above, a column for each panel below."""
-    return attribution_figures.figure_four(table)
+    return figure.figure_four(table)
 
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=attribution_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
     draw=draw,
-    claims=attribution_claims.comparison_claims("Fig. 4b"),
-    data_help=attribution_study.DATA_HELP,
-    conclude=attribution_claims.conclude,
+    claims=claims.comparison_claims("Fig. 4b"),
+    data_help=study.DATA_HELP,
+    conclude=claims.conclude,
 )
 
 if __name__ == "__main__":

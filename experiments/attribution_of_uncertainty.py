@@ -7,35 +7,35 @@ bars are the true change of activity and of the replicates' standard deviation w
 replaced by random bases (simulated data). Trained models are shared with Figures 2, 4 and 5.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import attribution_figures, attribution_heads, attribution_study
+from degu_tf.paper.fig4_attribution import figure, study, uncertainty_heads
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Scores at motifs, correlations and logos of each head."""
-    return attribution_heads.compare_heads(context)
+    return uncertainty_heads.compare_heads(context)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """Logos above, what motifs do below."""
-    return attribution_figures.heads(table)
+    return figure.heads(table)
 
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=attribution_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
     draw=draw,
-    claims=attribution_heads.CLAIMS,
-    data_help=attribution_study.DATA_HELP,
-    conclude=attribution_heads.conclude,
+    claims=uncertainty_heads.CLAIMS,
+    data_help=study.DATA_HELP,
+    conclude=uncertainty_heads.conclude,
 )
 
 if __name__ == "__main__":

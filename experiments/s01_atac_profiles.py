@@ -11,35 +11,35 @@ teachers label every random part as it is drawn. Without data a small genome is 
 planted motifs and three replicate tracks.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import profile_claims, profile_figures, profile_study
+from degu_tf.paper.s01_profiles import claims, figure, study
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Correlations, spread of maps, and tracks of loci."""
-    return profile_study.compare_profiles(context)
+    return study.compare_profiles(context)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """Panels a to c above, loci below."""
-    return profile_figures.supplementary_one(table)
+    return figure.supplementary_one(table)
 
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=profile_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
     draw=draw,
-    claims=profile_claims.CLAIMS,
-    data_help=profile_study.DATA_HELP,
-    conclude=profile_claims.conclude,
+    claims=claims.CLAIMS,
+    data_help=study.DATA_HELP,
+    conclude=claims.conclude,
 )
 
 if __name__ == "__main__":

@@ -13,24 +13,32 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
-from degu_tf.comparison import (
+from degu_tf.paper.claims import (
+    Claim,
+    Verdict,
+    greater,
+    in_every,
+)
+from degu_tf.paper.data_sets import (
     PANEL,
     Setup,
+    data_sets,
+    published_setup,
+    small_setup,
+)
+from degu_tf.paper.fig2_performance.claims import (
     activity,
     at,
-    compare,
-    data_sets,
     gains,
-    published_setup,
     several_targets,
-    small_setup,
     students_beat_singles,
     students_match_ensemble,
 )
-from degu_tf.experiment import Claim, Context, Script, Verdict, greater, in_every
-from degu_tf.recipes import FRACTIONS, recipe
-from degu_tf.training import ModelSpec
+from degu_tf.paper.fig2_performance.study import compare
+from degu_tf.paper.recipes import FRACTIONS, recipe
+from degu_tf.paper.script import Context, Script
+from degu_tf.plots import performance
+from degu_tf.training.model_spec import ModelSpec
 
 MARGIN = 0.01
 """Pearson r that still counts as close: decided before any run, like every test here."""
@@ -151,7 +159,7 @@ CLAIMS = (
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set, variant and target."""
     named = table["dataset"] + "\n" + table["variant"] + " variant"
-    return plots.performance_against(table.assign(dataset=named), x="fraction")
+    return performance.performance_against(table.assign(dataset=named), x="fraction")
 
 
 def conclude(table: pd.DataFrame) -> str:

@@ -10,15 +10,27 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.experiment import Claim, Context, Script, Verdict, greater, in_every
+from degu_tf.paper.claims import (
+    Claim,
+    Verdict,
+    greater,
+    in_every,
+)
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
-from degu_tf.covariate_shift import DATA_HELP, PRESETS, Study, scores, values
 from degu_tf.data.splits import Split
-from degu_tf.group_plots import boxes
 from degu_tf.heads import HeadLayout
-from degu_tf.predictor import Predictor
+from degu_tf.models.predictor import Predictor
+from degu_tf.paper.fig3_covariate_shift.study import (
+    DATA_HELP,
+    PRESETS,
+    Study,
+    scores,
+    values,
+)
+from degu_tf.plots.boxes import boxes
 
 WITHOUT, WITH = "without_evoaug", "with_evoaug"
 NAMES = {"single": "Single models", "student": "DEGU students", "ensemble": "Ensemble"}

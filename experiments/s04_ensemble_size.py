@@ -13,28 +13,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.experiment import (
+from degu_tf.paper.claims import (
     Claim,
-    Context,
-    Script,
     Verdict,
-    at_most,
     greater,
     in_every,
-    student_seed,
 )
+from degu_tf.paper.data_sets import at_most
+from degu_tf.paper.script import Context, Script
+from degu_tf.paper.trained_models import student_seed
 
 # TensorFlow's start-up notices are silenced by the lines above, so they come first.
 # isort: split
-from degu_tf import plots
-from degu_tf.data.hdf5 import read_splits
-from degu_tf.data.simulated import simulate
+from degu_tf.data.hdf5.splits_file import read_splits
+from degu_tf.data.simulation.mpra import simulate
 from degu_tf.data.splits import Splits
-from degu_tf.ensemble import Ensemble, pool_members
-from degu_tf.errors import InputError
-from degu_tf.metrics import score
-from degu_tf.recipes import ENSEMBLE_SIZES, recipe
-from degu_tf.training import ModelSpec, TrainingSettings
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.pooling import pool_members
+from degu_tf.metrics.activity import score
+from degu_tf.paper.recipes import ENSEMBLE_SIZES, recipe
+from degu_tf.plots import performance
+from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.settings import TrainingSettings
+from degu_tf.utils.errors import InputError
 
 MARGIN = 0.005
 """Pearson r below which a further gain counts as a plateau: decided before any run."""
@@ -201,7 +202,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target; single models stand at one."""
-    return plots.performance_against(table, x="n_members")
+    return performance.performance_against(table, x="n_members")
 
 
 def conclude(table: pd.DataFrame) -> str:

@@ -11,13 +11,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.experiment import Claim, Context, Script, Verdict, greater, in_every
+from degu_tf.paper.claims import (
+    Claim,
+    Verdict,
+    greater,
+    in_every,
+)
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
-from degu_tf.covariate_shift import DATA_HELP, PRESETS, SHIFTS, Study
-from degu_tf.group_plots import distributions
-from degu_tf.ood import activity_levels, oracle_activity
+from degu_tf.paper.fig3_covariate_shift.shifted_sets import activity_levels, oracle_activity
+from degu_tf.paper.fig3_covariate_shift.study import (
+    DATA_HELP,
+    PRESETS,
+    SHIFTS,
+    Study,
+)
+from degu_tf.plots.boxes import distributions
 
 
 def compute(context: Context) -> pd.DataFrame:

@@ -7,20 +7,26 @@ kinds of dynamic augmentation, and the ensemble that taught them all. The models
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.experiment import Claim, Context, Script, Verdict, greater, in_every
+from degu_tf.paper.claims import (
+    Claim,
+    Verdict,
+    greater,
+    in_every,
+)
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
-from degu_tf import plots
-from degu_tf.covariate_shift import (
+from degu_tf.paper.fig3_covariate_shift.study import (
     DATA_HELP,
-    DYNAMIC,
     PRESETS,
     Study,
     beside_static,
     scores,
     values,
 )
+from degu_tf.paper.trained_models import DYNAMIC
+from degu_tf.plots import performance
 
 PANEL = ["dataset", "target"]
 
@@ -67,7 +73,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target."""
-    return plots.performance(table)
+    return performance.performance(table)
 
 
 def conclude(table: pd.DataFrame) -> str:

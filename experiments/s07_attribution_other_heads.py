@@ -6,35 +6,35 @@ over initialisations of each sequence's map, and on simulated data how well maps
 positions from others. Trained models are shared with Figures 2 and 5, maps with Figure 4.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import attribution_claims, attribution_figures, attribution_study
+from degu_tf.paper.fig4_attribution import claims, figure, study
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Similarity, consistency and motif AUROCs of the panels that Figure 4 does not show."""
-    return attribution_study.compare_maps(context, in_figure_four=False)
+    return study.compare_maps(context, in_figure_four=False)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """A column for each panel."""
-    return attribution_figures.comparison(table)
+    return figure.comparison(table)
 
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=attribution_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
     draw=draw,
-    claims=attribution_claims.comparison_claims("Supplementary Fig. 7"),
-    data_help=attribution_study.DATA_HELP,
-    conclude=attribution_claims.conclude,
+    claims=claims.comparison_claims("Supplementary Fig. 7"),
+    data_help=study.DATA_HELP,
+    conclude=claims.conclude,
 )
 
 if __name__ == "__main__":

@@ -6,35 +6,36 @@ ensemble's mean scaled map, and standard deviation over initialisations of each 
 map. Trained models are shared with Figures 2 and 5, maps with Figure 4 and Supplementary Figure 7.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import attribution_claims, attribution_figures, attribution_study
+from degu_tf.attribution import consistency
+from degu_tf.paper.fig4_attribution import claims, figure, study
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Similarity and consistency of every panel."""
-    return attribution_study.compare_maps(context)
+    return study.compare_maps(context)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """A column for each panel."""
-    return attribution_figures.comparison(table, attribution_study.LARGEST)
+    return figure.comparison(table, consistency.LARGEST)
 
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=attribution_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
     draw=draw,
-    claims=attribution_claims.CONTROL,
-    data_help=attribution_study.DATA_HELP,
-    conclude=attribution_claims.conclude,
+    claims=claims.CONTROL,
+    data_help=study.DATA_HELP,
+    conclude=claims.conclude,
 )
 
 if __name__ == "__main__":

@@ -5,37 +5,37 @@ paper) and other data with one (lentiMPRA HepG2 in the paper). Trained models ar
 Figures 2 and 5.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import uncertainty_claims, uncertainty_figures, uncertainty_study
+from degu_tf.paper.fig5_uncertainty import claims, figure, study
 
 SECOND_TARGET = 1
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Heads at each share of the data, and intervals of each method."""
-    return uncertainty_study.figure_five(context, target="Dev")
+    return study.figure_five(context, target="Dev")
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """Panels a and b above, c and d below."""
-    return uncertainty_figures.figure_five(table, SECOND_TARGET)
+    return figure.figure_five(table, SECOND_TARGET)
 
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=uncertainty_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
     draw=draw,
-    claims=uncertainty_claims.FIGURE_FIVE,
-    data_help=uncertainty_study.DATA_HELP,
-    conclude=uncertainty_claims.conclude,
+    claims=claims.FIGURE_FIVE,
+    data_help=study.DATA_HELP,
+    conclude=claims.conclude,
 )
 
 if __name__ == "__main__":

@@ -4,24 +4,32 @@ One panel a data set and target: for each test sequence the standard deviation o
 predictions, and what the first student predicts for it. The models are Figure 5's.
 """
 
-from degu_tf.experiment import Claim, Context, Script, Verdict, above, in_every
+from degu_tf.paper.claims import (
+    Claim,
+    Verdict,
+    above,
+    in_every,
+)
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots, uncertainty_study
-from degu_tf.metrics import correlation
-from degu_tf.uncertainty_claims import PANEL, SECTION, STRONG
+from degu_tf.metrics.activity import correlation
+from degu_tf.paper import data_sets
+from degu_tf.paper.fig5_uncertainty import study
+from degu_tf.paper.fig5_uncertainty.claims import PANEL, SECTION, STRONG
+from degu_tf.plots import performance
 
 
 def compute(context: Context) -> pd.DataFrame:
     """One row a data set, target, student and test sequence."""
     tables = []
-    for name, splits, setup in uncertainty_study.data(context):
-        methods = uncertainty_study.Methods(context, splits, setup)
-        tables.append(uncertainty_study.epistemic_points(methods).assign(dataset=name))
+    for name, splits, setup in data_sets.data(context):
+        methods = study.Methods(context, splits, setup)
+        tables.append(study.epistemic_points(methods).assign(dataset=name))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -60,7 +68,7 @@ CLAIMS = (
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target, of the first student."""
     names = ("Ensemble's standard deviation", "Student's epistemic uncertainty")
-    return plots.predicted_against_measured(table[table["seed"] == 0], names=names)
+    return performance.predicted_against_measured(table[table["seed"] == 0], names=names)
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -72,11 +80,11 @@ def conclude(table: pd.DataFrame) -> str:
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=uncertainty_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
     draw=draw,
     claims=CLAIMS,
-    data_help=uncertainty_study.DATA_HELP,
+    data_help=study.DATA_HELP,
     conclude=conclude,
 )
 

@@ -5,23 +5,25 @@ the training data: students whose labels are standard deviations, as everywhere 
 whose labels are the logarithms of their squares. Teachers are those of Figures 2 and 5.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots, uncertainty_study
-from degu_tf.uncertainty_claims import PANEL, epistemic_follows, heads
+from degu_tf.paper import data_sets
+from degu_tf.paper.fig5_uncertainty import study
+from degu_tf.paper.fig5_uncertainty.claims import PANEL, epistemic_follows, heads
+from degu_tf.plots import performance
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Heads of both kinds of students at each share of the data."""
     return pd.concat(
         [
-            uncertainty_study.head_performance(context, splits, setup, form, dataset=name)
-            for name, splits, setup in uncertainty_study.data(context)
+            study.head_performance(context, splits, setup, form, dataset=name)
+            for name, splits, setup in data_sets.data(context)
             for form in ("std", "log_variance")
         ],
         ignore_index=True,
@@ -30,7 +32,7 @@ def compute(context: Context) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target."""
-    return plots.performance_against(table, head="epistemic")
+    return performance.performance_against(table, head="epistemic")
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -44,11 +46,11 @@ def conclude(table: pd.DataFrame) -> str:
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=uncertainty_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
     draw=draw,
     claims=(epistemic_follows("student_log_variance"),),
-    data_help=uncertainty_study.DATA_HELP,
+    data_help=study.DATA_HELP,
     conclude=conclude,
 )
 

@@ -5,35 +5,35 @@ prediction on the validation set, for each method and kind of uncertainty on the
 with one target (lentiMPRA in the paper). Trained models are Figure 5's.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import uncertainty_claims, uncertainty_figures, uncertainty_study
+from degu_tf.paper.fig5_uncertainty import claims, figure, study
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Intervals of Figure 5's methods, before and after."""
-    return uncertainty_study.compare_on_one_target(context, uncertainty_study.PAPER_METHODS)
+    return study.compare_on_one_target(context, study.PAPER_METHODS)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """Reliability curves, before above and after below."""
-    return uncertainty_figures.reliability(table)
+    return figure.reliability(table)
 
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=uncertainty_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
     draw=draw,
-    claims=(uncertainty_claims.CONFORMAL,),
-    data_help=uncertainty_study.DATA_HELP,
-    conclude=uncertainty_claims.conclude,
+    claims=(claims.CONFORMAL,),
+    data_help=study.DATA_HELP,
+    conclude=claims.conclude,
 )
 
 if __name__ == "__main__":

@@ -5,21 +5,21 @@ models, students, and students with dynamic augmentations; a dot is a model from
 line their teachers' ensemble. Models are those of Figure 6.
 """
 
-from degu_tf.experiment import Script
+from degu_tf.paper.script import Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
-from degu_tf import variant_claims, variant_figures, variant_study
+from degu_tf.paper.fig6_variants import claims, figure, study
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=variant_study.PRESETS,
-    compute=variant_study.study,
-    draw=variant_figures.methods,
-    claims=variant_claims.PERFORMANCE_CLAIMS,
-    data_help=variant_study.DATA_HELP,
-    conclude=variant_claims.conclude,
+    presets=study.PRESETS,
+    compute=study.study,
+    draw=figure.methods,
+    claims=claims.PERFORMANCE_CLAIMS,
+    data_help=study.DATA_HELP,
+    conclude=claims.conclude,
 )
 
 if __name__ == "__main__":

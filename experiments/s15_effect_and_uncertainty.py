@@ -5,29 +5,29 @@ variant, a column an experiment, with the median of bins that hold equally many 
 are those of Figure 6.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 
-from degu_tf import variant_claims, variant_compare, variant_figures, variant_study
+from degu_tf.paper.fig6_variants import claims, compare, figure, study
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Effects and uncertainties by students."""
-    return variant_study.study(context, (variant_compare.REPRESENTATIVE,))
+    return study.study(context, (compare.REPRESENTATIVE,))
 
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=variant_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
-    draw=variant_figures.uncertainty,
-    claims=variant_claims.UNCERTAINTY_CLAIMS,
-    data_help=variant_study.DATA_HELP,
-    conclude=variant_claims.conclude_uncertainty,
+    draw=figure.uncertainty,
+    claims=claims.UNCERTAINTY_CLAIMS,
+    data_help=study.DATA_HELP,
+    conclude=claims.conclude_uncertainty,
 )
 
 if __name__ == "__main__":

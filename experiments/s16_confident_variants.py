@@ -6,30 +6,30 @@ random mutagenesis, a dot a model; the line is the ensemble on all variants. Mod
 Figure 6.
 """
 
-from degu_tf.experiment import Context, Script
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import pandas as pd
 
-from degu_tf import variant_claims, variant_compare, variant_figures, variant_study
+from degu_tf.paper.fig6_variants import claims, compare, figure, study
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Effects by the students of Figure 6c, static ones, and the ensemble."""
-    methods = (variant_compare.REPRESENTATIVE, variant_claims.BEST, "ensemble")
-    return variant_study.study(context, methods)
+    methods = (compare.REPRESENTATIVE, claims.BEST, "ensemble")
+    return study.study(context, methods)
 
 
 SCRIPT = Script(
     file=__file__,
     summary=__doc__,
-    presets=variant_study.PRESETS,
+    presets=study.PRESETS,
     compute=compute,
-    draw=variant_figures.strata,
-    claims=variant_claims.STRATIFIED_CLAIMS,
-    data_help=variant_study.DATA_HELP,
-    conclude=variant_claims.conclude_strata,
+    draw=figure.strata,
+    claims=claims.STRATIFIED_CLAIMS,
+    data_help=study.DATA_HELP,
+    conclude=claims.conclude_strata,
 )
 
 if __name__ == "__main__":

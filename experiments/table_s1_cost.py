@@ -20,17 +20,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.experiment import Claim, Context, Script, Verdict, above, in_every
+from degu_tf.paper.claims import (
+    Claim,
+    Verdict,
+    above,
+    in_every,
+)
+from degu_tf.paper.script import Context, Script
 
 # TensorFlow's start-up notices are silenced by the line above, so it comes first.
 # isort: split
 import tensorflow as tf
 
-from degu_tf import panels
-from degu_tf.ensemble import Ensemble, member_seed
+from degu_tf.distillation.ensemble import Ensemble, member_seed
 from degu_tf.heads import HeadLayout
-from degu_tf.predictor import ModelPredictor
-from degu_tf.training import ModelSpec
+from degu_tf.models.predictor import ModelPredictor
+from degu_tf.plots import style
+from degu_tf.training.model_spec import ModelSpec
 
 TOLERANCE = 0.05
 """How far below 1 - 1/M the saving may lie and still be called about that."""
@@ -225,7 +231,7 @@ METRICS = {
 NAMES = {"deepstarr": "DeepSTARR", "residualbind": "ResidualBind"}
 
 
-@panels.styled
+@style.styled
 def draw(table: pd.DataFrame) -> Figure:
     """The student's cost as a share of the ensemble's, a panel an architecture."""
     shares, n_members = medians(table)["student / ensemble"], table["n_members"].iloc[0]
@@ -234,9 +240,9 @@ def draw(table: pd.DataFrame) -> Figure:
     row = figure.subplots(1, len(architectures), sharey=True, squeeze=False)[0]
     for axes, name in zip(row, architectures, strict=True):
         values = shares[name].reindex(list(METRICS))
-        axes.axvline(1.0, color=panels.COLOURS["ensemble"])
+        axes.axvline(1.0, color=style.COLOURS["ensemble"])
         axes.axvline(1.0 / n_members, color="0.45", linestyle="--", linewidth=1.2)
-        bars = axes.barh(list(METRICS.values()), values, color=panels.COLOURS["student"])
+        bars = axes.barh(list(METRICS.values()), values, color=style.COLOURS["student"])
         behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=5, bbox=behind)
         axes.set(title=NAMES.get(name, name), xlim=(0.0, 1.12))

@@ -11,20 +11,22 @@ import pytest
 from weight_files import MODELS, randomise
 from zenodo_server import Zenodo
 
-from degu_tf import quiet
+from degu_tf.utils import quiet
 
 quiet.tensorflow()
 
-from degu_tf.data import zenodo  # noqa: E402
 from degu_tf.data.splits import Split, Splits  # noqa: E402
-from degu_tf.errors import InputError  # noqa: E402
-from degu_tf.folder import RunFolder  # noqa: E402
+from degu_tf.data.zenodo import record  # noqa: E402
+from degu_tf.distillation.runs import open_run  # noqa: E402
 from degu_tf.heads import HeadLayout  # noqa: E402
 from degu_tf.models import build  # noqa: E402
-from degu_tf.models.released import load_released  # noqa: E402
-from degu_tf.models.released_heads import columns_layout  # noqa: E402
-from degu_tf.runs import Store, open_run  # noqa: E402
-from degu_tf.training import ModelSpec, TrainingSettings  # noqa: E402
+from degu_tf.models.released.load import load_released  # noqa: E402
+from degu_tf.models.released.output_heads import columns_layout  # noqa: E402
+from degu_tf.paper.store import Store  # noqa: E402
+from degu_tf.training.model_spec import ModelSpec  # noqa: E402
+from degu_tf.training.settings import TrainingSettings  # noqa: E402
+from degu_tf.utils.errors import InputError  # noqa: E402
+from degu_tf.utils.run_folder import RunFolder  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -155,10 +157,10 @@ def refused(tmp_path):
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """A server for `degu_tf.data.zenodo` to ask; the cache is a folder of the test's own."""
+    """A server for `degu_tf.data.zenodo.record` to ask; the cache is a folder of the test's own."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("DEGU_CACHE", str(tmp_path / "cache"))
     server = Zenodo()
-    monkeypatch.setattr(zenodo, "BASE_URL", server.url)
+    monkeypatch.setattr(record, "BASE_URL", server.url)
     yield server
     server.close()

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from degu_tf.errors import InputError
-from degu_tf.heads import MIN_STD, FlooredUncertaintyWarning, HeadLayout, Prediction
+from degu_tf.heads import (
+    MIN_STD,
+    FlooredUncertaintyWarning,
+    HeadLayout,
+    Prediction,
+)
+from degu_tf.utils.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Which bases of a sequence make the output what it is."""
 
 from degu_tf.attribution.background import dinucleotide_background, random_background
-from degu_tf.attribution.deepshap import ConvergenceWarning, DeepShapResult, deepshap
+from degu_tf.attribution.deepshap import DeepShapResult, deepshap
+from degu_tf.attribution.scalar_output import ConvergenceWarning
 
 __all__ = [
     "ConvergenceWarning",

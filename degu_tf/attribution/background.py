@@ -5,10 +5,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from degu_tf.alphabet import brief
-from degu_tf.errors import InputError
-from degu_tf.predictor import as_array
-from degu_tf.sequence import as_float, as_tokens, check_sequences, shuffle_dinucleotides
+from degu_tf.models.predictor import as_array
+from degu_tf.sequences.alphabet import brief
+from degu_tf.sequences.encoding import (
+    as_float,
+    as_tokens,
+    check_sequences,
+    shuffle_dinucleotides,
+)
+from degu_tf.utils.errors import InputError
 
 DINUCLEOTIDE = "dinucleotide"
 

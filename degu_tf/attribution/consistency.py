@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from degu_tf.alphabet import blocks
-from degu_tf.errors import InputError
+from degu_tf.sequences.alphabet import blocks
+from degu_tf.utils.errors import InputError
 
 RMSE = "attribution_rmse"
 """Metric of `similarity`: distance of a model's maps to the ensemble's mean maps."""
@@ -432,3 +432,7 @@ def _checked(maps: np.ndarray, what: str) -> np.ndarray:
                     f"expected finite scores; model {model} has others for sequence {row}"
                 )
     return maps
+
+
+NONE, LARGEST = "none", "largest"
+"""Words of the column `scaling`: maps as they are, or divided by their largest absolute score."""

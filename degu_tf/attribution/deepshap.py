@@ -13,19 +13,20 @@ import numpy as np
 import tensorflow as tf
 
 from degu_tf.attribution.background import as_background
-from degu_tf.attribution.batches import Contributions, contributions
-from degu_tf.attribution.rescale import Rescale
-from degu_tf.attribution.scalar import model_and_column
-from degu_tf.attribution.shap_method import shap_contributions
-from degu_tf.errors import InputError
-from degu_tf.predictor import ModelPredictor, as_array, check_length, check_long_enough
+from degu_tf.attribution.contributions import Contributions, contributions
+from degu_tf.attribution.deeplift.rescale import Rescale
+from degu_tf.attribution.scalar_output import ConvergenceWarning, model_and_column
+from degu_tf.attribution.shap_deep_explainer import shap_contributions
+from degu_tf.models.predictor import (
+    ModelPredictor,
+    as_array,
+    check_length,
+    check_long_enough,
+)
+from degu_tf.utils.errors import InputError
 
 CONVERGENCE = 1e-3
 """Convergence deltas above this share of the largest output difference are warned of."""
-
-
-class ConvergenceWarning(UserWarning):
-    """Scores do not sum to the difference of outputs that they should explain."""
 
 
 @dataclass(frozen=True, eq=False)

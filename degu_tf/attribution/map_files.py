@@ -7,10 +7,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from degu_tf.data.rows import blaming, opened
-from degu_tf.errors import InputError
-from degu_tf.files import atomic_write
-from degu_tf.sequence import one_hot
+from degu_tf.data.hdf5.rows import opened
+from degu_tf.sequences.encoding import one_hot
+from degu_tf.utils.errors import InputError, blaming
+from degu_tf.utils.files import atomic_write
 
 FORMAT = "degu_tf attribution maps"
 """What the root attribute `format` of a file of maps says."""

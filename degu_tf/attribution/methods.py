@@ -11,10 +11,10 @@ from degu_tf.attribution.background import DINUCLEOTIDE
 from degu_tf.attribution.deepshap import deepshap
 from degu_tf.attribution.mutagenesis import mutagenesis
 from degu_tf.attribution.saliency import gradient_correction, integrated_gradients, saliency
-from degu_tf.attribution.scalar import check_positive
-from degu_tf.errors import InputError
-from degu_tf.predictor import ModelPredictor, as_array
-from degu_tf.sequence import as_float
+from degu_tf.attribution.scalar_output import check_positive
+from degu_tf.models.predictor import ModelPredictor, as_array
+from degu_tf.sequences.encoding import as_float
+from degu_tf.utils.errors import InputError
 
 METHODS = ("deepshap", "saliency", "input_x_gradient", "integrated_gradients", "ism")
 

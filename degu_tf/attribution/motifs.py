@@ -1,7 +1,8 @@
 """Whether maps point at the motifs that are known to be there, and whether two maps agree.
 
-Made for simulated data, whose truth says where the motifs lie (`degu_tf.data.simulated.Truth`).
-What counts is a position's importance: the corrected score of the base that stands there.
+Made for simulated data, whose truth says where the motifs lie
+(`degu_tf.data.simulation.mpra.Truth`). What counts is a position's importance: the corrected score
+of the base that stands there.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,15 @@ import pandas as pd
 from scipy import stats
 
 from degu_tf.attribution.saliency import gradient_correction
-from degu_tf.data.grammar import GAINS, INTERACTION, SPACING, TARGETS
-from degu_tf.errors import InputError
-from degu_tf.predictor import as_array
-from degu_tf.sequence import as_float
+from degu_tf.data.simulation.grammar import (
+    GAINS,
+    INTERACTION,
+    SPACING,
+    TARGETS,
+)
+from degu_tf.models.predictor import as_array
+from degu_tf.sequences.encoding import as_float
+from degu_tf.utils.errors import InputError
 
 AUROC = "motif_auroc"
 """Metric of `motif_auroc`: mean over sequences."""
@@ -87,7 +93,7 @@ def relevant_sites(sites: pd.DataFrame, target: str) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from degu_tf.data.grammar import find_motifs
+    >>> from degu_tf.data.simulation.grammar import find_motifs
     >>> sites = find_motifs("ACCGGAAGTCCCCCTGACTCACCCC")
     >>> sites["motif"].tolist(), relevant_sites(sites, "Dev")["motif"].tolist()
     (['ETS', 'AP-1'], ['AP-1'])
@@ -233,7 +239,7 @@ def motif_auroc(
 
     Examples
     --------
-    >>> from degu_tf.data.grammar import find_motifs
+    >>> from degu_tf.data.simulation.grammar import find_motifs
     >>> sequences = ["CCCCATGACTCATCCCC", "ACTTGACTCAAACGCCA"]
     >>> scores = np.zeros((2, 17, 4))
     >>> scores[0, 5:12] = scores[1, 3:10] = np.eye(4)[[3, 2, 0, 1, 3, 1, 0]]

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from degu_tf.attribution.scalar import Scalar, check_positive, floats
-from degu_tf.errors import InputError
+from degu_tf.attribution.scalar_output import Scalar, check_positive, floats
 from degu_tf.heads import Prediction
-from degu_tf.predictor import ModelPredictor, Predictor, as_array
-from degu_tf.progress import bar
-from degu_tf.sequence import as_float
+from degu_tf.models.predictor import ModelPredictor, Predictor, as_array
+from degu_tf.sequences.encoding import as_float
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.progress import bar
 
 MUTANTS = 512
 """Mutated sequences predicted at once."""

@@ -12,14 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from degu_tf.alphabet import brief
-from degu_tf.attribution.deepshap import ConvergenceWarning
-from degu_tf.attribution.scalar import Scalar, check_positive, floats
-from degu_tf.ensemble import Ensemble
-from degu_tf.errors import InputError
-from degu_tf.predictor import ModelPredictor, as_array
-from degu_tf.progress import bar
-from degu_tf.sequence import as_float
+from degu_tf.attribution.scalar_output import ConvergenceWarning, Scalar, check_positive, floats
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.models.predictor import ModelPredictor, as_array
+from degu_tf.sequences.alphabet import brief
+from degu_tf.sequences.encoding import as_float
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.progress import bar
 
 BATCH_SIZE = 64
 """Sequences in memory at once with all that a gradient needs; it does not change the numbers."""

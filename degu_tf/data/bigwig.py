@@ -16,8 +16,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from degu_tf.errors import InputError, blaming
-from degu_tf.files import atomic_write
+from degu_tf.utils.errors import InputError, blaming
+from degu_tf.utils.files import atomic_write
 
 SUFFIXES = (".bw", ".bigwig")
 """How the names of bigWig files end, letter case aside."""

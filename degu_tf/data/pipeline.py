@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from degu_tf.alphabet import UNKNOWN
 from degu_tf.data.splits import Split
-from degu_tf.errors import InputError
-from degu_tf.keys import draw_key
+from degu_tf.sequences.alphabet import UNKNOWN
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.random_keys import draw_key
 
 COPIED = 2**28
 """Bytes up to which an array is copied into TensorFlow; of larger ones each batch is read."""

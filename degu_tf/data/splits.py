@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from degu_tf.alphabet import blocks
-from degu_tf.data.bins import middle_names
-from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
-from degu_tf.sequence import check_sequences
+from degu_tf.sequences.alphabet import blocks
+from degu_tf.sequences.encoding import check_sequences
+from degu_tf.sequences.intervals import middle_names
+from degu_tf.utils.errors import InputError
 
 FRACTION_SEED = 1234
 """Seed with which the released training subsets were drawn."""

@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 
 from degu_tf.data.bigwig import BigWig, run_starts, write_bigwig
-from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
+from degu_tf.utils.errors import InputError
 
 _ROLES = ("aleatoric", "epistemic")
 _BLOCK = 2**20

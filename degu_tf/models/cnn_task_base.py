@@ -6,9 +6,14 @@ from typing import Any
 import keras
 from keras import layers
 
-from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
-from degu_tf.models.layers import check_input, check_rate, check_sizes, scale
+from degu_tf.models.layers import (
+    check_input,
+    check_rate,
+    check_sizes,
+    scale,
+)
+from degu_tf.utils.errors import InputError
 
 POOLS = (8, 4, 4)
 

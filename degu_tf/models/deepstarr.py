@@ -6,7 +6,13 @@ import keras
 from keras import layers
 
 from degu_tf.heads import HeadLayout
-from degu_tf.models.layers import check_input, check_rate, check_sizes, output_head, scale
+from degu_tf.models.layers import (
+    check_input,
+    check_rate,
+    check_sizes,
+    output_head,
+    scale,
+)
 
 POOL = 2
 

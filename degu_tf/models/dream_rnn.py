@@ -7,9 +7,15 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
-from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
-from degu_tf.models.layers import check_input, check_rate, check_sizes, output_head, scale
+from degu_tf.models.layers import (
+    check_input,
+    check_rate,
+    check_sizes,
+    output_head,
+    scale,
+)
+from degu_tf.utils.errors import InputError
 
 TORCH_EPSILON = 1e-5
 """What batch normalisation adds to the variance in PyTorch, where the released network is from."""

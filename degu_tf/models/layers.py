@@ -11,8 +11,8 @@ from typing import Any
 
 import keras
 
-from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
+from degu_tf.utils.errors import InputError
 
 POSITIVE_OFFSET = 1e-6
 """Added to softplus outputs, which round to zero in float32 where their input is very negative."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import keras
 
-from degu_tf.errors import InputError
 from degu_tf.heads import HeadLayout
 from degu_tf.models.cnn_task_base import cnn_task_base
 from degu_tf.models.deepstarr import deepstarr
 from degu_tf.models.dream_rnn import dream_rnn
 from degu_tf.models.mprann import mprann
 from degu_tf.models.residualbind import residualbind
+from degu_tf.utils.errors import InputError
 
 ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
     "cnn_task_base": cnn_task_base,

@@ -15,8 +15,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from degu_tf.errors import InputError
-from degu_tf.models.wiring import Wiring, as_functional
+from degu_tf.models.inference.wiring import Wiring, as_functional
+from degu_tf.utils.errors import InputError
 
 LEVELS = 2**16
 """Dropout rates are rounded to a multiple of one over this, and to neither 0 nor 1."""

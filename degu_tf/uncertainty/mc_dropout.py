@@ -10,15 +10,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from degu_tf.ensemble import pool_members
-from degu_tf.errors import InputError
-from degu_tf.files import content_hash
+from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import Form, Prediction
-from degu_tf.models.fast import FastForward
-from degu_tf.predictor import ModelPredictor, as_array, check_length, check_long_enough
-from degu_tf.progress import bar
-from degu_tf.sequence import as_float
+from degu_tf.models.inference.fast_forward import FastForward
+from degu_tf.models.predictor import (
+    ModelPredictor,
+    as_array,
+    check_length,
+    check_long_enough,
+)
+from degu_tf.sequences.encoding import as_float
 from degu_tf.uncertainty.dropout_masks import Block, thinned, tracing
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import content_hash
+from degu_tf.utils.progress import bar
 
 MEMORY = 2**27
 """Bytes that the rows computed at once may take: four times their largest activation."""

@@ -63,18 +63,18 @@ def _ways(
     case: str, arguments: argparse.Namespace
 ) -> tuple[dict[str, Callable[[int], object]], dict[str, int], dict[str, float]]:
     """Functions that explain so many sequences, how many to give each, seconds to start."""
-    from degu_tf import quiet
+    from degu_tf.utils import quiet
 
     quiet.tensorflow()
     import numpy as np
 
     from degu_tf.attribution.background import Shared
-    from degu_tf.attribution.batches import contributions
-    from degu_tf.attribution.rescale import Rescale
-    from degu_tf.attribution.shap_method import one_column
+    from degu_tf.attribution.contributions import contributions
+    from degu_tf.attribution.deeplift.rescale import Rescale
+    from degu_tf.attribution.shap_deep_explainer import one_column
     from degu_tf.heads import HeadLayout
     from degu_tf.models import build
-    from degu_tf.sequence import one_hot
+    from degu_tf.sequences.encoding import one_hot
 
     ways: dict[str, Callable[[int], object]] = {}
     numbers: dict[str, int] = {}

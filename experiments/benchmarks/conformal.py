@@ -13,8 +13,8 @@ import numpy as np
 from crepes import ConformalRegressor
 
 from degu_tf.heads import HeadLayout, Prediction
-from degu_tf.sequence_hash import sequence_hashes
-from degu_tf.uncertainty.conformal import Conformal
+from degu_tf.sequences.hashing import sequence_hashes
+from degu_tf.uncertainty.conformal.conformal import Conformal
 
 HEADS = HeadLayout(("activity",))
 

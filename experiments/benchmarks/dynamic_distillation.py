@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-from degu_tf import quiet
+from degu_tf.utils import quiet
 
 quiet.tensorflow()
 
@@ -26,16 +26,17 @@ from matplotlib.figure import Figure  # noqa: E402
 
 from degu_tf.data.pipeline import training_batches  # noqa: E402
 from degu_tf.data.splits import Split  # noqa: E402
-from degu_tf.distillation_model import DistillationModel  # noqa: E402
-from degu_tf.ensemble import Ensemble  # noqa: E402
-from degu_tf.files import atomic_write  # noqa: E402
+from degu_tf.distillation.ensemble import Ensemble  # noqa: E402
+from degu_tf.distillation.student_model import DistillationModel  # noqa: E402
+from degu_tf.distillation.teacher import Teacher, has_bfloat16  # noqa: E402
 from degu_tf.heads import HeadLayout  # noqa: E402
-from degu_tf.losses import DistillationLoss  # noqa: E402
-from degu_tf.predictor import ModelPredictor  # noqa: E402
-from degu_tf.progress import bar  # noqa: E402
-from degu_tf.schemes import scheme  # noqa: E402
-from degu_tf.teacher import Teacher, has_bfloat16  # noqa: E402
-from degu_tf.training import ModelSpec, write_table  # noqa: E402
+from degu_tf.models.predictor import ModelPredictor  # noqa: E402
+from degu_tf.training.augmentation.schemes import scheme  # noqa: E402
+from degu_tf.training.losses import DistillationLoss  # noqa: E402
+from degu_tf.training.model_spec import ModelSpec  # noqa: E402
+from degu_tf.training.train import write_table  # noqa: E402
+from degu_tf.utils.files import atomic_write  # noqa: E402
+from degu_tf.utils.progress import bar  # noqa: E402
 
 SETUPS = {
     "deepstarr": (249, HeadLayout(("Dev", "Hk"))),

@@ -12,7 +12,8 @@ from statistics import median
 
 import numpy as np
 
-from degu_tf.sequence import ALPHABET, UNKNOWN, decode, encode, one_hot
+from degu_tf.sequences.alphabet import ALPHABET, UNKNOWN
+from degu_tf.sequences.encoding import decode, encode, one_hot
 
 TOKEN_OF = {base: token for token, base in enumerate(ALPHABET)}
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from degu_tf import quiet
+from degu_tf.utils import quiet
 
 quiet.tensorflow()
 
@@ -23,12 +23,12 @@ import pandas as pd  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from degu_tf.heads import HeadLayout  # noqa: E402
-from degu_tf.models.fast import FastForward  # noqa: E402
-from degu_tf.predictor import ModelPredictor  # noqa: E402
-from degu_tf.progress import bar  # noqa: E402
-from degu_tf.sequence import as_float  # noqa: E402
-from degu_tf.training import ModelSpec  # noqa: E402
+from degu_tf.models.inference.fast_forward import FastForward  # noqa: E402
+from degu_tf.models.predictor import ModelPredictor  # noqa: E402
+from degu_tf.sequences.encoding import as_float  # noqa: E402
+from degu_tf.training.model_spec import ModelSpec  # noqa: E402
 from degu_tf.uncertainty.mc_dropout import MCDropout  # noqa: E402
+from degu_tf.utils.progress import bar  # noqa: E402
 
 SETUPS = {
     "residualbind": (230, HeadLayout(("activity",))),

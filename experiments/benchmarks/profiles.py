@@ -22,8 +22,8 @@ import h5py
 import numpy as np
 
 from degu_tf.data.bigwig import BigWig, write_bigwig
-from degu_tf.data.hdf5 import read_splits
-from degu_tf.data.profiles import write_profiles
+from degu_tf.data.hdf5.splits_file import read_splits
+from degu_tf.data.sources.atac import write_profiles
 from degu_tf.data.tracks import replicate_columns
 
 N_BASES = 100_000_000

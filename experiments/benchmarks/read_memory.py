@@ -82,7 +82,7 @@ def measure(path: str | Path, way: str) -> dict[str, float]:
 
 
 def _read(path: str, way: str) -> dict[str, float]:
-    from degu_tf.data.hdf5 import read_splits
+    from degu_tf.data.hdf5.splits_file import read_splits
 
     start = time.perf_counter()
     if way == "read_splits":

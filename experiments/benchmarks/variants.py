@@ -53,19 +53,19 @@ def saturation(bases: str, first: int, n: int) -> list[tuple[int, str, str]]:
 
 def race(n: int, rounds: int, batch_size: int, folder: Path) -> dict[str, float]:
     """Median seconds of each way to score `n` variants."""
-    from degu_tf import quiet
+    from degu_tf.utils import quiet
 
     quiet.tensorflow()
     import numpy as np
 
-    from degu_tf.genome import open_genome
     from degu_tf.heads import HeadLayout
     from degu_tf.models import build
-    from degu_tf.models.folding import fold
-    from degu_tf.predictor import ModelPredictor
-    from degu_tf.sequence import encode, one_hot
-    from degu_tf.variants import BLOCK, VariantScorer
-    from degu_tf.windows import Variant, Windows
+    from degu_tf.models.inference.folding import fold
+    from degu_tf.models.predictor import ModelPredictor
+    from degu_tf.sequences.encoding import encode, one_hot
+    from degu_tf.sequences.genomes.open import open_genome
+    from degu_tf.sequences.genomes.windows import Variant, Windows
+    from degu_tf.variants.scorer import BLOCK, VariantScorer
 
     bases = write_genome(folder / "genome.fa", n // 3 + 2 * LENGTH)
     genome = open_genome(folder / "genome.fa")
@@ -111,11 +111,12 @@ def race(n: int, rounds: int, batch_size: int, folder: Path) -> dict[str, float]
 
 def prepare_memory(folder: Path, sizes: tuple[int, ...]) -> None:
     """Write a small model, a genome, and VCFs of so many variants, in a process of its own."""
-    from degu_tf import quiet
+    from degu_tf.utils import quiet
 
     quiet.tensorflow()
     from degu_tf.heads import HeadLayout
-    from degu_tf.models import build, card
+    from degu_tf.models import build
+    from degu_tf.models.released import card
 
     heads = HeadLayout(("activity",), aleatoric="std", epistemic="std")
     model = build("deepstarr", (LENGTH, 4), heads, width=0.05)
@@ -133,11 +134,11 @@ def prepare_memory(folder: Path, sizes: tuple[int, ...]) -> None:
 
 def score_file(folder: Path, size: int, out: str) -> dict[str, float]:
     """Score one of the VCFs; seconds, and this process' peak memory in bytes."""
-    from degu_tf import quiet
+    from degu_tf.utils import quiet
 
     quiet.tensorflow()
-    from degu_tf.vcf_scoring.parts import Scoring
-    from degu_tf.vcf_scoring.run import score_vcf
+    from degu_tf.variants.vcf.parts import Scoring
+    from degu_tf.variants.vcf.score import score_vcf
 
     scoring = Scoring(str(folder / "model.keras"), str(folder / "genome.fa"))
     start = time.perf_counter()

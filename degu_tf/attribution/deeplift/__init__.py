@@ -1,0 +1,1 @@
+"""The DeepLIFT engine: multipliers, layer by layer, through a Keras graph."""

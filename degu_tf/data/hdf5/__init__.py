@@ -1,0 +1,1 @@
+"""HDF5 files: released layouts, splits, profiles, ensemble labels."""

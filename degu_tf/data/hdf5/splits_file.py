@@ -1,0 +1,417 @@
+"""HDF5 files of splits: every layout that was ever released is read, one layout is written.
+
+Sequences are streamed, about a megabyte of the file at a time, into uint8 tokens: a file of float64
+one-hot sequences takes little more memory than its tokens, which are 1/32 of it.
+"""
+
+import json
+import os
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import h5py
+import numpy as np
+
+from degu_tf.data.hdf5.layouts import (
+    Columns,
+    columns_of,
+    is_channels_first,
+    is_transposed,
+    label_parts,
+    recognise,
+)
+from degu_tf.data.hdf5.rows import (
+    Rows,
+    datasets_of,
+    existing,
+    opened,
+)
+from degu_tf.data.splits import Split, Splits
+from degu_tf.heads import HeadLayout
+from degu_tf.sequences.encoding import as_float
+from degu_tf.sequences.encoding import one_hot as encode_one_hot
+from degu_tf.utils.errors import InputError, blaming
+from degu_tf.utils.files import atomic_write
+from degu_tf.utils.progress import bar
+
+FORMAT = "degu_tf splits"
+"""What the root attribute `format` of a written file says."""
+
+VERSION = 1
+"""What its root attribute `version` says."""
+
+_CHUNK_BYTES = 2**18
+_GZIP_LEVEL = 4
+_NPZ_ERRORS = (ValueError, TypeError, AttributeError, OSError, EOFError)
+_NPZ_ERRORS += (zipfile.BadZipFile, zlib.error)
+
+
+def read_splits(
+    path: str | os.PathLike, targets: Sequence[str] | None = None, progress: bool | None = None
+) -> Splits:
+    """Read training, validation and test data from an HDF5 file of any known layout.
+
+    The layout is told by what the file holds: what `write_splits` wrote, or a released one, flat
+    (``X_Train``, ``y_Train``, ...), grouped (``Train/X``, ...) or EvoAug's (``x_train``, ..., with
+    targets transposed). One-hot sequences `(N, L, 4)` or `(N, 4, L)` of any type and integer tokens
+    `(N, L)` become tokens. A split of floats that are not all one-hot, such as noise-augmented
+    sequences, stays float32 `(N, L, 4)` as a whole.
+
+    Teachers' labels in the file go to `Split.ensemble_mean` and `Split.ensemble_std`. In a released
+    lentiMPRA file with four target columns the training targets are the teachers' means, not
+    measurements, which a warning says.
+
+    Parameters
+    ----------
+    path
+        The file. It is read in blocks of 1 MiB, or of one row of its HDF5 chunks if that is more.
+    targets
+        Names of the target columns, for a file that does not say and whose content leaves it open;
+        see `degu_tf.data.hdf5.layouts.columns_of`.
+    progress
+        Show a bar: True, False, or None for where there is a terminal.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of another kind or lacks a split; if rows do not match or
+        columns are ambiguous; if sequences, targets or labels are not what they stand for.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "data.h5"
+    >>> part = Split(np.zeros((3, 8), np.uint8), np.ones((3, 1)), np.array(["a", "b", "c"]))
+    >>> write_splits(path, Splits(part, part, part, HeadLayout(("K562",))))
+    >>> splits = read_splits(path)
+    >>> splits.heads.columns, splits.test.names.tolist()
+    (('K562',), ['a', 'b', 'c'])
+    """
+    with blaming(path), opened(path) as file:
+        stored = _stored_heads(file, targets)
+        parts, unused = _find_parts(file, oriented=stored is not None)
+        if unused:
+            warnings.warn(f"datasets not read: {', '.join(unused)} in {path}", stacklevel=2)
+        train = parts["train"]
+        columns = (
+            columns_of(train["targets"].shape, train["sequences"].shape[1], targets)
+            if stored is None
+            else Columns(stored)
+        )
+        splits = {}
+        total = sum(part["sequences"].shape[0] for part in parts.values())
+        with bar(None, "reading", progress, total=total) as shown:
+            for name, part in parts.items():
+                with blaming(name):
+                    splits[name] = _read_split(part, columns, stored is not None, shown.update)
+        if columns.student is not None:
+            warnings.warn(
+                f"training targets of {path} are the teachers' means, not measurements; they suit "
+                "a student, not another teacher",
+                stacklevel=2,
+            )
+            means = columns.heads.take(splits["train"].targets, "mean")
+            splits["train"] = replace(splits["train"], ensemble_mean=means)
+        return Splits(**splits, heads=columns.heads)
+
+
+def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False) -> None:
+    """Write splits to an HDF5 file, whole or not at all; `read_splits` gives the same back.
+
+    The file has the groups `train`, `validation` and `test`, each with compressed `sequences`,
+    `targets` and, where there are any, `names` (UTF-8), `ensemble_mean` and `ensemble_std`. Root
+    attributes hold the format's name and version, the head layout as JSON and the column names.
+    Equal splits give equal bytes.
+
+    Parameters
+    ----------
+    path
+        Where the file shall stand.
+    splits
+        What to write. Names become strings and labels float32; float sequences stay float32.
+    one_hot
+        Write tokens as uint8 one-hot `(N, L, 4)`, for other programs, instead of `(N, L)`.
+
+    Raises
+    ------
+    InputError
+        If a name cannot be stored: one with a null character or outside Unicode.
+    """
+    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+        write_header(file, splits.heads)
+        for name, split in splits.items():
+            with blaming(name):
+                _write_split(file.create_group(name), split, one_hot)
+
+
+def write_header(file: h5py.File, heads: HeadLayout) -> None:
+    """Say in a file's root attributes which format it has and what its columns mean."""
+    file.attrs["format"] = FORMAT
+    file.attrs["version"] = VERSION
+    file.attrs["heads"] = json.dumps(heads.to_dict())
+    file.attrs["columns"] = list(heads.columns)
+
+
+def read_ensemble_labels(path: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:
+    """Read teachers' labels of released DREAM-RNN runs: `.npz` (or HDF5) without sequences.
+
+    Parameters
+    ----------
+    path
+        File with the arrays `train_mean`, `train_std`, `val_mean`, `val_std`, `test_mean`,
+        `test_std` and maybe `train_aleatoric`, `val_aleatoric`, `test_aleatoric`.
+
+    Returns
+    -------
+    dict
+        For train, validation and test a dict of `mean`, `std` and maybe `aleatoric`, float32
+        `(N, columns)`; the columns are those of the teachers' output.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or pickled, an array is missing, rows differ, or values are
+        not finite or a std is negative.
+    """
+    with blaming(path):
+        path = existing(path)
+        if h5py.is_hdf5(path):
+            with opened(path) as file:
+                return _labels(datasets_of(file))
+        try:
+            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except _NPZ_ERRORS as error:
+            raise InputError(
+                f"expected a whole .npz file of numbers, without pickles ({error})"
+            ) from error
+        return _labels(arrays)
+
+
+def _find_parts(
+    file: h5py.File, oriented: bool
+) -> tuple[dict[str, dict[str, Rows]], tuple[str, ...]]:
+    """The datasets of each split by role, seen rows first, and the names of those unused."""
+    datasets = datasets_of(file)
+    layout = recognise(datasets, {*file.attrs, *file})
+    used = {name: datasets[name] for part in layout.parts.values() for name in part.values()}
+    for name, dataset in used.items():
+        if not dataset.shape or not dataset.size:
+            raise InputError(
+                f"expected rows of data. Received: {name} is empty (shape {dataset.shape})"
+            )
+    axes = {name: tuple(range(dataset.ndim)) for name, dataset in used.items()}
+    if not oriented:
+        sequences = {split: part["sequences"] for split, part in layout.parts.items()}
+        targets = {split: part["targets"] for split, part in layout.parts.items()}
+        for name in sequences.values():
+            with blaming(name):
+                if is_channels_first(used[name].shape):
+                    axes[name] = (0, 2, 1)
+        shapes = {
+            split: (len(used[sequences[split]]), used[targets[split]].shape) for split in sequences
+        }
+        if is_transposed(shapes):
+            axes |= {name: (1, 0) for name in targets.values()}
+    parts = {
+        split: {role: Rows(used[name], axes[name]) for role, name in part.items()}
+        for split, part in layout.parts.items()
+    }
+    _check_alike(parts)
+    return parts, layout.unused
+
+
+def _check_alike(parts: Mapping[str, Mapping[str, Rows]]) -> None:
+    """Refuse splits that differ in sequence length or columns before anything long is read."""
+    for role, start, end in (("sequences", 1, 2), ("targets", 1, None)):
+        expected = parts["train"][role].shape[start:end]
+        for part in parts.values():
+            if part[role].shape[start:end] != expected:
+                raise InputError(
+                    f"expected equal {role} but for their number in all splits. "
+                    f"Received: {parts['train'][role].name} of shape {parts['train'][role].shape}, "
+                    f"{part[role].name} of shape {part[role].shape}"
+                )
+
+
+def _stored_heads(file: h5py.File, targets: Sequence[str] | None) -> HeadLayout | None:
+    """The head layout of a file that `write_splits` wrote; None for any other file."""
+    if str(file.attrs.get("format")) != FORMAT:
+        return None
+    version = file.attrs.get("version")
+    if version != VERSION:
+        raise InputError(
+            f"expected version {VERSION} of the format; a newer version of this package may read "
+            f"the file. Received: version {version}"
+        )
+    try:
+        heads = HeadLayout.from_dict(json.loads(file.attrs["heads"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the root attribute heads is missing or damaged ({error})") from error
+    if targets is not None and tuple(targets) not in (heads.targets, heads.columns):
+        raise InputError(
+            f"the file says that its columns are {heads.columns}; leave out targets=. "
+            f"Received: targets={tuple(targets)}"
+        )
+    return heads
+
+
+def _read_split(
+    parts: Mapping[str, Rows], columns: Columns, stored: bool, update: Callable[[int], None]
+) -> Split:
+    n_rows = parts["sequences"].shape[0]
+    for rows in parts.values():
+        if rows.shape[0] != n_rows:
+            raise InputError(
+                f"expected one row for each of the {n_rows} sequences. "
+                f"Received: {rows.name} of shape {rows.dataset.shape}"
+            )
+    heads = columns.heads
+    targets = parts["targets"].floats()
+    targets = targets[:, np.newaxis] if targets.ndim == 1 else targets
+    labels = {
+        role: (
+            parts[role].floats()
+            if stored
+            else _read_labels(parts[role], heads, is_std=role == "ensemble_std")
+        )
+        for role in ("ensemble_mean", "ensemble_std")
+        if role in parts
+    }
+    if columns.student is not None:
+        epistemic = columns.student.take(targets[:, : columns.student.n_columns], "epistemic")
+        labels["ensemble_std"] = _checked_labels(epistemic, parts["targets"].name, is_std=True)
+        targets = targets[:, : heads.n_columns].copy()
+    elif heads.aleatoric == "std" and not stored:
+        _check_replicate_std(heads.take(targets, "aleatoric"))
+    names = _read_names(parts["names"].dataset) if "names" in parts else None
+    sequences = parts["sequences"].sequences(names, keep_floats=stored, update=update)
+    return Split(sequences, targets, names, **labels)
+
+
+def _read_names(dataset: h5py.Dataset) -> np.ndarray:
+    """Names as an array of `str`; integers become their digits."""
+    if dataset.shape == (len(dataset), 1) or dataset.ndim == 1:
+        if h5py.check_string_dtype(dataset.dtype):
+            try:
+                return dataset.asstr()[()].reshape(-1)
+            except UnicodeDecodeError as error:
+                raise InputError(f"expected names in UTF-8 ({error}) in {dataset.name}") from error
+        if dataset.dtype.kind in "iu":
+            return dataset[()].reshape(-1).astype(str).astype(object)
+    raise InputError(
+        "expected names or integers (N,). "
+        f"Received: {dataset.name} of type {dataset.dtype}, shape {dataset.shape}"
+    )
+
+
+def _read_labels(rows: Rows, heads: HeadLayout, is_std: bool) -> np.ndarray:
+    labels = _checked_labels(rows.floats(), rows.name, is_std)
+    if labels.shape[-1] != heads.n_targets:
+        raise InputError(
+            f"expected teachers' labels for the targets {heads.targets}. "
+            f"Received: {rows.name} of shape {labels.shape}"
+        )
+    return labels
+
+
+def _labels(
+    arrays: Mapping[str, np.ndarray | h5py.Dataset],
+) -> dict[str, dict[str, np.ndarray]]:
+    labels = {}
+    for split, part in label_parts(arrays).items():
+        labels[split] = {
+            role: _checked_labels(arrays[name][()], name, is_std=role == "std")
+            for role, name in part.items()
+        }
+        rows = {part[role]: len(values) for role, values in labels[split].items()}
+        if len(set(rows.values())) > 1:
+            raise InputError(f"expected labels with equal numbers of rows. Received: {rows}")
+    return labels
+
+
+def _checked_labels(values: np.ndarray, name: str, is_std: bool) -> np.ndarray:
+    """Labels as float32 `(N, columns)`, or a complaint about the first bad row."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf" or values.ndim == 0:
+        raise InputError(
+            "expected teachers' labels as numbers (N, columns). "
+            f"Received: {name} of type {values.dtype}, shape {values.shape}"
+        )
+    values = values.reshape(-1, 1) if values.ndim == 1 else values
+    values = values.astype(np.float32, copy=False)
+    good = np.isfinite(values) & (values >= 0) if is_std else np.isfinite(values)
+    good = good.reshape(len(values), -1).all(axis=1)
+    if not good.all():
+        row = int(np.argmin(good))
+        raise InputError(
+            f"expected {'standard deviations' if is_std else 'finite labels'}. "
+            f"Received: {values[row].tolist()} in row {row} of {name}"
+        )
+    return values
+
+
+def _check_replicate_std(std: np.ndarray) -> None:
+    if std.min() < 0:
+        row = int(np.argmax((std < 0).reshape(len(std), -1).any(axis=1)))
+        raise InputError(
+            "replicate standard deviations cannot be negative; if the column is something else, "
+            f"name the columns with targets=. Received: {std[row].tolist()} in row {row}"
+        )
+
+
+def _write_split(group: h5py.Group, split: Split, as_one_hot: bool) -> None:
+    if split.sequences.ndim == 3:
+        _write(group, "sequences", split.sequences, np.float32, as_float)
+    elif as_one_hot:
+        _write(group, "sequences", split.sequences, np.uint8, encode_one_hot)
+    else:
+        _write(group, "sequences", split.sequences, np.uint8)
+    _write(group, "targets", split.targets, np.float32)
+    for role in ("ensemble_mean", "ensemble_std"):
+        if getattr(split, role) is not None:
+            _write(group, role, getattr(split, role), np.float32)
+    if split.names is not None:
+        names = _encoded_names(split)
+        dtype = h5py.string_dtype("utf-8", max(1, *map(len, names)))
+        _write(group, "names", names, dtype, lambda block: np.array(block, dtype))
+
+
+def _encoded_names(split: Split) -> list[bytes]:
+    names = []
+    for row, name in enumerate(split.names):
+        try:
+            names.append(str(name).encode())
+        except UnicodeEncodeError as error:
+            raise InputError(f"row {row} has a name that is not Unicode ({error})") from error
+        if b"\0" in names[-1]:
+            raise InputError(f"row {row} has a name with a null character. Received: {name!r}")
+    return names
+
+
+def _write(
+    group: h5py.Group,
+    name: str,
+    rows: np.ndarray | list[bytes],
+    dtype: Any,
+    convert: Callable[[Any], Any] = np.asarray,
+) -> None:
+    """Write rows to a compressed dataset, chunk by chunk."""
+    row_shape = convert(rows[:1]).shape[1:]
+    row_bytes = np.dtype(dtype).itemsize * int(np.prod(row_shape))
+    step = min(len(rows), max(1, _CHUNK_BYTES // row_bytes))
+    dataset = group.create_dataset(
+        name,
+        (len(rows), *row_shape),
+        dtype,
+        chunks=(step, *row_shape),
+        compression="gzip",
+        compression_opts=_GZIP_LEVEL,
+        shuffle=dtype is np.float32,
+    )
+    for start in range(0, len(rows), step):
+        dataset[start : start + step] = convert(rows[start : start + step])

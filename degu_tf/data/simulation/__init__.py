@@ -1,0 +1,1 @@
+"""Simulated assays with known truth."""

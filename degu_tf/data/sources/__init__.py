@@ -1,0 +1,1 @@
+"""Readers of measured data: tables, lentiMPRA, STARR-seq, ATAC-seq, CAGI5."""

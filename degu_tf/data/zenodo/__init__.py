@@ -1,0 +1,1 @@
+"""Released files on Zenodo: the record, downloads, archives."""

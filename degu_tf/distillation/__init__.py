@@ -1,0 +1,1 @@
+"""From an ensemble to its labels to a student; opening and evaluating runs."""

@@ -1,0 +1,297 @@
+"""Deep ensembles: members trained from their own seeds on any executor, and predicted together."""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from evoaug_tf.augment import AugmentBase
+
+from degu_tf.data.splits import Splits
+from degu_tf.distillation.pooling import pool_members
+from degu_tf.heads import Form, HeadLayout, Prediction
+from degu_tf.metrics.activity import score
+from degu_tf.models.predictor import ModelPredictor, as_array
+from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.settings import TrainingSettings, predicted_heads
+from degu_tf.training.train import (
+    check_augmentable,
+    load_model,
+    run_settings,
+    stages,
+    train,
+    write_table,
+)
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import content_hash
+from degu_tf.utils.progress import bar
+from degu_tf.utils.run_folder import METRICS, RunFolder
+
+CHUNK = 4096
+"""Sequences whose member outputs are held at once."""
+
+CHUNK_BASES = 2**20
+"""Their bases, so that of long sequences there are fewer."""
+
+
+class Ensemble:
+    """Models of one layout whose mean predicts and whose spread is the epistemic uncertainty.
+
+    Parameters
+    ----------
+    members
+        Two or more predictors of the same heads.
+    spec
+        The members' architecture, where it is known; students take it by default.
+    folder
+        The run the members were read from or written to, if any.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two members or their heads differ.
+
+    Examples
+    --------
+    >>> from degu_tf.models import registry
+    >>> heads = HeadLayout(("activity",))
+    >>> members = [ModelPredictor(registry.build("deepstarr", (32, 4), heads, width=0.05), heads)
+    ...            for _ in range(2)]
+    >>> Ensemble(members).predict(["ACGT" * 8]).epistemic.shape
+    (1, 1)
+    """
+
+    def __init__(
+        self,
+        members: Sequence[ModelPredictor],
+        spec: ModelSpec | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        if len(members) < 2:
+            raise InputError(f"an ensemble has two or more members. Received: {len(members)}")
+        if len({member.heads for member in members}) > 1:
+            layouts = sorted({member.heads.columns for member in members})
+            raise InputError(f"members must have the same heads. Received: {layouts}")
+        self.members = list(members)
+        self.spec = spec
+        self.folder = folder
+
+    @property
+    def heads(self) -> HeadLayout:
+        """The members' layout."""
+        return self.members[0].heads
+
+    @property
+    def n_members(self) -> int:
+        """How many models there are."""
+        return len(self.members)
+
+    @property
+    def input_length(self) -> int | None:
+        """Bases the members take, or None if they take any length."""
+        return self.members[0].input_length
+
+    def subset(self, n_members: int) -> "Ensemble":
+        """The ensemble of the first members.
+
+        Raises
+        ------
+        InputError
+            If there are not so many, or fewer than two are asked for.
+        """
+        if not 2 <= n_members <= self.n_members:
+            raise InputError(
+                f"expected 2 to {self.n_members} members. Received: n_members={n_members}"
+            )
+        return Ensemble(self.members[:n_members], self.spec, self.folder)
+
+    def member_columns(self, sequences: Any) -> np.ndarray:
+        """Raw output of every member, `(M, N, n_columns)` or `(M, N, length, n_columns)`."""
+        return np.stack([member.columns(sequences) for member in self.members])
+
+    def columns(
+        self, sequences: Any, epistemic: Form = "std", progress: bool | None = False
+    ) -> np.ndarray:
+        """What a student of this ensemble is to predict, in the order of `heads.student()`.
+
+        Means over members and, for the activity, the population standard deviation (paper,
+        Methods, "Ensemble Training"); sequences are taken in chunks, so memory is bounded.
+
+        Parameters
+        ----------
+        sequences
+            Strings, tokens `(N, L)`, or float `(N, L, 4)`.
+        epistemic
+            Form of the epistemic columns: ``"std"`` or ``"log_variance"``.
+        progress
+            Show a bar.
+        """
+        sequences = as_array(sequences)
+        size = max(1, min(CHUNK, CHUNK_BASES // sequences.shape[1]))
+        starts = range(0, len(sequences), size)
+        chunks = [
+            pool_members(
+                self.member_columns(sequences[start : start + size]), self.heads, epistemic
+            )
+            for start in bar(starts, "ensemble", progress)
+        ]
+        return np.concatenate(chunks)
+
+    def predict(self, sequences: Any, progress: bool | None = False) -> Prediction:
+        """Mean over members, their spread as epistemic, and the mean aleatoric uncertainty."""
+        return self.heads.student().prediction(self.columns(sequences, progress=progress))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the members' weights, in order."""
+        return content_hash([member.fingerprint() for member in self.members])
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike, n_members: int | None = None) -> "Ensemble":
+        """Load the ensemble of a finished run, or its first members.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no finished ensemble or fewer members than asked for.
+        """
+        run = RunFolder(folder)
+        settings = run.settings()
+        if run.kind != "ensemble":
+            raise InputError(f"expected an ensemble's run. Received: {folder}")
+        held = run.manifest()["n_members"]
+        wanted = held if n_members is None else n_members
+        if wanted > held:
+            raise InputError(f"the run has {held} members. Received: n_members={wanted}")
+        members = [load_model(member_folder(folder, i)) for i in range(wanted)]
+        return cls(members, ModelSpec(**settings["model"]), Path(folder))
+
+
+def member_seed(seed: int, member: int) -> int:
+    """The seed of a member: the same whatever the ensemble's size.
+
+    Raises
+    ------
+    InputError
+        If the ensemble's seed is negative.
+    """
+    if seed < 0:
+        raise InputError(f"seed must not be negative. Received: seed={seed}")
+    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0] & 0x7FFFFFFF)
+
+
+def member_folder(folder: str | os.PathLike, member: int) -> Path:
+    """Where a member of an ensemble's run is kept."""
+    return Path(folder) / f"member_{member:02d}"
+
+
+def train_ensemble(
+    splits: Splits,
+    spec: ModelSpec,
+    n_members: int = 10,
+    settings: TrainingSettings | None = None,
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    *,
+    augment: AugmentBase | None = None,
+    finetune: TrainingSettings | None = None,
+    executor: Executor | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+) -> Ensemble:
+    """Train the members of an ensemble, each built anew from its own seed.
+
+    With a folder the run resumes at the member it had reached, an ensemble that is there is
+    loaded, and asking for more members than it has trains the missing ones.
+
+    Parameters
+    ----------
+    splits
+        The data.
+    spec
+        The members' architecture.
+    n_members
+        How many (paper: 10).
+    settings
+        How each is trained; the paper's by default.
+    seed
+        The ensemble's seed, from which each member's is derived.
+    folder
+        Where to keep the run: `member_00/ ...`, `settings.json`, `metrics.csv`, `manifest.json`.
+    augment, finetune
+        As for `degu_tf.training.train.train`; with EvoAug the paper's teachers get exactly one
+        augmentation a minibatch (``degu_tf.training.augmentation.schemes.scheme("evoaug_one")``).
+    executor
+        Any `concurrent.futures` executor; members then train in its workers and need a folder,
+        through which they come back. Without one they train one after another.
+    provenance, notes
+        More plain values for `settings.json` (part of the run's identity) and for the manifest.
+    progress
+        Show bars over members and epochs; None where standard error is a terminal.
+
+    Raises
+    ------
+    InputError
+        If the folder holds another run, or an executor is given without a folder.
+    """
+    settings = settings or TrainingSettings()
+    if n_members < 2:
+        raise InputError(f"an ensemble has two or more members. Received: n_members={n_members}")
+    if executor is not None and folder is None:
+        raise InputError("members trained by an executor need a folder to come back through")
+    check_augmentable(splits, augment)
+    if splits.heads.epistemic and settings.likelihood is None:
+        raise InputError(
+            "teachers learn measurements; data with epistemic columns are labels for a student "
+            f"(`degu distill TEACHERS DATA`). Received: columns {splits.heads.columns}"
+        )
+    if folder is not None:
+        run = RunFolder(folder)
+        if not run.finished:
+            heads = predicted_heads(settings, splits.heads, spec.head)
+            spec.build(settings.input_shape(splits.input_shape), heads, member_seed(seed, 0))
+        identity = {**stages(augment, finetune), **(provenance or {})}
+        run.begin(run_settings("ensemble", splits, spec, settings, seed, identity))
+        if run.finished and run.manifest()["n_members"] >= n_members:
+            return Ensemble.load(folder, n_members)
+    tasks = [
+        {
+            "splits": splits,
+            "spec": spec,
+            "settings": settings,
+            "seed": member_seed(seed, i),
+            "folder": None if folder is None else member_folder(folder, i),
+            "augment": augment,
+            "finetune": finetune,
+            "provenance": provenance,
+            "member": i,
+        }
+        for i in range(n_members)
+    ]
+    if executor is None:
+        members = [
+            train(**task, progress=progress) for task in bar(tasks, "members", progress, keep=True)
+        ]
+    else:
+        futures = [executor.submit(_train_member, task) for task in tasks]
+        try:
+            done = as_completed(futures)
+            for future in bar(done, "members", progress, total=n_members, keep=True):
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+        members = [load_model(task["folder"]) for task in tasks]
+    ensemble = Ensemble(members, spec, None if folder is None else Path(folder))
+    if folder is not None:
+        test = splits.test.centred(ensemble.input_length)
+        table = score(ensemble.predict(test.sequences), test.targets, splits.heads, split="test")
+        write_table(run / METRICS, table)
+        run.finish(n_members=n_members, **(notes or {}))
+    return ensemble
+
+
+def _train_member(task: Mapping[str, Any]) -> None:
+    train(**task, progress=False)

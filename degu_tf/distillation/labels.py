@@ -1,0 +1,90 @@
+"""Labels of a student: the ensemble's mean and spread, beside what was measured."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from degu_tf.data.splits import Split, Splits
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.heads import Form
+from degu_tf.models.tiling import tiled
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import content_hash
+
+
+def student_splits(
+    teachers: Ensemble, splits: Splits, epistemic: Form = "std", progress: bool | None = False
+) -> Splits:
+    """The data a student learns from, in the student's layout.
+
+    Training labels come from the teachers: mean activity, mean aleatoric uncertainty, standard
+    deviation of activity. Validation and test keep the experiment's activity and replicate std
+    next to the teachers' spread (paper, Methods, "DEGU"). Profiles longer than the teachers' input
+    are labelled by overlapping windows (`degu_tf.models.tiling`).
+
+    Parameters
+    ----------
+    teachers
+        The trained ensemble.
+    splits
+        Experimental data in the teachers' layout; means alone will do if the teachers predict
+        aleatoric uncertainty that was not measured here: it is then the teachers' everywhere. Data
+        with the student's columns, such as `degu prepare atac --labels` makes of an ensemble's
+        tracks, are labelled already and come back as they are.
+    epistemic
+        ``"std"``, or ``"log_variance"`` as in Supplementary Fig. 11.
+    progress
+        Show a bar.
+
+    Raises
+    ------
+    InputError
+        If teachers and data have different targets, or the data hold epistemic columns but are not
+        in the student's layout.
+    """
+    if teachers.heads.targets != splits.heads.targets:
+        raise InputError(
+            f"the teachers predict {teachers.heads.targets}. "
+            f"Received: data with targets {splits.heads.targets}"
+        )
+    heads = teachers.heads.student(epistemic)
+    if splits.heads == heads:
+        return splits
+    if splits.heads.epistemic:
+        raise InputError(
+            "expected measured columns, without epistemic ones: those come from the teachers; or "
+            f"labels in the student's columns {heads.columns}. "
+            f"Received: columns {splits.heads.columns}"
+        )
+    if splits.heads.aleatoric and not teachers.heads.aleatoric:
+        splits = splits.without_uncertainty()
+
+    def label(split: Split, *, measured: bool) -> Split:
+        columns = _columns(teachers, split, epistemic, progress)
+        if measured:
+            for role in splits.heads.roles:
+                block = heads.slice(role)
+                columns[..., block] = (
+                    splits.heads.take(split.targets, "mean")
+                    if role == "mean"
+                    else splits.heads.std(split.targets, role)
+                )
+        return replace(split, targets=columns)
+
+    return Splits(
+        label(splits.train, measured=False),
+        label(splits.validation, measured=True),
+        label(splits.test, measured=True),
+        heads,
+        origin=content_hash([teachers.fingerprint(), splits.fingerprint, epistemic]),
+    )
+
+
+def _columns(
+    teachers: Ensemble, split: Split, epistemic: Form, progress: bool | None
+) -> np.ndarray:
+    """The ensemble's labels, of profiles at every position of the sequences."""
+    window = teachers.input_length
+    if window is None or split.targets.ndim != 3 or split.sequences.shape[1] <= window:
+        return teachers.columns(split.sequences, epistemic, progress)
+    return tiled(lambda part: teachers.columns(part, epistemic, progress), split.sequences, window)

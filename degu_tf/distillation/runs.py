@@ -1,0 +1,55 @@
+"""The store of trained models: ask for teachers or a student, and only what is missing is trained.
+
+What made a run decides its folder, so figures that share teachers train them once and an
+interrupted script goes on where it stopped.
+"""
+
+import os
+from pathlib import Path
+
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.models.predictor import ModelPredictor
+from degu_tf.models.released.card import open_weights
+from degu_tf.training.train import (
+    load_model,
+)
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.run_folder import RunFolder
+
+
+def open_run(folder: str | os.PathLike) -> Ensemble | ModelPredictor:
+    """The predictor of any finished run: an `Ensemble`, or a `ModelPredictor`.
+
+    A file is taken as one model's weights (`degu_tf.models.released.card.open_weights`).
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run, or the file cannot be read.
+    """
+    if Path(folder).is_file():
+        return open_weights(folder)
+    if RunFolder(folder).kind == "ensemble":
+        return Ensemble.load(folder)
+    return load_model(folder)
+
+
+def teachers_of(folder: str | os.PathLike) -> Ensemble | None:
+    """The teachers a student's run was distilled from, if they are still where they were.
+
+    Raises
+    ------
+    InputError
+        If what lies there now is another ensemble.
+    """
+    run = RunFolder(folder)
+    settings, where = run.settings(), run.manifest().get("teachers")
+    if run.kind != "student" or where is None:
+        return None
+    path = run.path / where
+    if not RunFolder(path).finished:
+        return None
+    teachers = Ensemble.load(path, settings["teachers"]["n_members"])
+    if teachers.fingerprint() != settings["teachers"]["fingerprint"]:
+        raise InputError(f"expected the teachers of {folder}. Received: another ensemble in {path}")
+    return teachers

@@ -1,0 +1,1 @@
+"""How predictions and uncertainties are judged."""

@@ -1,0 +1,185 @@
+"""How well predictions meet measurements, as tidy tables: one row a head, target and metric."""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.utils.errors import InputError
+
+METRICS = ("mse", "pearson", "spearman")
+
+_CORRELATIONS = {"pearson": stats.pearsonr, "spearman": stats.spearmanr}
+
+
+class ConstantColumnWarning(UserWarning):
+    """A correlation is undefined because one of its columns does not vary."""
+
+
+def correlation(
+    predicted: np.ndarray, measured: np.ndarray, kind: str = "pearson", name: str = ""
+) -> float:
+    """Pearson's or Spearman's correlation of two vectors; NaN and a warning if one is constant.
+
+    Parameters
+    ----------
+    predicted, measured
+        Vectors `(N,)`.
+    kind
+        ``"pearson"`` or ``"spearman"``.
+    name
+        What the values are of, for the warning.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or the kind is unknown.
+
+    Examples
+    --------
+    >>> round(correlation(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0])), 4)
+    0.982
+    """
+    if kind not in _CORRELATIONS:
+        raise InputError(f"expected one of {sorted(_CORRELATIONS)}. Received: kind={kind!r}")
+    predicted = np.asarray(predicted, np.float64)
+    measured = np.asarray(measured, np.float64)
+    if predicted.shape != measured.shape or predicted.ndim != 1:
+        raise InputError(
+            "expected two vectors of equal length. "
+            f"Received: shapes {predicted.shape} and {measured.shape}"
+        )
+    for what, values in (("predicted", predicted), ("measured", measured)):
+        if len(values) < 2 or np.ptp(values) == 0.0:
+            warnings.warn(
+                f"the {what} values{f' of {name}' if name else ''} do not vary "
+                f"(n={len(values)}); the {kind} correlation is NaN",
+                ConstantColumnWarning,
+                stacklevel=2,
+            )
+            return float("nan")
+    return float(_CORRELATIONS[kind](predicted, measured).statistic)
+
+
+def score(
+    prediction: Prediction, measured: np.ndarray, heads: HeadLayout, **labels: object
+) -> pd.DataFrame:
+    """MSE, Pearson and Spearman of every head that both the prediction and the data have.
+
+    Parameters
+    ----------
+    prediction
+        What was predicted for N sequences.
+    measured
+        Columns `(N, C)` or `(N, length, C)` in the order of `heads`; profiles are pooled over
+        positions. Uncertainties are compared as standard deviations whatever their form.
+    heads
+        Layout of `measured`.
+    **labels
+        Constant columns for the table, such as ``method="student"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: the labels, `target`, `head` (activity, aleatoric, epistemic), `metric`, `value`,
+        `n`.
+
+    Raises
+    ------
+    InputError
+        If rows or targets differ.
+    """
+    heads.check(measured, "measured columns")
+    if prediction.targets != heads.targets or len(prediction) != len(measured):
+        raise InputError(
+            f"expected a prediction of {heads.targets} for {len(measured)} sequences. "
+            f"Received: {prediction.targets} for {len(prediction)}"
+        )
+    pairs = {"activity": (prediction.mean, heads.take(measured, "mean"))}
+    for component in ("aleatoric", "epistemic"):
+        predicted, truth = getattr(prediction, component), heads.std(measured, component)
+        if predicted is not None and truth is not None:
+            pairs[component] = (predicted, truth)
+    rows = []
+    for head, (predicted, truth) in pairs.items():
+        for index, target in enumerate(heads.targets):
+            x, y = predicted[..., index].ravel(), truth[..., index].ravel()
+            name = f"{target} {head}"
+            values = {
+                "mse": float(np.mean(np.square(x.astype(np.float64) - y))),
+                "pearson": correlation(x, y, name=name),
+                "spearman": correlation(x, y, "spearman", name),
+            }
+            rows += [
+                {
+                    **labels,
+                    "target": target,
+                    "head": head,
+                    "metric": name,
+                    "value": value,
+                    "n": len(x),
+                }
+                for name, value in values.items()
+            ]
+    return pd.DataFrame(rows)
+
+
+def rmse(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Root mean squared difference for each target, over everything but the last axis.
+
+    Raises
+    ------
+    InputError
+        If shapes differ.
+    """
+    if np.shape(a) != np.shape(b):
+        raise InputError(
+            f"expected arrays of one shape. Received: shapes {np.shape(a)} and {np.shape(b)}"
+        )
+    squared = np.square(np.asarray(a, np.float64) - np.asarray(b, np.float64))
+    return np.sqrt(squared.reshape(-1, squared.shape[-1]).mean(axis=0))
+
+
+def distance(prediction: Prediction, reference: Prediction, **labels: object) -> pd.DataFrame:
+    """RMSE of predicted activity to another predictor's, such as a student's to its teachers'.
+
+    Raises
+    ------
+    InputError
+        If targets or numbers of sequences differ.
+    """
+    if prediction.targets != reference.targets:
+        raise InputError(
+            f"expected predictions of {reference.targets}. Received: {prediction.targets}"
+        )
+    values = rmse(prediction.mean, reference.mean)
+    return pd.DataFrame(
+        [
+            {
+                **labels,
+                "target": target,
+                "head": "activity",
+                "metric": "rmse_to_ensemble",
+                "value": float(value),
+                "n": len(prediction),
+            }
+            for target, value in zip(prediction.targets, values, strict=True)
+        ]
+    )
+
+
+def wide(table: pd.DataFrame, metric: str = "pearson") -> pd.DataFrame:
+    """One metric as a small table to read: a row a method, a column a head and target."""
+    chosen = table[table["metric"] == metric]
+    labels: Mapping[str, pd.Series] = {
+        "column": chosen["target"]
+        + chosen["head"].map(lambda head: "" if head == "activity" else f" {head}")
+    }
+    return (
+        chosen.assign(**labels)
+        .pivot_table(index="method", columns="column", values="value", sort=False, dropna=False)
+        .rename_axis(index=None, columns=None)
+    )

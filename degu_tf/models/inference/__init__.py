@@ -1,0 +1,1 @@
+"""Models made faster for inference: folded batch normalisation, fused forward passes."""

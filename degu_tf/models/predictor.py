@@ -1,0 +1,205 @@
+"""A predictor turns sequences into a `Prediction`; this is the one for a Keras model."""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from degu_tf.heads import MIN_STD, HeadLayout, Prediction
+from degu_tf.sequences.encoding import (
+    as_float,
+    as_tokens,
+    check_sequences,
+    reverse_complement,
+)
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.progress import bar
+
+BATCH_SIZE = 512
+"""Sequences predicted at once; it bounds memory and does not change the numbers."""
+
+BATCH_BASES = 2**17
+"""Bases predicted at once, so that of long sequences there are fewer in a batch."""
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """What calibration, attribution, variant scoring and every other analysis asks for.
+
+    An ensemble, a student, a wrapper around either: anything with this method.
+    """
+
+    def predict(self, sequences: Any) -> Prediction:
+        """Predict tokens `(N, L)`, strings, or float `(N, L, 4)` that need not be one-hot."""
+        ...
+
+
+class ModelPredictor:
+    """One Keras model with the meaning of its output columns.
+
+    Parameters
+    ----------
+    model
+        A model from `(N, L, 4)` to `(N, n_columns)` or `(N, length, n_columns)`.
+    heads
+        What its columns mean.
+    batch_size
+        Sequences predicted at once; by default `batch_size_of` their length.
+
+    Raises
+    ------
+    InputError
+        If the model's output does not have the layout's number of columns.
+
+    Examples
+    --------
+    >>> from degu_tf.models import registry
+    >>> heads = HeadLayout(("activity",))
+    >>> model = registry.build("deepstarr", (32, 4), heads, width=0.05)
+    >>> ModelPredictor(model, heads).predict(["ACGT" * 8, "TTTT" * 8]).mean.shape
+    (2, 1)
+    """
+
+    def __init__(
+        self, model: keras.Model, heads: HeadLayout, batch_size: int | None = None
+    ) -> None:
+        n_columns = model.output_shape[-1]
+        if n_columns != heads.n_columns:
+            raise InputError(
+                f"the model emits {n_columns} columns, the layout has {heads.n_columns}: "
+                f"{heads.columns}. Give the layout the model was built with"
+            )
+        self.model = model
+        self.heads = heads
+        self.batch_size = batch_size
+
+    @functools.cached_property
+    def _forward(self) -> Callable[[np.ndarray], tf.Tensor]:
+        shape = tf.TensorSpec((None, *self.model.input_shape[1:]), tf.float32)
+        function = tf.function(lambda batch: self.model(batch, training=False))
+        concrete = function.get_concrete_function(shape)
+        return lambda batch: concrete(tf.constant(batch))
+
+    @property
+    def input_length(self) -> int | None:
+        """Bases the model takes, or None if it takes any length."""
+        return self.model.input_shape[1]
+
+    def columns(self, sequences: Any, progress: bool | None = False) -> np.ndarray:
+        """The raw output `(N, n_columns)` or `(N, length, n_columns)` float32.
+
+        Raises
+        ------
+        InputError
+            If sequences have another length than the model takes.
+        """
+        sequences = check_length(as_array(sequences), self.input_length)
+        check_long_enough(self.model, sequences.shape[1])
+        size = self.batch_size or batch_size_of(sequences.shape[1])
+        starts = range(0, len(sequences), size)
+        batches = [
+            self._forward(as_float(sequences[start : start + size])).numpy()
+            for start in bar(starts, "predicting", progress)
+        ]
+        return np.concatenate(batches).astype(np.float32, copy=False)
+
+    def predict(self, sequences: Any, progress: bool | None = False) -> Prediction:
+        """Predict strings, tokens `(N, L)` or float `(N, L, 4)`."""
+        return self.heads.prediction(self.columns(sequences, progress))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the model's weights: equal weights, equal fingerprint."""
+        digest = hashlib.sha256()
+        for weight in self.model.get_weights():
+            digest.update(f"{weight.dtype} {weight.shape}".encode())
+            digest.update(np.ascontiguousarray(weight).data)
+        return digest.hexdigest()
+
+
+class StrandAveraged:
+    """A predictor that gives the mean of a sequence's prediction and its reverse complement's.
+
+    Uncertainties are the mean of the two strands' standard deviations. The strands share one
+    model and one experiment, so their errors go together and averaging is not taken to shrink
+    them.
+
+    Parameters
+    ----------
+    predictor
+        Any predictor. Profiles of the reverse strand are turned round before averaging.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    def predict(self, sequences: Any) -> Prediction:
+        """Predict both strands and average them."""
+        sequences = as_array(sequences)
+        forward = self.predictor.predict(sequences)
+        reverse = self.predictor.predict(reverse_complement(sequences))
+
+        def average(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+            if a is None or b is None:
+                return None
+            return (a + (b[:, ::-1] if b.ndim == 3 else b)) / 2.0
+
+        parts = {
+            name: average(getattr(forward, name), getattr(reverse, name))
+            for name in ("mean", "aleatoric", "epistemic", "columns")
+        }
+        floored = {name: int(np.sum(parts[name] <= MIN_STD)) for name in forward.floored}
+        return Prediction(forward.targets, floored=floored, **parts)
+
+
+def batch_size_of(length: int) -> int:
+    """Sequences of so many bases that are predicted at once: `BATCH_SIZE`, or fewer long ones.
+
+    Examples
+    --------
+    >>> batch_size_of(249), batch_size_of(2048)
+    (512, 64)
+    """
+    return max(1, min(BATCH_SIZE, BATCH_BASES // length))
+
+
+def as_array(sequences: Any) -> np.ndarray:
+    """Strings as tokens; arrays of tokens or `(N, L, 4)` checked and passed on."""
+    if isinstance(sequences, np.ndarray) and sequences.dtype.kind in "uifb":
+        return check_sequences(sequences)
+    return as_tokens(sequences)
+
+
+def check_length(sequences: np.ndarray, length: int | None) -> np.ndarray:
+    """Refuse sequences of another length than a model takes.
+
+    Raises
+    ------
+    InputError
+        If the length differs; None takes any.
+    """
+    if length is not None and sequences.shape[1] != length:
+        raise InputError(
+            f"the model takes sequences of {length} bases. "
+            f"Received: {sequences.shape[1]} bases in each of {len(sequences)} sequences"
+        )
+    return sequences
+
+
+def check_long_enough(model: keras.Model, length: int) -> None:
+    """Refuse sequences of which a model of any length leaves nothing.
+
+    Raises
+    ------
+    InputError
+        If they are too short.
+    """
+    try:
+        model.compute_output_shape((1, length, 4))
+    except ValueError as error:
+        raise InputError(
+            f"sequences too short for the model ({error}). Received: {length} bases"
+        ) from None

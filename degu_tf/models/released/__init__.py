@@ -1,0 +1,1 @@
+"""Weight files that others trained, recognised by content and rebuilt here."""

@@ -1,0 +1,155 @@
+"""The outputs of released files: how their last layers compute, and what their columns mean."""
+
+import keras
+
+from degu_tf.heads import HeadLayout
+from degu_tf.models.layers import output_head
+from degu_tf.models.released.keras_config import NORMAL_OFFSET
+from degu_tf.utils.errors import InputError
+
+OFFSET = "output_std_offset"
+"""The layer of `"dense_normal"` that `"mean_std"` lacks."""
+
+STARRSEQ = ("Dev", "Hk")
+ACTIVITY = ("activity",)
+PROFILE = ("profile",)
+
+_STARRSEQ_LENGTH = 249
+_LENTIMPRA_LENGTH = 230
+
+
+def columns_layout(n_columns: int) -> HeadLayout:
+    """A layout of so many columns without meaning, to build a model with."""
+    return HeadLayout(tuple(f"column{i}" for i in range(1, n_columns + 1)))
+
+
+def with_head(model: keras.Model, head: str, n_columns: int) -> keras.Model:
+    """The same model with the output that a released file's last layers make.
+
+    Parameters
+    ----------
+    model
+        A model whose last layer is one dense layer, named ``"output"``.
+    head
+        ``"mean_std"``: dense layers of the mean and, through softplus, of the deviation (released
+        heteroscedastic models); ``"dense_normal"``: the same with 1e-6 added to the deviation
+        (released evidential models); ``"evidential"``: the blocks of `output_head`; any other
+        leaves the model as it is.
+    n_columns
+        Columns of the output.
+    """
+    if head not in ("mean_std", "dense_normal", "evidential"):
+        return model
+    x = model.get_layer("output").input
+    if head == "evidential":
+        targets = columns_layout(n_columns // 4).targets
+        output = output_head(x, HeadLayout(targets, "evidential", "evidential"))
+        return keras.Model(model.input, output, name=model.name)
+    mean = keras.layers.Dense(n_columns // 2, name="output_mean")(x)
+    std = keras.layers.Dense(n_columns // 2, activation="softplus", name="output_std")(x)
+    if head == "dense_normal":
+        std = keras.layers.Rescaling(1.0, NORMAL_OFFSET, name=OFFSET)(std)
+    output = keras.layers.Concatenate(name="output")([mean, std])
+    return keras.Model(model.input, output, name=model.name)
+
+
+def find_heads(
+    architecture: str, head: str, n_columns: int, length: int | None, given: HeadLayout | None
+) -> HeadLayout:
+    """What the columns mean: what was given, if it can be, or the only thing they can be.
+
+    Without `given`, the released files are the measure. DeepSTARR: `Dev, Hk`, then their epistemic
+    (a student), aleatoric (heteroscedastic) or log-variance (evidential) columns. ResidualBind and
+    MPRAnn: `activity`, or activity, aleatoric and epistemic; CNN-task-base: the same of `profile`,
+    where two columns are the mean and its aleatoric deviation. DREAM-RNN: as DeepSTARR at 249
+    bases and for four columns, as ResidualBind at 230 and for one or three. The evidential
+    models' second column is what their loss read it as, a log-variance.
+
+    Raises
+    ------
+    InputError
+        If `given` has another number of columns or a form this output does not have; or, without
+        it, if the columns may mean several things or nothing known. The message lists them.
+    """
+    if given is not None:
+        _check_given(head, n_columns, given)
+        return given
+    layouts = _layouts(architecture, head, n_columns, length)
+    if len(layouts) == 1:
+        return layouts[0]
+    listed = " or ".join(_written(layout) for layout in layouts) or "a HeadLayout"
+    may = "may mean several things" if layouts else "are not those of a released file"
+    raise InputError(
+        f"the {n_columns} columns of this {architecture} {may}: give heads, {listed}. "
+        "Received: heads=None"
+    )
+
+
+def _layouts(
+    architecture: str, head: str, n_columns: int, length: int | None
+) -> tuple[HeadLayout, ...]:
+    """All layouts that released files of this form have."""
+    if architecture == "cnn_task_base":
+        return _of(PROFILE, n_columns, pairs=("std",))
+    if architecture == "deepstarr":
+        targets = None if length == _LENTIMPRA_LENGTH else STARRSEQ
+    elif architecture == "dream_rnn":
+        by_length = {_STARRSEQ_LENGTH: STARRSEQ, _LENTIMPRA_LENGTH: ACTIVITY}
+        by_columns = {1: ACTIVITY, 3: ACTIVITY, 4: STARRSEQ}
+        targets = by_length.get(length) or by_columns.get(n_columns)
+    else:
+        targets = ACTIVITY
+    if head != "linear":
+        if targets is None or n_columns % len(targets):
+            return ()
+        form = {"mean_std": "std", "dense_normal": "log_variance", "evidential": "evidential"}[head]
+        layout = HeadLayout(targets, form, "evidential" if head == "evidential" else None)
+        return (layout,) if layout.n_columns == n_columns else ()
+    if targets == STARRSEQ:
+        layouts = (HeadLayout(STARRSEQ), HeadLayout(STARRSEQ, epistemic="std"))
+        return tuple(layout for layout in layouts if layout.n_columns == n_columns)
+    if targets is None:
+        both = architecture == "dream_rnn" and n_columns == 2
+        return (HeadLayout(STARRSEQ), *_of(ACTIVITY, 2)) if both else ()
+    return _of(ACTIVITY, n_columns)
+
+
+def _of(
+    targets: tuple[str, ...], n_columns: int, pairs: tuple[str, ...] = ("std", "log_variance")
+) -> tuple[HeadLayout, ...]:
+    """Layouts of one target: alone, with one uncertainty, with both."""
+    if n_columns == 1:
+        return (HeadLayout(targets),)
+    if n_columns == 2:
+        aleatoric = tuple(HeadLayout(targets, aleatoric=form) for form in pairs)
+        student = (HeadLayout(targets, epistemic="std"),) if len(pairs) > 1 else ()
+        return aleatoric + student
+    return (HeadLayout(targets, "std", "std"),) if n_columns == 3 else ()
+
+
+def _check_given(head: str, n_columns: int, heads: HeadLayout) -> None:
+    if not isinstance(heads, HeadLayout):
+        raise InputError(
+            "heads must be a HeadLayout, such as HeadLayout(('activity',)). "
+            f"Received: heads={heads!r}"
+        )
+    received = f"Received: heads with the columns {heads.columns}"
+    if heads.n_columns != n_columns:
+        raise InputError(f"the file's model emits {n_columns} columns. {received}")
+    if (head == "evidential") != (heads.aleatoric == "evidential"):
+        other = "the blocks of evidential regression" if head == "evidential" else "none of those"
+        raise InputError(f"the file's output has {other}. {received}")
+    if head in ("mean_std", "dense_normal") and len(heads.roles) != 2:
+        raise InputError(f"the file's output is means and as many uncertainties. {received}")
+    if head == "tasks" and "log_variance" in (heads.aleatoric, heads.epistemic):
+        raise InputError(f"the file's columns are positive, so none is a log-variance. {received}")
+
+
+def _written(layout: HeadLayout) -> str:
+    """The layout as Python makes it."""
+    arguments = [repr(layout.targets)] + [
+        f"{name}={form!r}"
+        for name, form in (("aleatoric", layout.aleatoric), ("epistemic", layout.epistemic))
+        if form is not None
+    ]
+    return f"HeadLayout({', '.join(arguments)})"

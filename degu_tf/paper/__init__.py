@@ -1,0 +1,1 @@
+"""What only the paper's figures need; imported by experiments, notebooks and tests alone."""

@@ -1,0 +1,212 @@
+"""Claims of the paper and the statistical tests that decide them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+HOLDS = "holds"
+
+
+FAILS = "does not hold"
+
+
+UNDECIDED = "cannot be told at this size"
+
+
+SIGNIFICANCE = 0.05
+
+
+FEWEST = 3
+"""With fewer independent values a claim is left undecided, whatever their interval."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a test said of a claim.
+
+    Attributes
+    ----------
+    statistic
+        What was computed, in words.
+    value
+        Its value; positive speaks for the claim where it is a difference.
+    low, high
+        Ends of its 95 % interval; NaN where none can be given.
+    p
+        Two-sided p value; NaN where none can be given.
+    n
+        Number of independent values behind it.
+    threshold
+        What the interval must lie above for the claim to hold; `p` is against it too.
+    """
+
+    statistic: str
+    value: float
+    low: float
+    high: float
+    p: float
+    n: int
+    threshold: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """*Holds* or *does not hold* if the interval excludes the threshold, else undecided.
+
+        Fewer than `FEWEST` independent values decide nothing.
+        """
+        if self.n < FEWEST:
+            return UNDECIDED
+        if self.low > self.threshold:
+            return HOLDS
+        if self.high < self.threshold:
+            return FAILS
+        return UNDECIDED
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper in our words, where it stands, and the test that decides it here."""
+
+    text: str
+    where: str
+    decide: Callable[[pd.DataFrame], Verdict]
+
+
+def greater(
+    larger: Sequence[float],
+    smaller: Sequence[float],
+    what: str,
+    *,
+    paired: bool = False,
+    threshold: float = 0.0,
+) -> Verdict:
+    """Test that one group's mean lies above another's: Welch's t-test, or a paired one.
+
+    Parameters
+    ----------
+    larger, smaller
+        Values of the group the claim puts higher and of the other, over independent seeds. A
+        group of one, such as an ensemble, is taken as a fixed number.
+    what
+        Words for the statistic, such as ``"Pearson r, students - single models"``.
+    paired
+        Whether the values go together one by one.
+    threshold
+        What the difference of means must exceed; below zero for "lower by no more than".
+
+    Examples
+    --------
+    >>> greater([0.8, 0.82, 0.81], [0.7, 0.71, 0.69], "r, a - b").verdict
+    'holds'
+    """
+    x, y = np.asarray(larger, float), np.asarray(smaller, float)
+    difference = float(x.mean() - y.mean()) if len(x) and len(y) else float("nan")
+    n = min((len(group) for group in (x, y) if len(group) > 1), default=1)
+    raised = y + threshold
+    if paired:
+        test = stats.ttest_rel(x, raised) if len(x) > 1 else None
+    elif len(x) > 1 and len(y) > 1:
+        test = stats.ttest_ind(x, raised, equal_var=False)
+    elif len(x) > 1 and len(y) == 1:
+        test = stats.ttest_1samp(x - raised[0], 0.0)
+    elif len(y) > 1 and len(x) == 1:
+        test = stats.ttest_1samp(x[0] - raised, 0.0)
+    else:
+        test = None
+    if test is None or not np.isfinite(test.pvalue):
+        return _unknown(what, difference, n, threshold)
+    interval = test.confidence_interval(1.0 - SIGNIFICANCE)
+    return Verdict(
+        what,
+        difference,
+        float(interval.low + threshold),
+        float(interval.high + threshold),
+        float(test.pvalue),
+        n,
+        threshold,
+    )
+
+
+def above(values: Sequence[float], threshold: float, what: str) -> Verdict:
+    """Test that the mean of independent values lies above a number: one-sample t-test.
+
+    Examples
+    --------
+    >>> above([0.9, 0.92, 0.91], 0.5, "share of the gap closed").verdict
+    'holds'
+    """
+    values = np.asarray(values, float)
+    n, mean = len(values), float(np.mean(values)) if len(values) else float("nan")
+    if n < 2:
+        return _unknown(what, mean, n, threshold)
+    test = stats.ttest_1samp(values, threshold)
+    interval = test.confidence_interval(1.0 - SIGNIFICANCE)
+    return Verdict(
+        what, mean, float(interval.low), float(interval.high), float(test.pvalue), n, threshold
+    )
+
+
+def in_every(
+    table: pd.DataFrame, by: Sequence[str], decide: Callable[[pd.DataFrame], Verdict]
+) -> Verdict:
+    """Decide a claim made of every part of a table: the part that supports it least decides.
+
+    It holds only where it holds in each part, and does not hold where it fails in one.
+
+    Parameters
+    ----------
+    table
+        The result; a table without rows leaves the claim undecided.
+    by
+        Columns whose values make the parts, such as ``["dataset", "target"]``.
+    decide
+        The test of one part.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"target": ["Dev"] * 3 + ["Hk"] * 3, "r": [3.0, 4, 5, 1, -1, 1]})
+    >>> verdict = in_every(table, ["target"], lambda part: above(part["r"], 0.0, "mean r"))
+    >>> verdict.statistic, verdict.verdict
+    ('mean r (least of 2: Hk)', 'cannot be told at this size')
+    """
+    verdicts = []
+    for key, part in table.groupby(list(by), sort=False):
+        place = ", ".join(str(word) for word in key)
+        verdicts.append((place, decide(part)))
+    if not verdicts:
+        return _unknown("no such result in this run", float("nan"), 0)
+    order = (FAILS, UNDECIDED, HOLDS)
+    place, least = min(
+        verdicts,
+        key=lambda each: (
+            order.index(each[1].verdict),
+            np.nan_to_num(each[1].low - each[1].threshold, nan=-np.inf),
+        ),
+    )
+    statistic = f"{least.statistic} (least of {len(verdicts)}: {place})"
+    return dataclasses.replace(least, statistic=statistic)
+
+
+def _unknown(what: str, value: float, n: int, threshold: float = 0.0) -> Verdict:
+    nan = float("nan")
+    return Verdict(what, value, nan, nan, nan, n, threshold)
+
+
+def judge(claims: Sequence[Claim], table: pd.DataFrame) -> pd.DataFrame:
+    """Decide every claim on a result: one row a claim, with statistic, interval, p and verdict."""
+    rows = []
+    for claim in claims:
+        verdict = claim.decide(table)
+        rows.append(
+            {
+                "claim": claim.text,
+                "where": claim.where,
+                **dataclasses.asdict(verdict),
+                "verdict": verdict.verdict,
+            }
+        )
+    return pd.DataFrame(rows)

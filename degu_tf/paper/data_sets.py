@@ -1,0 +1,175 @@
+"""Data sets of the paper's figures: which are used, how much of them, and how they are set up."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from degu_tf.data.hdf5.splits_file import read_splits
+from degu_tf.data.simulation.mpra import simulate
+from degu_tf.data.splits import (
+    FRACTION_SEED,
+    Splits,
+)
+from degu_tf.heads import HeadLayout
+from degu_tf.paper.recipes import recipe
+from degu_tf.paper.script import Context
+from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.settings import TrainingSettings
+from degu_tf.utils.errors import InputError
+
+PANEL = ["dataset", "target"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """An architecture, how it is trained, and sizes of train, validation and test (None: all)."""
+
+    spec: ModelSpec
+    training: TrainingSettings
+    sizes: tuple[int, int, int] | None = None
+
+
+def small_setup(
+    name: str,
+    options: dict,
+    epochs: int,
+    steps: int,
+    sizes: tuple[int, int, int],
+    learning_rate: float = 2e-3,
+) -> Setup:
+    """Little data and time: a higher rate, and the same number of steps at every share."""
+    training = TrainingSettings(
+        epochs=epochs, batch_size=32, steps_per_epoch=steps, learning_rate=learning_rate
+    )
+    return Setup(ModelSpec(name, options), training, sizes)
+
+
+def published_setup(name: str) -> Setup:
+    """Architecture and training of a recipe, on all data."""
+    return Setup(recipe(name).spec, recipe(name).settings)
+
+
+SEVERAL_TARGETS: Mapping[str, Setup] = {
+    "smoke": small_setup("deepstarr", {"width": 0.05}, 1, 2, (80, 32, 64)),
+    "quick": small_setup("deepstarr", {"width": 0.25, "dropout": 0.2}, 20, 60, (6000, 500, 1000)),
+    "paper": published_setup("starrseq"),
+}
+"""For each preset, how data with several targets are trained: models that Figs. 4 to 6 share."""
+
+ONE_TARGET: Mapping[str, Setup] = {
+    "smoke": small_setup("deepstarr", {"width": 0.05}, 1, 2, (80, 40, 64)),
+    "quick": small_setup("deepstarr", {"width": 0.25, "dropout": 0.2}, 20, 60, (5000, 1000, 2000)),
+    "paper": published_setup("lentimpra_k562"),
+}
+"""The same for data with one target.
+
+At `quick` they have a DeepSTARR too, which learns from a few thousand sequences where ResidualBind
+does not.
+"""
+
+
+def data_sets(
+    context: Context,
+    several: Setup,
+    one: Setup,
+    lengths: tuple[int, int] = (249, 230),
+    target: str = "Hk",
+) -> Iterator[tuple[str, Splits, Setup]]:
+    """Name, data and setup of each data set: the user's files, or two that are simulated.
+
+    Data with several targets are taken as STARR-seq is in the paper, activity only; data with one
+    target as lentiMPRA is, with an aleatoric column where replicates were measured.
+
+    Parameters
+    ----------
+    context
+        What the script was given.
+    several, one
+        Setup for data with several targets and with one.
+    lengths
+        Bases of the simulated sequences, STARR-seq's and lentiMPRA's.
+    target
+        Which of the simulated targets plays lentiMPRA.
+
+    Raises
+    ------
+    InputError
+        If files have the same name, or the paper preset has none.
+    """
+    if not context.data:
+        if context.preset == "paper":
+            raise InputError(
+                "the paper preset needs the data: --data starrseq.h5 k562.h5 hepg2.h5, files that "
+                "`degu prepare` made or that were released. Received: no --data"
+            )
+        splits = simulate(several.sizes, lengths[0], context.seed).splits
+        yield "Simulated STARR-seq", splits.without_uncertainty(), several
+        splits = simulate(one.sizes, lengths[1], context.seed + 1).splits
+        yield "Simulated lentiMPRA", one_target(splits, target), one
+        return
+    names = [path.stem for path in context.data]
+    if len(set(names)) < len(names):
+        raise InputError(f"files must have different names: they name panels. Received: {names}")
+    for path in context.data:
+        splits = read_splits(path)
+        setup = several if splits.heads.n_targets > 1 else one
+        splits = at_most(splits, setup.sizes)
+        yield path.stem, splits.without_uncertainty() if setup is several else splits, setup
+
+
+def one_target(splits: Splits, target: str) -> Splits:
+    """The data of one target, with its aleatoric column."""
+    heads = HeadLayout((target,), aleatoric=splits.heads.aleatoric)
+    columns = [splits.heads.column(name) for name in heads.columns]
+    parts = {
+        name: dataclasses.replace(split, targets=split.targets[:, columns])
+        for name, split in splits.items()
+    }
+    return Splits(**parts, heads=heads)
+
+
+def at_most(splits: Splits, sizes: tuple[int, int, int] | None) -> Splits:
+    """Random rows of a split where it has more than a preset takes, and a printed line about it.
+
+    Parameters
+    ----------
+    splits
+        A user's data.
+    sizes
+        Most sequences for train, validation and test; None takes all.
+    """
+    if sizes is None:
+        return splits
+    parts, taken = {}, []
+    for (name, split), size in zip(splits.items(), sizes, strict=True):
+        parts[name] = split
+        if len(split) > size:
+            rng = np.random.default_rng(FRACTION_SEED)
+            parts[name] = split.take(rng.choice(len(split), size, replace=False, shuffle=False))
+            taken.append(f"{size:,} of {len(split):,} {name}")
+    if taken:
+        print(f"This preset takes a random part of the data: {', '.join(taken)} sequences.")
+    return Splits(**parts, heads=splits.heads)
+
+
+def data(context: Context, target: str = "Hk") -> Iterator[tuple[str, Splits, Setup]]:
+    """Name, data and setup of each data set; `target` is that of the simulated lentiMPRA.
+
+    Raises
+    ------
+    InputError
+        If data with one target have no aleatoric column, from which methods learn.
+    """
+    settings = context.settings
+    for name, splits, setup in data_sets(
+        context, settings.several_targets, settings.one_target, target=target
+    ):
+        if splits.heads.n_targets == 1 and splits.heads.aleatoric is None:
+            raise InputError(
+                "expected data with the standard deviation of replicates, as `degu prepare` makes "
+                f"of tables with replicates. Received: {name} with the columns "
+                f"{splits.heads.columns}"
+            )
+        yield name, splits, setup

@@ -1,0 +1,1 @@
+"""Figure 2: performance against training-set size."""

@@ -1,0 +1,33 @@
+"""Single models, students and the ensemble on the same data: what several figures compare."""
+
+import pandas as pd
+
+from degu_tf.data.splits import Splits
+from degu_tf.distillation.evaluation import evaluate_ensemble
+from degu_tf.metrics.activity import score
+from degu_tf.paper.data_sets import Setup
+from degu_tf.paper.script import Context
+from degu_tf.paper.trained_models import student_seed
+
+
+def compare(splits: Splits, setup: Setup, context: Context) -> pd.DataFrame:
+    """Train teachers and students and score each of them, and the ensemble, on the test set.
+
+    `context.settings` has `n_members` and `n_students`. Every row has a `seed`: the number of the
+    member or student, 0 for the ensemble.
+    """
+    settings, store, seed = context.settings, context.store, context.seed
+    teachers = store.teachers(splits, setup.spec, settings.n_members, setup.training, seed)
+    tables = [evaluate_ensemble(teachers, splits.test, splits.heads)]
+    for index in range(settings.n_students):
+        student = store.student(
+            teachers, splits, settings=setup.training, seed=student_seed(seed, index)
+        )
+        prediction = student.predict(splits.test.sequences)
+        labels = {"method": "student", "member": index}
+        tables.append(score(prediction, splits.test.targets, splits.heads, **labels))
+    table = pd.concat(tables, ignore_index=True).rename(columns={"member": "seed"})
+    return table.fillna({"seed": 0})
+
+
+# What claims are decided on.

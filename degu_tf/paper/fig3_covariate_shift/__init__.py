@@ -1,0 +1,1 @@
+"""Figure 3: predictions under covariate shift."""

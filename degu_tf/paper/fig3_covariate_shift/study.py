@@ -1,0 +1,319 @@
+"""The runs behind Fig. 3 and Supplementary Figs. 3, 5 and 6, named and trained in one place.
+
+The figures ask for the same teachers, oracle and students, so whichever script comes first trains
+them and the others find them in the store. `distances` and `scores` make the figures' tables
+of any predictors.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from degu_tf.data.hdf5.splits_file import read_splits
+from degu_tf.data.simulation.mpra import simulate
+from degu_tf.data.splits import Split, Splits
+from degu_tf.distillation.distill import Augmentation
+from degu_tf.distillation.ensemble import Ensemble, member_seed
+from degu_tf.heads import HeadLayout
+from degu_tf.metrics.activity import score
+from degu_tf.models.predictor import ModelPredictor, Predictor
+from degu_tf.paper.data_sets import at_most
+from degu_tf.paper.fig3_covariate_shift.shifted_sets import (
+    distance_to_oracle,
+    oracle_activity,
+    shifted_sets,
+)
+from degu_tf.paper.recipes import recipe
+from degu_tf.paper.script import Context
+from degu_tf.paper.trained_models import DYNAMIC, student_seed
+from degu_tf.training.augmentation.schemes import scheme
+from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.settings import TrainingSettings
+from degu_tf.utils.errors import InputError
+
+METHODS = ("single", "student", *DYNAMIC)
+"""Fig. 3's methods in its order: standard training, static and dynamic distillation."""
+
+MATCHING: Mapping[str, str] = {
+    "small": "dynamic_mutagenesis",
+    "intermediate": "dynamic_evoaug",
+    "large": "dynamic_shuffle",
+}
+"""The dynamic method that trains on the kind of sequences a shift is made of."""
+
+SHIFTS: Mapping[str, str] = {
+    "none": "None\n(test set)",
+    "small": "Small\n(5 % mutated)",
+    "intermediate": "Intermediate\n(EvoAug)",
+    "large": "Large\n(shuffled)",
+}
+"""What figures call the shifts."""
+
+DATA_HELP = (
+    "HDF5 file (paper: STARR-seq) made by `degu prepare` or released. Simulated data without"
+)
+
+_ORACLE = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What is trained.
+
+    Attributes
+    ----------
+    n_members
+        Teachers, and as many members of the oracle.
+    n_students
+        Students of each method.
+    spec, training
+        Architecture and training of all of them.
+    sizes
+        Most sequences for train, validation and test; None for all.
+    """
+
+    n_members: int
+    n_students: int
+    spec: ModelSpec
+    training: TrainingSettings
+    sizes: tuple[int, int, int] | None = None
+
+
+PRESETS: Mapping[str, Setup] = {
+    "smoke": Setup(
+        n_members=2,
+        n_students=1,
+        spec=ModelSpec("deepstarr", {"width": 0.05}),
+        training=TrainingSettings(epochs=1, batch_size=32, steps_per_epoch=2),
+        sizes=(80, 32, 64),
+    ),
+    "quick": Setup(
+        n_members=4,
+        n_students=3,
+        spec=ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2}),
+        training=TrainingSettings(epochs=20, batch_size=32, steps_per_epoch=60, learning_rate=2e-3),
+        sizes=(6000, 500, 1000),
+    ),
+    "paper": Setup(
+        n_members=recipe("starrseq").n_members,
+        n_students=recipe("starrseq").n_students,
+        spec=recipe("starrseq").spec,
+        training=recipe("starrseq").settings,
+    ),
+}
+"""Settings of the figures' presets; `quick` has teachers and static students of Fig. 2's."""
+
+
+class Study:
+    """Data and models of the figures; a model is trained when it is first asked for.
+
+    Parameters
+    ----------
+    context
+        A script's context whose settings are a `Setup`.
+
+    Raises
+    ------
+    InputError
+        If the preset needs the data and none are given, or more than one file is.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.settings: Setup = context.settings
+        self.store, self.seed = context.store, context.seed
+        self.name, self.splits = _data(context)
+
+    @cached_property
+    def teachers(self) -> Ensemble:
+        """The ensemble of standard training: Fig. 3's single models, and all students' teachers."""
+        settings = self.settings
+        return self.store.teachers(
+            self.splits, settings.spec, settings.n_members, settings.training, self.seed
+        )
+
+    @cached_property
+    def oracle(self) -> Ensemble:
+        """The ensemble trained with EvoAug, which judges, from seeds that no teacher has."""
+        settings = self.settings
+        return self.store.teachers(
+            self.splits,
+            settings.spec,
+            settings.n_members,
+            settings.training,
+            member_seed(self.seed, _ORACLE),
+            augment=scheme("evoaug_one"),
+        )
+
+    @cached_property
+    def shifted(self) -> dict[str, np.ndarray]:
+        """The test sequences by shift."""
+        return shifted_sets(self.splits.test.sequences, seed=self.seed)
+
+    def students(self, method: str = "student") -> list[ModelPredictor]:
+        """Students of the teachers: static ones, or those of a dynamic method.
+
+        Raises
+        ------
+        InputError
+            If the method is neither ``"student"`` nor in `DYNAMIC`.
+        """
+        if method not in ("student", *DYNAMIC):
+            raise InputError(
+                f"students are made by student, {', '.join(DYNAMIC)}. Received: {method!r}"
+            )
+        augmentation = Augmentation(scheme(DYNAMIC[method])) if method in DYNAMIC else None
+        return self._students(self.teachers, augmentation)
+
+    def evoaug_students(self) -> list[ModelPredictor]:
+        """Students of the EvoAug ensemble, trained with exactly one augmentation a minibatch.
+
+        The label stays that of the unaugmented sequence (Supplementary Fig. 3).
+        """
+        return self._students(self.oracle, Augmentation(scheme("evoaug_one"), labels="static"))
+
+    def models(self) -> dict[str, list[ModelPredictor]]:
+        """All models of Fig. 3 by method."""
+        students = {method: self.students(method) for method in METHODS[1:]}
+        return {"single": self.teachers.members, **students}
+
+    def _students(
+        self, teachers: Ensemble, augmentation: Augmentation | None
+    ) -> list[ModelPredictor]:
+        return [
+            self.store.student(
+                teachers,
+                self.splits,
+                settings=self.settings.training,
+                seed=student_seed(self.seed, index),
+                augmentation=augmentation,
+            )
+            for index in range(self.settings.n_students)
+        ]
+
+
+def distances(
+    models: Mapping[str, Sequence[Predictor]], oracle: Predictor, sets: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Mean squared error to the oracle of each model on every shifted set (Fig. 3b, c).
+
+    Parameters
+    ----------
+    models
+        Predictors by method, one a seed.
+    oracle
+        What is taken for the truth.
+    sets
+        Sequences by shift, from `degu_tf.paper.fig3_covariate_shift.shifted_sets.shifted_sets`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `method`, `seed`, `shift`, `target`, `metric` (``"mse"``), `value` in the target's
+        unit squared, `n` sequences.
+
+    Raises
+    ------
+    InputError
+        If there are no models, or a model and the oracle have different targets.
+    """
+    truth = oracle_activity(oracle, sets)
+    return _of_each(
+        models, lambda model, **labels: distance_to_oracle(model, truth, sets, **labels)
+    )
+
+
+def scores(
+    models: Mapping[str, Sequence[Predictor]], split: Split, heads: HeadLayout
+) -> pd.DataFrame:
+    """Scores of each model on measured sequences (Supplementary Figs. 3 and 6).
+
+    Parameters
+    ----------
+    models
+        Predictors by method, one a seed.
+    split
+        Sequences with measured columns.
+    heads
+        Layout of those columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `method`, `seed`, `target`, `head`, `metric`, `value`, `n` as of
+        `degu_tf.metrics.activity.score`.
+
+    Raises
+    ------
+    InputError
+        If there are no models, or their targets are not those of the data.
+    """
+    return _of_each(
+        models,
+        lambda model, **labels: score(
+            model.predict(split.sequences), split.targets, heads, **labels
+        ),
+    )
+
+
+def beside_static(table: pd.DataFrame) -> pd.DataFrame:
+    """Each dynamic method's rows with those of the static students beside them.
+
+    Parameters
+    ----------
+    table
+        With a column `method`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same columns and `dynamic`, the dynamic method a row is about or is compared with.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"method": ["student", "dynamic_shuffle"], "value": [0.5, 0.6]})
+    >>> beside_static(table)["dynamic"].tolist()
+    ['dynamic_shuffle', 'dynamic_shuffle']
+    """
+    parts = [
+        table[table["method"].isin(["student", method])].assign(dynamic=method)
+        for method in DYNAMIC
+        if (table["method"] == method).any()
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0].assign(dynamic="")
+
+
+def values(table: pd.DataFrame, method: str) -> np.ndarray:
+    """Values of a method in the order of their seeds."""
+    return table[table["method"] == method].sort_values("seed")["value"].to_numpy()
+
+
+def _of_each(
+    models: Mapping[str, Sequence[Predictor]], measure: Callable[..., pd.DataFrame]
+) -> pd.DataFrame:
+    tables = [
+        measure(model, method=method, seed=seed)
+        for method, group in models.items()
+        for seed, model in enumerate(group)
+    ]
+    if not tables:
+        raise InputError(f"expected models by method. Received: {dict(models)}")
+    return pd.concat(tables, ignore_index=True)
+
+
+def _data(context: Context) -> tuple[str, Splits]:
+    """Name and activities of the user's file, or of simulated STARR-seq."""
+    sizes = context.settings.sizes
+    if len(context.data) > 1:
+        raise InputError(f"expected one file. Received: --data {' '.join(map(str, context.data))}")
+    if context.data:
+        splits = at_most(read_splits(context.data[0]), sizes)
+        return context.data[0].stem, splits.without_uncertainty()
+    if sizes is None:
+        raise InputError(
+            "the paper preset needs the data: --data starrseq.h5, a file that `degu prepare` made "
+            "or that was released. Received: no --data"
+        )
+    return "Simulated STARR-seq", simulate(sizes, seed=context.seed).splits.without_uncertainty()

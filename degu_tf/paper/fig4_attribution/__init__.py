@@ -1,0 +1,1 @@
+"""Figure 4: attribution maps of students and standard models."""

@@ -1,0 +1,128 @@
+"""Figure 5 and its supplements, drawn from the table of `degu_tf.paper.fig5_uncertainty.study`."""
+
+import pandas as pd
+from matplotlib.figure import Figure, FigureBase
+
+from degu_tf.paper.fig5_uncertainty.study import BOTH, LEVEL
+from degu_tf.plots import calibration
+from degu_tf.plots.performance import draw_performance
+from degu_tf.plots.style import (
+    LOG2,
+    finite_rows,
+    legend_below,
+    legend_handle,
+    methods_of,
+    metric_label,
+    name_panel,
+    styled,
+    with_unit,
+)
+
+ROW = 3.4
+WIDTH = 10.8
+SIZE = with_unit("Mean interval size", LOG2)
+ACCURACY = "Pearson r of the activity"
+
+
+@styled
+def figure_five(table: pd.DataFrame, target: int = 0) -> Figure:
+    """Heads against the share of the data (a, b), intervals (c) and accuracy (d) of each method.
+
+    Parameters
+    ----------
+    table
+        From `uncertainty_study.figure_five`.
+    target
+        Which target of data with several is drawn, by its place.
+    """
+    heads = _heads(table, target)
+    methods = _intervals(table)
+    if not len(methods):
+        figure = Figure(figsize=(WIDTH, ROW), layout="constrained")
+        _draw_heads(figure, heads)
+        return figure
+    datasets = list(methods["dataset"].unique())
+    figure = Figure(figsize=(WIDTH, ROW * (1.15 + 2.1 * len(datasets))), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[1.15, 2.1 * len(datasets)])
+    _draw_heads(above, heads)
+    _draw_methods(below, methods, datasets, letters=True)
+    return figure
+
+
+@styled
+def intervals_and_accuracy(table: pd.DataFrame) -> Figure:
+    """Panels c and d of Figure 5 alone."""
+    methods = _intervals(table)
+    datasets = list(methods["dataset"].unique())
+    figure = Figure(figsize=(WIDTH, ROW * 2.1 * len(datasets)), layout="constrained")
+    _draw_methods(figure, methods, datasets)
+    return figure
+
+
+def reliability(table: pd.DataFrame) -> Figure:
+    """Observed coverage against the level, before and after conformal prediction."""
+    return calibration.reliability(table, metric="curve")
+
+
+def _heads(table: pd.DataFrame, target: int) -> pd.DataFrame:
+    """Rows of panels a and b: Pearson r of uncertainty heads of one target of each data set."""
+    rows = table[table["head"].isin(["epistemic", "aleatoric"]) & (table["metric"] == "pearson")]
+    rows = finite_rows(rows, ["value"])
+    chosen = []
+    for _, part in rows.groupby("dataset", sort=False):
+        targets = list(part["target"].unique())
+        chosen.append(part[part["target"] == targets[min(target, len(targets) - 1)]])
+    return pd.concat(chosen, ignore_index=True) if chosen else rows
+
+
+def _intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """One row an interval: its coverage as `value`, its `size`, and its model's `pearson`."""
+    if "component" not in table:
+        return pd.DataFrame(columns=["dataset"])
+    model = ["dataset", "target", "method", "seed"]
+    rows = table[table["metric"].isin(["coverage", "size"]) & table["value"].notna()]
+    wide = rows.pivot(
+        index=[*model, "component", "conformal"], columns="metric", values="value"
+    ).reset_index()
+    accuracy = table[(table["metric"] == "pearson") & table["head"].isna()]
+    accuracy = accuracy.set_index(model)["value"].rename("pearson")
+    return wide.join(accuracy, on=model).rename(columns={"coverage": "value"})
+
+
+def _draw_heads(figure: FigureBase, rows: pd.DataFrame) -> None:
+    """A panel for each head of each data set."""
+    panels = [
+        (head, dataset, part)
+        for head in ("epistemic", "aleatoric")
+        for dataset, part in rows[rows["head"] == head].groupby("dataset", sort=False)
+    ]
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    named = set()
+    for axes, (head, dataset, part) in zip(grid, panels, strict=True):
+        draw_performance(axes, part)
+        axes.set_title(f"{dataset}, {part['target'].iloc[0]}", fontsize=10.5)
+        axes.set_ylabel(metric_label("pearson", head))
+        if head not in named:
+            name_panel(axes, "a" if head == "epistemic" else "b")
+        named.add(head)
+    legend_below(figure, [legend_handle(method) for method in methods_of(rows)])
+
+
+def _draw_methods(
+    figure: FigureBase, rows: pd.DataFrame, datasets: list[str], *, letters: bool = False
+) -> None:
+    """For each data set a row of coverage against size and one of accuracy."""
+    grid = figure.subplots(2 * len(datasets), len(BOTH), squeeze=False)
+    for place, dataset in enumerate(datasets):
+        own = rows[rows["dataset"] == dataset]
+        for line, (x, label) in enumerate((("size", SIZE), ("pearson", ACCURACY))):
+            for axes, component in zip(grid[2 * place + line], BOTH, strict=True):
+                part = own[own["component"] == component]
+                calibration.draw_coverage(axes, part, x, LEVEL)
+                axes.set_xlabel(label)
+                axes.set_title(f"{dataset}, {component}" if line == 0 else "", fontsize=10.5)
+            first = grid[2 * place + line, 0]
+            first.set_ylabel(f"Coverage of {LEVEL:.0%} intervals")
+            if letters and place == 0:
+                name_panel(first, "cd"[line])
+    legend_below(figure, calibration.coverage_handles(rows))

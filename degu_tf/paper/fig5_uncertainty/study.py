@@ -1,0 +1,348 @@
+"""The runs behind Fig. 5 and Supplementary Figs. 9 to 13: every uncertainty method on one data set.
+
+The figures ask for the same teachers, students and noise models, so whichever script comes first
+trains them and the others find them in the store.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from degu_tf.data.splits import Splits
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.labels import student_splits
+from degu_tf.heads import Form
+from degu_tf.metrics.activity import score
+from degu_tf.metrics.intervals import LEVELS, coverage, reliability_curve
+from degu_tf.metrics.uncertainty import proper_scores, sparsification_scores
+from degu_tf.models.predictor import Predictor
+from degu_tf.paper.data_sets import (
+    ONE_TARGET,
+    SEVERAL_TARGETS,
+    Setup,
+    data,
+)
+from degu_tf.paper.recipes import FRACTIONS, recipe
+from degu_tf.paper.script import Context
+from degu_tf.paper.trained_models import Taught
+from degu_tf.uncertainty.conformal.conformal import Conformal
+from degu_tf.uncertainty.conformal.ranks import points_needed
+from degu_tf.uncertainty.mc_dropout import MCDropout
+from degu_tf.uncertainty.noise_models import with_noise_model
+from degu_tf.utils.errors import InputError
+
+LEVEL = 0.95
+"""Of the intervals that are judged (paper, Methods, "Interval coverage analysis")."""
+
+BOTH = ("epistemic", "aleatoric", "total")
+
+COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    "single": ("aleatoric",),
+    "student": BOTH,
+    "ensemble": BOTH,
+    "mc_dropout": ("epistemic",),
+    "heteroscedastic": ("aleatoric",),
+    "evidential_released": ("aleatoric",),
+    "deep_evidential": BOTH,
+    "student_of_heteroscedastic": BOTH,
+    "student_log_variance": BOTH,
+}
+"""What each method says of its uncertainty, and is judged by."""
+
+PAPER_METHODS = (
+    "single",
+    "student",
+    "ensemble",
+    "mc_dropout",
+    "heteroscedastic",
+    "evidential_released",
+    "deep_evidential",
+)
+"""Methods of Fig. 5; deep evidential regression as its authors define it is added."""
+
+BEFORE, AFTER = "before", "after"
+"""Words of the column `conformal`."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is trained.
+
+    Attributes
+    ----------
+    fractions
+        Shares of the training data for panels a and b.
+    n_members, n_students
+        Teachers; students, and models of each other method.
+    n_passes
+        Of MC dropout.
+    several_targets, one_target
+        Setup for data with several targets (as STARR-seq) and with one (as lentiMPRA).
+    """
+
+    fractions: tuple[float, ...]
+    n_members: int
+    n_students: int
+    n_passes: int
+    several_targets: Setup
+    one_target: Setup
+
+
+PRESETS: Mapping[str, Settings] = {
+    "smoke": Settings(
+        fractions=(1.0,),
+        n_members=2,
+        n_students=1,
+        n_passes=5,
+        several_targets=SEVERAL_TARGETS["smoke"],
+        one_target=ONE_TARGET["smoke"],
+    ),
+    "quick": Settings(
+        fractions=(0.25, 1.0),
+        n_members=4,
+        n_students=3,
+        n_passes=100,
+        several_targets=SEVERAL_TARGETS["quick"],
+        one_target=ONE_TARGET["quick"],
+    ),
+    "paper": Settings(
+        fractions=FRACTIONS,
+        n_members=recipe("lentimpra_k562").n_members,
+        n_students=recipe("lentimpra_k562").n_students,
+        n_passes=100,
+        several_targets=SEVERAL_TARGETS["paper"],
+        one_target=ONE_TARGET["paper"],
+    ),
+}
+"""Settings of the figures' presets."""
+
+
+DATA_HELP = (
+    "HDF5 files with several targets (STARR-seq in the paper) and with one and its replicates' "
+    "deviation (lentiMPRA), made by `degu prepare` or released. Simulated data without"
+)
+
+
+class Methods(Taught):
+    """Every method on one data set; a model is trained when it is first asked for.
+
+    Parameters
+    ----------
+    context
+        A script's context, whose settings are `Settings`.
+    splits
+        The data, with aleatoric columns for the methods that learn from replicates.
+    setup
+        Architecture and training of all methods.
+    """
+
+    def __init__(self, context: Context, splits: Splits, setup: Setup) -> None:
+        super().__init__(context, splits, setup)
+        self._makers: Mapping[str, Callable[[], Iterator[Predictor]]] = {
+            "single": lambda: iter(self.teachers.members),
+            "student": lambda: self.students_of(self.teachers),
+            "ensemble": lambda: iter([self.teachers]),
+            "mc_dropout": self._mc_dropout,
+            "heteroscedastic": lambda: iter(self._noise_models("heteroscedastic").members),
+            "evidential_released": lambda: iter(self._noise_models("evidential_released").members),
+            "deep_evidential": lambda: iter(self._noise_models("deep_evidential").members),
+            "student_of_heteroscedastic": lambda: self.students_of(
+                self._noise_models("heteroscedastic")
+            ),
+            "student_log_variance": lambda: self.students_of(self.teachers, "log_variance"),
+        }
+
+    def models(self, method: str) -> Iterator[tuple[int, Predictor]]:
+        """Number and predictor of each model of a method, one of `COMPONENTS`."""
+        return enumerate(self._makers[method]())
+
+    def _mc_dropout(self) -> Iterator[MCDropout]:
+        for index, member in enumerate(self.teachers.members):
+            yield MCDropout(member, self._settings.n_passes, seed=self._seed + index)
+
+    def _noise_models(self, name: str) -> Ensemble:
+        spec, training = with_noise_model(name, self._setup.spec, self._setup.training)
+        n = max(self._settings.n_members, 2)
+        return self._store.teachers(self.splits, spec, n, training, self._seed)
+
+
+def compare_methods(methods: Methods, names: tuple[str, ...], **labels: object) -> pd.DataFrame:
+    """Accuracy, intervals and scores of every model of some methods, before and after conformal.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a method, seed, target, component, metric, level and `conformal` (``"before"`` or
+        ``"after"``): those of `judge`.
+    """
+    return pd.concat(
+        [
+            judge(predictor, methods.splits, COMPONENTS[name], method=name, seed=seed, **labels)
+            for name in names
+            for seed, predictor in methods.models(name)
+        ],
+        ignore_index=True,
+    )
+
+
+def judge(
+    predictor: Predictor, splits: Splits, components: tuple[str, ...], **labels: object
+) -> pd.DataFrame:
+    """Judge one predictor's uncertainty on the test set; validation calibrates it.
+
+    Where conformal prediction refuses to be fitted, such as for a deviation that is zero too
+    often, a line says why and the rows after it have no value.
+
+    Parameters
+    ----------
+    predictor
+        Any predictor with these components.
+    splits
+        Validation and test sequences with measured values.
+    components
+        Some of ``"epistemic"``, ``"aleatoric"`` and ``"total"``.
+    **labels
+        Constant columns, such as ``method="student"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: the labels, `target`, `component`, `conformal`, `metric`, `level`, `value`, `n`,
+        and an empty `head`, by which these rows are told from those of `head_performance`.
+        Metrics are coverage and size of intervals at `LEVEL`, coverage along the reliability curve
+        (``"curve"``), ``"nll"``, ``"crps"``, ``"ause"``; and, without a component, ``"pearson"``
+        of the activity.
+    """
+    heads, test = splits.heads, splits.test
+    held, predicted = (
+        predictor.predict(split.sequences) for split in (splits.validation, splits.test)
+    )
+    activity = score(predicted, heads.take(test.targets, "mean"), heads.without_uncertainty())
+    tables = [activity[activity["metric"] == "pearson"]]
+    levels = [level for level in LEVELS if points_needed(level) <= len(held)]
+    for component in components:
+        judged = {"components": (component,)}
+        given = (predicted, test.targets, heads)
+        tables.append(coverage(*given, LEVEL, **judged, conformal=BEFORE))
+        tables.append(_curve(reliability_curve(*given, levels, **judged, conformal=BEFORE)))
+        tables.append(proper_scores(*given, **judged, conformal=BEFORE))
+        tables.append(sparsification_scores(*given, **judged, conformal=BEFORE))
+        conformal = Conformal(component)
+        try:
+            conformal.fit(held, splits.validation.targets, heads, splits.validation.sequences)
+        except InputError as error:
+            name = " ".join(str(label) for label in labels.values())
+            print(f"{name}: no conformal intervals of the {component} uncertainty: {error}")
+            refused = coverage(*given, LEVEL, **judged, conformal=AFTER)
+            tables.append(refused.assign(value=float("nan")))
+            continue
+        conformal.check_unseen(test.sequences)
+        fitted = {**judged, "interval": conformal.interval, "conformal": AFTER}
+        tables.append(coverage(*given, LEVEL, **fitted))
+        tables.append(_curve(reliability_curve(*given, levels, **fitted)))
+    return pd.concat(tables, ignore_index=True).assign(head=None, **labels)
+
+
+def _curve(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["metric"] == "coverage"].assign(metric="curve")
+
+
+def head_performance(
+    context: Context, splits: Splits, setup: Setup, epistemic: Form = "std", **labels: object
+) -> pd.DataFrame:
+    """How well uncertainty heads predict, at every share of the training data (Fig. 5a, b).
+
+    A student's epistemic head is held against its teachers' standard deviation, and the aleatoric
+    heads of single models, students and the ensemble against that of the replicates, all on the
+    test set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `fraction`, `n_train`, `method`, `seed` and those of `metrics.score`.
+    """
+    tables = []
+    for fraction in context.settings.fractions:
+        part = splits.fraction(fraction)
+        methods = Methods(context, part, setup)
+        teachers, test = methods.teachers, part.test
+        labelled = student_splits(teachers, part, epistemic)
+        name = "student" if epistemic == "std" else "student_log_variance"
+        for method in ("single", "ensemble", name):
+            truth = labelled if method == name else part
+            for seed, predictor in methods.models(method):
+                prediction = predictor.predict(test.sequences)
+                table = score(prediction, truth.test.targets, truth.heads, method=method, seed=seed)
+                tables.append(table.assign(fraction=fraction, n_train=len(part.train)))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(**labels)
+
+
+def epistemic_points(methods: Methods, method: str = "student") -> pd.DataFrame:
+    """Students' epistemic uncertainty beside their teachers', for each test sequence.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `target`, `seed`, `measured` (the teachers' standard deviation) and `predicted`.
+    """
+    test, teachers = methods.splits.test, methods.teachers
+    measured = teachers.predict(test.sequences).epistemic
+    tables = [
+        pd.DataFrame(
+            {
+                "target": target,
+                "seed": seed,
+                "measured": measured[:, index],
+                "predicted": student.predict(test.sequences).epistemic[:, index],
+            }
+        )
+        for seed, student in methods.models(method)
+        for index, target in enumerate(teachers.heads.targets)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def figure_five(context: Context, target: str = "Hk") -> pd.DataFrame:
+    """Heads at every share of the data, and all of Fig. 5's methods where there is one target.
+
+    Parameters
+    ----------
+    context
+        A script's.
+    target
+        Of the simulated lentiMPRA.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `head_performance` and `compare_methods`, with `dataset`.
+    """
+    tables = []
+    for name, splits, setup in data(context, target):
+        tables.append(head_performance(context, splits, setup, dataset=name))
+        if splits.heads.n_targets == 1:
+            methods = Methods(context, splits, setup)
+            tables.append(compare_methods(methods, PAPER_METHODS, dataset=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def compare_on_one_target(context: Context, names: tuple[str, ...]) -> pd.DataFrame:
+    """`compare_methods` for each data set with one target.
+
+    Raises
+    ------
+    InputError
+        If no data set has one target.
+    """
+    tables = [
+        compare_methods(Methods(context, splits, setup), names, dataset=name)
+        for name, splits, setup in data(context)
+        if splits.heads.n_targets == 1
+    ]
+    if not tables:
+        raise InputError(
+            "expected data with one target and its replicates' deviation, as lentiMPRA"
+        )
+    return pd.concat(tables, ignore_index=True)

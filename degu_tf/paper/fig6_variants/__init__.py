@@ -1,0 +1,1 @@
+"""Figure 6: effects of single-nucleotide variants."""

@@ -1,0 +1,218 @@
+"""Figure 6 and its supplements, drawn from the table of `degu_tf.paper.fig6_variants.study`."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from degu_tf.metrics.effects import ALL, KINDS, PERCENTILES
+from degu_tf.paper.fig6_variants.claims import BEST, performance
+from degu_tf.paper.fig6_variants.compare import PANEL, VARIANT, wide_variants
+from degu_tf.paper.fig6_variants.experiments import MEASURED
+from degu_tf.plots.boxes import box_handles, kinds_of
+from degu_tf.plots.heat_maps import (
+    BASES,
+    STRIP,
+    WIDTH,
+    Layer,
+    draw_beside_ensemble,
+    draw_dots,
+    draw_heat_maps,
+)
+from degu_tf.plots.style import (
+    LABELS,
+    LOG2,
+    colour_of,
+    corner_text,
+    finite_rows,
+    legend_below,
+    legend_line,
+    metric_label,
+    name_panel,
+    styled,
+    with_unit,
+)
+
+PREFERRED = "PKLR-48h"
+"""The experiment of Fig. 6; without it, the first one is drawn."""
+
+LAYERS = (
+    Layer(MEASURED, "Measured\neffect", "RdBu_r", signed=True),
+    Layer("effect", "Predicted\neffect", "RdBu_r", signed=True),
+    Layer("aleatoric", "Aleatoric\nuncertainty", "Purples"),
+    Layer("epistemic", "Epistemic\nuncertainty", "Oranges"),
+)
+STRATA = {**{p: f"< {p}th" for p in PERCENTILES}, ALL: "all"}
+PERCENTILE_AXIS = "Percentile of total uncertainty"
+COLUMN, ROW = 3.3, 3.1
+COLOURS = {"aleatoric": "tab:purple", "epistemic": "tab:orange"}
+
+
+@styled
+def figure_six(table: pd.DataFrame) -> Figure:
+    """Performance by method (a), heat maps (b) and confident variants (c) of one experiment.
+
+    Parameters
+    ----------
+    table
+        From `variant_study.study`.
+    """
+    experiment = _main(table)
+    own = table[table["experiment"] == experiment]
+    variants = wide_variants(own, experiment)
+    layers = [each for each in LAYERS if each.column in variants]
+    maps = len(layers) * STRIP + 0.9
+    figure = Figure(figsize=(WIDTH, ROW + maps + 0.7), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[ROW + 0.7, maps])
+    left, right = above.subfigures(1, 2, width_ratios=[1.15, 1.0])
+    left.suptitle("All variants: correlation with measured effects", fontsize=11.5)
+    right.suptitle("Confident variants: correlation with measured effects", fontsize=11.5)
+    _draw_methods(left.subplots(1, 2, squeeze=False), own, letter="a")
+    legend_below(left, [*box_handles(_boxed(own)), _ensemble_line()])
+    _draw_strata(right.subplots(1, 2, squeeze=False), own, letter="c")
+    legend_below(right, [*box_handles([BEST]), _ensemble_line("Ensemble, all variants")])
+    shown = _densest(variants, BASES)
+    axes = draw_heat_maps(below, shown, layers)
+    name_panel(axes[0], "b")
+    figure.suptitle(f"Single-nucleotide variants of {experiment}", fontsize=13)
+    return figure
+
+
+@styled
+def methods(table: pd.DataFrame) -> Figure:
+    """Performance by method in every experiment (Supplementary Fig. 14)."""
+    figure, grid, keys = _grid(table)
+    _draw_methods(grid, table, keys)
+    legend_below(figure, [*box_handles(_boxed(table)), _ensemble_line()])
+    return figure
+
+
+@styled
+def strata(table: pd.DataFrame) -> Figure:
+    """Performance on confident variants in every experiment (Supplementary Fig. 16)."""
+    figure, grid, keys = _grid(table)
+    _draw_strata(grid, table, keys=keys)
+    legend_below(figure, [*box_handles([BEST]), _ensemble_line("Ensemble, all variants")])
+    return figure
+
+
+@styled
+def uncertainty(table: pd.DataFrame) -> Figure:
+    """Predicted effect against each uncertainty, a dot a variant (Supplementary Fig. 15)."""
+    rows = table[table["what"] == VARIANT]
+    names = list(dict.fromkeys(rows["experiment"]))
+    parts = [name for name in COLOURS if (rows["metric"] == name).any()]
+    figure = Figure(
+        figsize=(max(COLUMN * len(names), 5.0), ROW * len(parts) + 0.3), layout="constrained"
+    )
+    grid = figure.subplots(len(parts), len(names), squeeze=False, sharex="col")
+    for place, name in enumerate(names):
+        variants = wide_variants(table, name)
+        for axes, part in zip(grid[:, place], parts, strict=True):
+            label = f"{part.capitalize()} uncertainty" if place == 0 else ""
+            draw_dots(axes, variants["effect"], variants[part], COLOURS[part])
+            if label:
+                axes.set_ylabel(with_unit(label, LOG2))
+            _write_rho(axes, variants["effect"], variants[part])
+        grid[0, place].set_title(name)
+        grid[-1, place].set_xlabel(with_unit("Predicted effect", LOG2))
+    legend_below(figure, [legend_line("0.15", "Median of equally filled bins", marker="o")])
+    return figure
+
+
+def _write_rho(axes: Axes, effect: pd.Series, std: pd.Series) -> None:
+    rho = effect.abs().corr(std, method="spearman")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.18 * (high - low))
+    corner_text(axes, f"ρ with |effect| = {rho:.2f}")
+
+
+def _main(table: pd.DataFrame) -> str:
+    names = list(dict.fromkeys(table["experiment"]))
+    return PREFERRED if PREFERRED in names else names[0]
+
+
+def _boxed(table: pd.DataFrame) -> list[str]:
+    found = kinds_of(table)
+    return [method for method in found if method != "ensemble"]
+
+
+def _ensemble_line(label: str = LABELS["ensemble"]) -> Line2D:
+    return legend_line(colour_of("ensemble"), label, linewidth=1.8)
+
+
+def _grid(table: pd.DataFrame) -> tuple[Figure, np.ndarray, list[tuple[str, str]]]:
+    """A column an experiment, and a row each for Pearson's r and Spearman's rho."""
+    keys = list(performance(table).groupby(PANEL, sort=False).groups)
+    size = (max(COLUMN * len(keys), 6.0), ROW * len(KINDS) + 0.6)
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(len(KINDS), len(keys), squeeze=False, sharey="row"), keys
+
+
+def _draw_methods(
+    grid: np.ndarray,
+    table: pd.DataFrame,
+    keys: Sequence[tuple[str, str]] | None = None,
+    letter: str = "",
+) -> None:
+    """Boxes by method; the two correlations are rows where there are keys, else columns."""
+    rows = performance(table).assign(group="")
+    kinds = _boxed(rows)
+    for label, axes, part, title in _cells(grid, rows, keys):
+        ensemble = part[part["method"] == "ensemble"]["value"].mean()
+        boxed = finite_rows(part[part["method"] != "ensemble"], ["value"])
+        draw_beside_ensemble(axes, boxed, "group", "method", kinds, ensemble)
+        axes.set_xticks([])
+        axes.set_ylabel(label)
+        axes.set_title(title)
+    if letter:
+        name_panel(grid[0, 0], letter)
+
+
+def _draw_strata(
+    grid: np.ndarray,
+    table: pd.DataFrame,
+    keys: Sequence[tuple[str, str]] | None = None,
+    letter: str = "",
+) -> None:
+    """Boxes by percentile of total uncertainty, of the students of random mutagenesis."""
+    rows = pd.concat([performance(table, below) for below in STRATA])
+    for label, axes, part, title in _cells(grid, rows, keys):
+        whole = part[(part["method"] == "ensemble") & (part["below"] == ALL)]["value"].mean()
+        boxed = finite_rows(part[part["method"] == BEST], ["value"])
+        draw_beside_ensemble(axes, boxed, "below", "method", [BEST], whole, STRATA)
+        axes.set_xlabel(PERCENTILE_AXIS, fontsize=10)
+        axes.set_ylabel(label)
+        axes.set_title(title)
+    if letter:
+        name_panel(grid[0, 0], letter)
+
+
+def _cells(
+    grid: np.ndarray, rows: pd.DataFrame, keys: Sequence[tuple[str, str]] | None
+) -> Iterator[tuple[str, Axes, pd.DataFrame, str]]:
+    """Every panel: what its vertical axis says, its axes, its rows and its title."""
+    for line, kind in enumerate(KINDS):
+        of_kind = rows[rows["metric"] == kind]
+        if keys is None:
+            yield metric_label(kind, "activity"), grid[0, line], of_kind, ""
+            continue
+        for place, key in enumerate(keys):
+            part = of_kind[(of_kind[PANEL] == list(key)).all(axis=1)]
+            label = f"{metric_label(kind, 'activity')} with measured effects" if place == 0 else ""
+            yield label, grid[line, place], part, key[1] if line == 0 else ""
+
+
+def _densest(variants: pd.DataFrame, width: int) -> pd.DataFrame:
+    """The window of so many positions in which measured effects are largest."""
+    column = MEASURED if MEASURED in variants else "effect"
+    sizes = variants.groupby("position")[column].apply(lambda part: part.abs().mean())
+    first, last = int(sizes.index.min()), int(sizes.index.max())
+    if last - first + 1 <= width:
+        return variants
+    summed = np.r_[0.0, np.cumsum(sizes.reindex(range(first, last + 1)).fillna(0.0))]
+    start = first + int(np.argmax(summed[width:] - summed[:-width]))
+    return variants[variants["position"].between(start, start + width - 1)]

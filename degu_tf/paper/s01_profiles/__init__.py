@@ -1,0 +1,1 @@
+"""Supplementary Figure 1: base-resolution ATAC-seq profiles."""

@@ -1,0 +1,194 @@
+"""What numbered scripts share: presets, output folder, and claims decided by a test.
+
+A script reads like its figure's caption: a `compute` that gives a tidy table, a `draw` that makes
+a figure of it, and claims of the paper in our words, each with the test that decides it here.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from degu_tf.utils import quiet
+
+quiet.tensorflow()
+
+from degu_tf.paper.claims import Claim, judge  # noqa: E402
+from degu_tf.paper.store import Store  # noqa: E402
+from degu_tf.training.train import write_table  # noqa: E402
+from degu_tf.utils.errors import InputError  # noqa: E402
+from degu_tf.utils.files import atomic_write, read_json, write_json  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Context:
+    """What `compute` gets: the preset's settings and the user's choices.
+
+    Attributes
+    ----------
+    settings
+        The preset's settings, a dataclass of the script's own.
+    preset
+        ``"smoke"``, ``"quick"`` or ``"paper"``.
+    data
+        Files given with ``--data``, in order.
+    seed
+        Seed of everything random.
+    store
+        Trained models, found again by what made them.
+    """
+
+    settings: Any
+    preset: str
+    data: tuple[Path, ...]
+    seed: int
+    store: Store
+
+
+@dataclass(frozen=True)
+class Script:
+    """A numbered script: what it shows, how it is computed, drawn, and judged.
+
+    Attributes
+    ----------
+    file
+        The script's ``__file__``; its name names the output folder.
+    summary
+        What the figure shows, as its caption would say; the ``--help`` text.
+    presets
+        Settings of ``smoke``, ``quick`` and ``paper``: a frozen dataclass each. A field
+        `n_members` can be set with ``--members``.
+    compute
+        From `Context` to a tidy table.
+    draw
+        From the table to a matplotlib figure.
+    claims
+        Claims of the paper to be judged on the table.
+    data_help
+        What ``--data`` takes.
+    conclude
+        Optional: from the table to a few sentences that are printed at the end.
+    """
+
+    file: str
+    summary: str
+    presets: Mapping[str, Any]
+    compute: Callable[[Context], pd.DataFrame]
+    draw: Callable[[pd.DataFrame], Figure]
+    claims: Sequence[Claim] = ()
+    data_help: str = "HDF5 file made by `degu prepare`; simulated data without it"
+    conclude: Callable[[pd.DataFrame], str] | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the script, which is that of its output folder."""
+        return Path(self.file).stem
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """Run the script as a command; the exit code is 2 where the input cannot be used."""
+        options = self._parser().parse_args(arguments)
+        quiet.one_line_warnings(self.name)
+        try:
+            self.run(options)
+        except InputError as error:
+            print(f"{self.name}: error: {error}", file=sys.stderr)
+            return 2
+        return 0
+
+    def run(self, options: argparse.Namespace) -> pd.DataFrame:
+        """Compute, draw, judge, and write everything; returns the table."""
+        started = time.perf_counter()
+        settings = self.presets[options.preset]
+        if options.members is not None:
+            if not hasattr(settings, "n_members"):
+                raise InputError(f"{self.name} has no number of members to set (--members)")
+            settings = dataclasses.replace(settings, n_members=options.members)
+        out = Path(options.out)
+        identity = {
+            "script": self.name,
+            "preset": options.preset,
+            "seed": options.seed,
+            "data": [str(path) for path in options.data],
+            **dataclasses.asdict(settings),
+        }
+        _claim_folder(out, identity)
+        store = Store(options.runs or out.parent / "runs")
+        context = Context(settings, options.preset, tuple(options.data), options.seed, store)
+        table = self.compute(context)
+        write_table(out / "table.csv", table)
+        figure = self.draw(table)
+        for suffix in ("png", "pdf"):
+            with atomic_write(out / f"figure.{suffix}") as temporary:
+                figure.savefig(temporary, format=suffix, dpi=200, bbox_inches="tight")
+        verdicts = judge(self.claims, table)
+        write_table(out / "claims.csv", verdicts)
+        for row in verdicts.itertuples():
+            print(f"{row.verdict.upper()}: {row.claim} ({row.where})")
+            print(
+                f"    {row.statistic}: {row.value:.4g} "
+                f"[{row.low:.4g}, {row.high:.4g}], p = {row.p:.2g}, n = {row.n}"
+            )
+        if self.conclude is not None:
+            print(self.conclude(table))
+        print(f"Wrote {out}/ in {time.perf_counter() - started:.0f} s")
+        return table
+
+    def _parser(self) -> argparse.ArgumentParser:
+        example = f"example:\n  python experiments/{self.name}.py --preset quick --out results/x"
+        parser = argparse.ArgumentParser(
+            prog=f"{self.name}.py",
+            description=self.summary,
+            epilog=example,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument(
+            "--preset",
+            choices=list(self.presets),
+            default="quick",
+            help="smoke: does it run (under a minute); quick: small, minutes on two cores; "
+            "paper: the real thing (default: quick)",
+        )
+        parser.add_argument(
+            "--data", type=Path, nargs="+", default=(), metavar="FILE", help=self.data_help
+        )
+        parser.add_argument(
+            "--out",
+            default=f"results/{self.name}",
+            help="output folder (default: results/<script>)",
+        )
+        parser.add_argument(
+            "--runs", help="folder of trained models to share (default: beside the output folder)"
+        )
+        parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+        parser.add_argument("--members", type=int, help="number of teachers")
+        return parser
+
+
+def _claim_folder(out: Path, identity: Mapping[str, Any]) -> None:
+    settings = out / "settings.json"
+    plain = _plain(identity)
+    if settings.is_file():
+        if read_json(settings) != plain:
+            raise InputError(
+                "the output folder holds results of other settings; name another --out or remove "
+                f"it. Received: {out}"
+            )
+    elif out.is_dir() and any(out.iterdir()):
+        raise InputError(f"the output folder holds other files. Received: {out}")
+    else:
+        write_json(settings, plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

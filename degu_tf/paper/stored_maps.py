@@ -1,0 +1,74 @@
+"""Attribution maps of a figure, kept between runs of its script."""
+
+from typing import Literal
+
+import numpy as np
+
+from degu_tf.attribution.explain_run import explain_run
+from degu_tf.attribution.map_files import member_files, read_maps
+from degu_tf.attribution.methods import Method, fingerprint
+from degu_tf.attribution.saliency import gradient_correction
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.models.predictor import ModelPredictor
+from degu_tf.paper.store import KEY_LENGTH, Store
+from degu_tf.utils.files import content_hash
+
+Kind = Literal["scores", "hypothetical"]
+
+
+def kept_maps(
+    store: Store,
+    predictor: ModelPredictor | Ensemble,
+    sequences: np.ndarray,
+    head: str,
+    method: Method,
+    ranking: np.ndarray,
+    top: int,
+    kind: Kind = "scores",
+) -> np.ndarray:
+    """Corrected maps of a model or of each of an ensemble's members; kept beside the models.
+
+    Parameters
+    ----------
+    store
+        Trained models, among which the maps are kept, found again by what made them.
+    predictor
+        What is explained.
+    sequences
+        Tokens `(N, L)` or floats `(N, L, 4)`.
+    head
+        A column of the model, such as ``"Dev"`` or ``"Dev_epistemic"``.
+    method
+        How.
+    ranking, top
+        Explained are the `top` sequences with the largest values `(N,)`, the largest first.
+    kind
+        ``"scores"`` or ``"hypothetical"`` (`degu_tf.attribution.methods.Explanation`).
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 `(M, top, L, 4)`, with one model M = 1.
+    """
+    identity = {
+        "predictor": predictor.fingerprint(),
+        "sequences": fingerprint(sequences),
+        "head": head,
+        "method": method.describe(),
+        "ranking": ranking.tolist(),
+        "top": top,
+    }
+    folder = store.root / f"maps-{method.name}-{content_hash(identity)[:KEY_LENGTH]}"
+    made = explain_run(
+        predictor,
+        sequences,
+        folder,
+        heads=[head],
+        method=method,
+        top=top,
+        ranking={head: ranking},
+        progress=store.progress,
+    )
+    files = member_files(made[head])
+    maps = np.stack([getattr(read_maps(file), kind) for file in files])
+    return gradient_correction(maps).astype(np.float32, copy=False)

@@ -1,0 +1,290 @@
+"""Heat maps of what every base at every position would do, and boxes beside an ensemble's line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+from degu_tf.plots.boxes import draw_boxes
+from degu_tf.plots.style import (
+    GREY,
+    LOG2,
+    colour_of,
+    require,
+    styled,
+)
+from degu_tf.sequences.alphabet import ALPHABET
+from degu_tf.utils.errors import InputError
+
+WIDTH = 13.0
+"""Of a figure of heat maps, inches."""
+
+BASES = 120
+"""Positions in one line of heat maps."""
+
+STRIP = 0.92
+"""Height of one heat map, inches."""
+
+UNMEASURED = "0.86"
+REFERENCE = "0.97"
+CLIPPED = 0.995
+"""Quantile of absolute effects, and of uncertainties, at which colours end."""
+
+_LETTER_COLOURS = {"A": "#109648", "C": "#255c99", "G": "#c98500", "T": "#d62839", "N": "0.5"}
+_ORDER = ALPHABET[::-1]
+_BINS = 12
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One heat map: a column of a table and how it is shown.
+
+    Attributes
+    ----------
+    column
+        Of the table, one value a variant.
+    label
+        What stands beside the map.
+    colours
+        A matplotlib colour map.
+    signed
+        Whether its values have a sign, so that colours are centred on zero.
+    """
+
+    column: str
+    label: str
+    colours: str
+    signed: bool = False
+
+
+def layers_of(target: str) -> tuple[Layer, ...]:
+    """Effect, aleatoric and epistemic uncertainty of a target, by its columns (Fig. 6b)."""
+    return (
+        Layer(f"{target}_effect", "Predicted\neffect", "RdBu_r", signed=True),
+        Layer(f"{target}_aleatoric", "Aleatoric\nuncertainty", "Purples"),
+        Layer(f"{target}_epistemic", "Epistemic\nuncertainty", "Oranges"),
+    )
+
+
+@styled
+def heat_maps(
+    table: pd.DataFrame,
+    layers: Sequence[Layer],
+    *,
+    title: str = "",
+    unit: str = LOG2,
+    span: tuple[int, int] | None = None,
+    bases: int = BASES,
+) -> Figure:
+    """Heat maps of single-nucleotide variants, one below the other, in lines of so many bases.
+
+    A dot marks the reference base, dark grey what has no value. Colours of signed values are
+    centred on zero; those beyond the 99.5th percentile have the colour of the end.
+
+    Parameters
+    ----------
+    table
+        One row a variant: `position`, `ref`, `alt` and the layers' columns. A layer without any
+        finite value, such as the aleatoric one of a model without, is left out.
+    layers
+        The maps, from the top.
+    title
+        Above the first.
+    unit
+        Of all values.
+    span
+        First and last position drawn; all by default.
+    bases
+        Positions in a line.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, positions have two reference bases, or nothing is finite.
+    """
+    require(table, ["position", "ref", "alt", *(layer.column for layer in layers)])
+    layers = [layer for layer in layers if np.isfinite(table[layer.column].astype(float)).any()]
+    if not layers:
+        raise InputError(f"nothing to draw. Received: {len(table)} variants, none with a value")
+    if span is not None:
+        table = table[table["position"].between(*span)]
+    _, reference = reference_of(table)
+    n_lines = -(-len(reference) // bases)
+    size = -(-len(reference) // n_lines)
+    height = n_lines * (len(layers) * STRIP + 0.5) + 0.5
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    draw_heat_maps(figure, table, layers, unit=unit, bases=size)
+    if title:
+        figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def draw_heat_maps(
+    figure: FigureBase,
+    table: pd.DataFrame,
+    layers: Sequence[Layer],
+    *,
+    unit: str = LOG2,
+    bases: int = BASES,
+) -> list[Axes]:
+    """Draw the maps of `heat_maps` into a figure or a part of one; give their axes."""
+    first, reference = reference_of(table)
+    n_lines = -(-len(reference) // bases)
+    grids = {layer.column: grid_of(table, layer.column) for layer in layers}
+    norms = {layer.column: _norm(grids[layer.column], layer.signed) for layer in layers}
+    lines = figure.subfigures(n_lines, 1, squeeze=False)[:, 0]
+    drawn = []
+    for number, line in enumerate(lines):
+        shown = slice(number * bases, (number + 1) * bases)
+        axes = line.subplots(len(layers), 1, sharex=True, squeeze=False)[:, 0]
+        for each, layer in zip(axes, layers, strict=True):
+            norm = norms[layer.column]
+            part = grids[layer.column][:, shown]
+            draw_heat_map(each, part, reference[shown], first + shown.start, layer, norm, bases)
+            _colour_bar(line, each, layer, norm, grids[layer.column], unit)
+        _letters(axes[-1], reference[shown], first + shown.start, bases)
+        drawn += list(axes)
+    return drawn
+
+
+def reference_of(table: pd.DataFrame) -> tuple[int, str]:
+    """First position of a table of variants, and the reference from there on, N where unknown.
+
+    Raises
+    ------
+    InputError
+        If a position has two reference bases.
+    """
+    by_position = table.groupby("position")["ref"]
+    if (by_position.nunique() > 1).any():
+        position = by_position.nunique().idxmax()
+        found = sorted(table.loc[table["position"] == position, "ref"].unique())
+        raise InputError(f"expected one reference base a position. Received: {found} at {position}")
+    bases = by_position.first()
+    first, last = int(bases.index.min()), int(bases.index.max())
+    return first, "".join(bases.reindex(range(first, last + 1), fill_value="N"))
+
+
+def grid_of(table: pd.DataFrame, column: str) -> np.ndarray:
+    """Values by base (A C G T) and position, `(4, L)`, NaN where there is none."""
+    first, reference = reference_of(table)
+    grid = np.full((len(ALPHABET), len(reference)), np.nan)
+    known = table[table["alt"].isin(list(ALPHABET))]
+    rows = known["alt"].map(ALPHABET.index).to_numpy(int)
+    grid[rows, known["position"].to_numpy(int) - first] = known[column].to_numpy(float)
+    return grid
+
+
+def draw_heat_map(
+    axes: Axes,
+    grid: np.ndarray,
+    reference: str,
+    first: int,
+    layer: Layer,
+    norm: Normalize,
+    bases: int | None = None,
+) -> None:
+    """Draw one map `(4, L)`; its first column is position `first`."""
+    length = grid.shape[1]
+    edges = np.arange(first, first + length + 1) - 0.5
+    order = [ALPHABET.index(base) for base in _ORDER]
+    axes.axvspan(edges[0], edges[-1], color=UNMEASURED, linewidth=0, zorder=0)
+    known = [(i, _ORDER.index(base)) for i, base in enumerate(reference) if base in ALPHABET]
+    plain = np.full((4, length), np.nan)
+    for i, row in known:
+        plain[row, i] = 1.0
+    blank = LinearSegmentedColormap.from_list("reference", [REFERENCE, REFERENCE])
+    axes.pcolormesh(edges, np.arange(5) - 0.5, plain, cmap=blank, vmin=0, vmax=1, rasterized=True)
+    axes.pcolormesh(
+        edges, np.arange(5) - 0.5, grid[order], cmap=layer.colours, norm=norm, rasterized=True
+    )
+    if known:
+        places, rows = np.transpose(known)
+        axes.scatter(first + places, rows, s=4, color="0.25", linewidths=0, zorder=3)
+    axes.set_yticks(range(4), list(_ORDER), fontsize=8, family="monospace")
+    axes.set(ylim=(-0.5, 3.5), xlim=(first - 0.5, first + (bases or length) - 0.5))
+    axes.tick_params(axis="both", length=0)
+    axes.tick_params(axis="x", labelbottom=False)
+    axes.set_ylabel(layer.label, rotation=0, ha="right", va="center", fontsize=10.5)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _letters(axes: Axes, reference: str, first: int, bases: int) -> None:
+    """Write the reference below the lowest map, and positions below that."""
+    size = min(8.5, 72.0 * (WIDTH - 2.2) / bases)
+    if size >= 5.0:
+        for place, base in enumerate(reference):
+            axes.text(
+                first + place, -0.7, base, ha="center", va="top", fontsize=size,
+                family="monospace", fontweight="bold", color=_LETTER_COLOURS.get(base, "0.5"),
+            )  # fmt: skip
+    axes.xaxis.set_major_locator(MultipleLocator(20 if first > 9_999 or bases > 150 else 10))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.tick_params(axis="x", labelbottom=True, pad=11, labelsize=9)
+    axes.set_xlabel("Position (bp)", fontsize=10)
+
+
+def _norm(grid: np.ndarray, signed: bool) -> Normalize:
+    values = grid[np.isfinite(grid)]
+    if not len(values):
+        return Normalize(0.0, 1.0)
+    if signed:
+        end = float(np.quantile(np.abs(values), CLIPPED)) or 1.0
+        return TwoSlopeNorm(0.0, -end, end)
+    low, high = np.quantile(values, [1.0 - CLIPPED, CLIPPED])
+    return Normalize(float(low), float(high) if high > low else float(low) + 1.0)
+
+
+def _colour_bar(
+    figure: FigureBase, axes: Axes, layer: Layer, norm: Normalize, grid: np.ndarray, unit: str
+) -> None:
+    values = grid[np.isfinite(grid)]
+    below, above = (values < norm.vmin).any(), (values > norm.vmax).any()
+    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}
+    bar = figure.colorbar(
+        ScalarMappable(norm, layer.colours), ax=axes, fraction=0.012, pad=0.008, aspect=7,
+        extend=extend[int(below), int(above)], extendfrac=0.12,
+    )  # fmt: skip
+    bar.outline.set_visible(False)
+    bar.locator = MultipleLocator(_nice(norm.vmax - norm.vmin))
+    bar.update_ticks()
+    bar.ax.tick_params(labelsize=8, length=2)
+    bar.set_label(unit, fontsize=8.5)
+
+
+def _nice(distance: float) -> float:
+    """A step of 1, 2 or 5 times a power of ten that a distance holds two to four times."""
+    power = 10.0 ** np.floor(np.log10(distance / 2.0))
+    return next(step * power for step in (5.0, 2.0, 1.0) if step * power <= distance / 2.0)
+
+
+def draw_beside_ensemble(
+    axes: Axes,
+    table: pd.DataFrame,
+    x: str,
+    by: str,
+    kinds: Sequence[str],
+    ensemble: float | None,
+    names: Mapping[str, str] | None = None,
+) -> None:
+    """Boxes of `group_plots.draw_boxes`, and the ensemble's value as a line across them."""
+    draw_boxes(axes, table, x, by, kinds, names)
+    if ensemble is not None and np.isfinite(ensemble):
+        axes.axhline(ensemble, color=colour_of("ensemble"), linewidth=1.8, zorder=2)
+
+
+def draw_dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> None:
+    """Draw a dot for each pair of values, and medians of bins of the first, equally filled."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    axes.scatter(x, y, s=7, color=colour, alpha=0.35, linewidths=0, rasterized=True)
+    parts = np.array_split(np.argsort(x, kind="stable"), min(_BINS, len(x)))
+    middles, medians = ([np.median(each[part]) for part in parts] for each in (x, y))
+    axes.plot(middles, medians, color="0.15", linewidth=1.8, marker="o", markersize=3.5)
+    axes.axvline(0.0, color=GREY, linewidth=1.0, linestyle="--", zorder=0)

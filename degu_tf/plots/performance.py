@@ -1,0 +1,395 @@
+"""Tidy tables in, matplotlib figures out; nothing here knows a model or a file.
+
+Every function returns a `matplotlib.figure.Figure` that belongs to no window and no global state:
+save it with `figure.savefig("x.png", dpi=200)`, or leave it as the last value of a cell in a
+notebook that has said `%matplotlib inline`. Each method has one colour throughout.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from scipy import stats
+
+from degu_tf.plots.style import (
+    AXES,
+    BASELINES,
+    COLUMNS,
+    DENSE,
+    GREY,
+    LOG2,
+    WIDE,
+    colour_of,
+    corner_text,
+    finite_rows,
+    label_of,
+    legend_below,
+    legend_handle,
+    legend_line,
+    limits_of,
+    methods_of,
+    metric_label,
+    panels_of,
+    parts_by,
+    parts_by_method,
+    pearson_text,
+    plain_log_ticks,
+    rows_of,
+    styled,
+    ticks_at,
+    whole_numbers,
+    with_unit,
+)
+from degu_tf.utils.errors import InputError
+
+
+@styled
+def predicted_against_measured(
+    table: pd.DataFrame,
+    unit: str = LOG2,
+    names: tuple[str, str] = ("Measured activity", "Predicted activity"),
+) -> Figure:
+    """Predictions over measurements, one panel a target, with Pearson's r and the identity line.
+
+    From `DENSE` points a panel shows their density (hexagons, logarithmic colours).
+
+    Parameters
+    ----------
+    table
+        Columns `measured`, `predicted`; optional `dataset`, `target` (panels) and `method` (in
+        the panel's title).
+    unit
+        Unit of both axes.
+    names
+        What was measured and what was predicted.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or there is nothing to draw.
+    """
+    table = finite_rows(table, ["measured", "predicted"])
+    figure, panels = panels_of(table, ("dataset", "target", "method"), (4.2, 3.6))
+    for axes, part in panels:
+        x, y = part["measured"].to_numpy(), part["predicted"].to_numpy()
+        low, high = limits_of(np.concatenate([x, y]))
+        if len(part) >= DENSE:
+            hexagons = axes.hexbin(
+                x, y, gridsize=45, extent=(low, high, low, high), bins="log", mincnt=1,
+                cmap="viridis", linewidths=0.1,
+            )  # fmt: skip
+            bar = figure.colorbar(
+                hexagons, ax=axes, shrink=0.8, pad=0.02, format="%g", label="Sequences"
+            )
+            bar.outline.set_visible(False)
+        else:
+            axes.scatter(x, y, s=14, color="0.25", alpha=0.5, linewidths=0)
+        axes.plot([low, high], [low, high], color=GREY, linestyle="--", linewidth=1.2)
+        corner_text(axes, f"r = {pearson_text(x, y)}\nn = {len(part):,}")
+        axes.set(
+            xlim=(low, high), ylim=(low, high), aspect="equal",
+            xlabel=with_unit(names[0], unit), ylabel=with_unit(names[1], unit),
+        )  # fmt: skip
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5, integer=high - low > 4))
+    return figure
+
+
+@styled
+def learning_curves(history: pd.DataFrame, title: str | None = None) -> Figure:
+    """Training and validation loss by epoch; a dot marks the epoch whose weights were kept.
+
+    Several members are drawn faintly, with their mean where all of them were still training.
+
+    Parameters
+    ----------
+    history
+        Columns `epoch`, `loss`, `val_loss`; optional `member` and `method` (panels).
+    title
+        Title of a single panel.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or there is nothing to draw.
+    """
+    history = finite_rows(history, ["epoch", "loss", "val_loss"])
+    figure, panels = panels_of(history, ("dataset", "method"), WIDE, 2)
+    for axes, part in panels:
+        members = [run.sort_values("epoch") for _, run in parts_by(part, ("member",))]
+        several = len(members) > 1
+        for column, colour in (("loss", "0.35"), ("val_loss", "tab:purple")):
+            for run in members:
+                axes.plot(
+                    run["epoch"], run[column], color=colour,
+                    alpha=0.3 if several else 1.0, linewidth=1.0 if several else 2.0,
+                )  # fmt: skip
+            if several:
+                shared = min(run["epoch"].max() for run in members)
+                mean = part[part["epoch"] <= shared].groupby("epoch")[column].mean()
+                axes.plot(mean.index, mean, color=colour)
+        best = pd.concat([run.loc[[run["val_loss"].idxmin()]] for run in members])
+        axes.scatter(
+            best["epoch"], best["val_loss"], s=34, color="tab:purple", edgecolor="white", zorder=3
+        )
+        axes.set(xlabel="Epoch", ylabel="Loss")
+        if (part[["loss", "val_loss"]] > 0).all(axis=None):
+            axes.set_yscale("log")
+            plain_log_ticks(axes)
+        axes.xaxis.set_major_locator(whole_numbers())
+        if title is not None:
+            axes.set_title(title)
+    handles = [
+        legend_line("0.35", "Training"),
+        legend_line("tab:purple", "Validation"),
+        legend_line("tab:purple", "Kept epoch", marker="o", linestyle=""),
+    ]
+    legend_below(figure, handles)
+    return figure
+
+
+@styled
+def performance(table: pd.DataFrame, metric: str = "pearson", head: str = "activity") -> Figure:
+    """One metric for each method: a dot a model with the mean, a diamond for a lone value.
+
+    Parameters
+    ----------
+    table
+        Columns `method`, `metric`, `value`; optional `dataset`, `target` (panels) and `head`.
+    metric
+        Which metric to draw.
+    head
+        Which head, where the table has several: activity, aleatoric or epistemic.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or no row has that metric and head.
+    """
+    table = rows_of(table, metric, head, ["method"])
+    size = (max(1.0 * table["method"].nunique(), 2.4), 3.4)
+    figure, panels = panels_of(table, ("dataset", "target"), size)
+    for index, (axes, part) in enumerate(panels):
+        methods = methods_of(part)
+        rng = np.random.default_rng(0)
+        for place, method in enumerate(methods):
+            values = part.loc[part["method"] == method, "value"].to_numpy()
+            colour = colour_of(method)
+            if len(values) == 1:
+                axes.scatter(place, values, marker="D", s=70, color=colour, zorder=3)
+                continue
+            jitter = rng.permutation(np.linspace(-0.16, 0.16, len(values)))
+            axes.scatter(place + jitter, values, s=30, color=colour, alpha=0.6, linewidths=0)
+            axes.hlines(values.mean(), place - 0.3, place + 0.3, color=colour, linewidth=2.5)
+        axes.set_xticks(
+            range(len(methods)), [label_of(method).replace(" ", "\n") for method in methods]
+        )
+        axes.set_xlim(-0.6, len(methods) - 0.4)
+        axes.margins(y=0.12)
+        axes.grid(axis="y", color="0.9", linewidth=0.8)
+        if index % COLUMNS == 0:
+            axes.set_ylabel(metric_label(metric, head))
+    return figure
+
+
+@styled
+def performance_against(
+    table: pd.DataFrame, x: str = "fraction", metric: str = "pearson", head: str = "activity"
+) -> Figure:
+    """One metric against the share of training data or the ensemble's size, as in Fig. 2.
+
+    Lines are means over seeds, bands their 95 % confidence intervals (Student's t); a method with
+    one value at a place has no band there. The axis spans the values: a band wider than that, as
+    two or three seeds can have, runs out of the panel. `mprann` is a dashed horizontal line.
+
+    Parameters
+    ----------
+    table
+        Columns `method`, `metric`, `value` and that of `x`; optional `dataset`, `target` (panels)
+        and `head`.
+    x
+        ``"fraction"``, ``"n_members"`` or another numeric column.
+    metric, head
+        What to draw.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or no row has that metric and head.
+    """
+    table = rows_of(table, metric, head, ["method", x])
+    figure, panels = panels_of(table, ("dataset", "target"))
+    for index, (axes, part) in enumerate(panels):
+        draw_performance(axes, part, x)
+        ticks_at(axes, x, np.sort(table[x].unique()))
+        if index % COLUMNS == 0:
+            axes.set_ylabel(metric_label(metric, head))
+    legend_below(figure, [legend_handle(method) for method in methods_of(table)])
+    return figure
+
+
+def draw_performance(axes: Axes, rows: pd.DataFrame, x: str = "fraction") -> None:
+    """Draw one panel of `performance_against`: rows of one metric, head, data set and target."""
+    for method in methods_of(rows):
+        own, style = rows[rows["method"] == method], {"color": colour_of(method)}
+        if method in BASELINES:
+            axes.axhline(own["value"].mean(), linestyle="--", linewidth=1.6, **style)
+            continue
+        band = confidence_band(own, x)
+        if len(band) == 1:
+            half = band["high"] - band["mean"]
+            axes.errorbar(band[x], band["mean"], half, fmt="o", markersize=5, **style)
+            continue
+        axes.plot(band[x], band["mean"], marker="o", markersize=5, **style)
+        axes.fill_between(band[x], band["low"], band["high"], alpha=0.2, linewidth=0, **style)
+    axes.set_ylim(*limits_of(rows["value"].to_numpy(), margin=0.25))
+    ticks_at(axes, x, np.sort(rows[x].unique()))
+    axes.set_xlabel(AXES.get(x, x))
+    axes.grid(color="0.92", linewidth=0.8)
+
+
+@styled
+def uncertainty_against_error(table: pd.DataFrame, bins: int = 10, unit: str = LOG2) -> Figure:
+    """Root mean squared error against predicted standard deviation, in bins of equal count.
+
+    On the dashed line the errors are as large as predicted; above it, larger.
+
+    Parameters
+    ----------
+    table
+        Columns `measured`, `predicted`, `std`; optional `dataset`, `target` (panels) and
+        `method`.
+    bins
+        Number of bins by quantile of `std`; fewer where there are fewer sequences.
+    unit
+        Unit of both axes.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or there is nothing to draw or fewer than one bin.
+    """
+    if bins < 1:
+        raise InputError(f"bins must be a whole number from 1. Received: bins={bins}")
+    table = finite_rows(table, ["measured", "predicted", "std"])
+    figure, panels = panels_of(table, ("dataset", "target"))
+    for axes, part in panels:
+        top = 0.0
+        for method, rows in parts_by_method(part):
+            binned = binned_error(rows, bins)
+            axes.plot(
+                binned["std"], binned["rmse"], marker="o", markersize=6, color=colour_of(method)
+            )
+            top = max(top, binned.to_numpy().max())
+        end = 1.08 * top
+        axes.plot([0, end], [0, end], color=GREY, linestyle="--", linewidth=1.2)
+        axes.set(
+            xlim=(0, end), ylim=(0, end), aspect="equal",
+            xlabel=with_unit("Predicted standard deviation", unit),
+            ylabel=with_unit("Root mean squared error", unit),
+        )  # fmt: skip
+    handles = [legend_handle(method) for method, _ in parts_by_method(table) if method]
+    equal = legend_line(GREY, "Error as predicted", linestyle="--", linewidth=1.2)
+    legend_below(figure, [*handles, equal])
+    return figure
+
+
+@styled
+def intervals(
+    table: pd.DataFrame, level: float | None = None, shown: int = 150, unit: str = LOG2
+) -> Figure:
+    """Predictions in rising order with their intervals, and the measurements in or out of them.
+
+    Where there are more than `shown` sequences, evenly spaced ones are drawn; the share inside is
+    counted over all.
+
+    Parameters
+    ----------
+    table
+        Columns `measured`, `predicted`, `lower`, `upper`; optional `dataset`, `target` (panels)
+        and `method` (the ribbon's colour; one method only).
+    level
+        The share that the intervals are meant to hold, for the text.
+    shown
+        How many sequences to draw.
+    unit
+        Unit of the activity.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or there is nothing to draw.
+    """
+    table = finite_rows(table, ["measured", "predicted", "lower", "upper"])
+    method = next(iter(methods_of(table)), "student") if "method" in table else "student"
+    figure, panels = panels_of(table, ("dataset", "target"), WIDE, 2)
+    for index, (axes, part) in enumerate(panels):
+        part = part.sort_values("predicted").reset_index(drop=True)
+        inside = part["measured"].between(part["lower"], part["upper"])
+        rows = np.unique(np.linspace(0, len(part) - 1, min(shown, len(part))).round().astype(int))
+        drawn, within = part.iloc[rows], inside.iloc[rows].to_numpy()
+        rank = np.arange(len(rows))
+        axes.fill_between(
+            rank, drawn["lower"], drawn["upper"], color=colour_of(method), alpha=0.3, linewidth=0
+        )
+        axes.plot(rank, drawn["predicted"], color=colour_of(method))
+        measured = drawn["measured"].to_numpy()
+        axes.scatter(rank[within], measured[within], s=12, color="0.25", linewidths=0, zorder=3)
+        axes.scatter(rank[~within], measured[~within], s=26, color="tab:red", marker="x", zorder=3)
+        axes.set_title(f"{axes.get_title()}\n{inside.mean():.0%} of measurements inside".strip())
+        axes.set_xlabel(
+            "Sequences by prediction"
+            if len(rows) == len(part)
+            else f"Sequences by prediction ({len(rows)} of {len(part):,})"
+        )
+        axes.set_xticks([])
+        if index % 2 == 0:
+            axes.set_ylabel(with_unit("Activity", unit))
+    interval = "Interval" if level is None else f"{level:.0%} interval"
+    handles = [
+        legend_line(colour_of(method), label_of(method)),
+        Patch(color=colour_of(method), alpha=0.3, linewidth=0, label=interval),
+        legend_line("0.25", "Inside", marker="o", markersize=4, linestyle=""),
+        legend_line("tab:red", "Outside", marker="x", linestyle=""),
+    ]
+    legend_below(figure, handles)
+    return figure
+
+
+def confidence_band(table: pd.DataFrame, x: str, level: float = 0.95) -> pd.DataFrame:
+    """Mean of `value` at each `x`, and the ends of its confidence interval by Student's t.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"fraction": [0.1, 0.1, 1.0], "value": [0.4, 0.6, 0.8]})
+    >>> confidence_band(table, "fraction").round(2).values.tolist()
+    [[0.1, 0.5, -0.77, 1.77, 2.0], [1.0, 0.8, nan, nan, 1.0]]
+    """
+    grouped = table.groupby(x)["value"]
+    n, mean = grouped.size(), grouped.mean()
+    half = stats.t.ppf(0.5 + level / 2.0, np.maximum(n - 1, 1)) * grouped.std() / np.sqrt(n)
+    return pd.DataFrame(
+        {"mean": mean, "low": mean - half, "high": mean + half, "n": n}
+    ).reset_index()
+
+
+def binned_error(table: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
+    """Mean `std` and root mean squared error in bins of equal count, by rising `std`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"measured": 0.0, "predicted": [1.0, 3.0], "std": [0.5, 2.0]})
+    >>> binned_error(table, bins=2).values.tolist()
+    [[0.5, 1.0], [2.0, 3.0]]
+    """
+    ordered = table.sort_values("std", kind="stable")
+    bin_of = np.arange(len(ordered)) * min(bins, len(ordered)) // len(ordered)
+    squared = np.square(ordered["predicted"] - ordered["measured"])
+    return pd.DataFrame(
+        {
+            "std": ordered["std"].groupby(bin_of).mean(),
+            "rmse": np.sqrt(squared.groupby(bin_of).mean()),
+        }
+    )

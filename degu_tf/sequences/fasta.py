@@ -1,0 +1,122 @@
+"""FASTA files: read with every record checked, written whole or not at all."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from degu_tf.sequences.alphabet import check_letters, text_records
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import atomic_write
+
+
+def read_fasta(path: str | os.PathLike) -> tuple[list[str], list[str]]:
+    r"""Read a FASTA file, plain or gzipped.
+
+    Returns
+    -------
+    tuple
+        Names (the first word of each header) and sequences as written, letters not yet checked.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, broken or not FASTA (FASTQ included), or a record has no name
+        or no sequence.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "two.fa"
+    >>> _ = path.write_text(">a first\nACG\nT\n>b\nGGCC\n")
+    >>> read_fasta(path)
+    (['a', 'b'], ['ACGT', 'GGCC'])
+    """
+    import pysam
+
+    path = Path(path)
+    _check_fasta_start(path)
+    names, sequences = [], []
+    try:
+        with pysam.FastxFile(str(path)) as records:
+            for index, record in enumerate(records):
+                if not record.name:
+                    raise InputError(
+                        "expected a name right after '>' in every header. "
+                        f"Received: record {index} without a name in {path}"
+                    )
+                if not record.sequence or record.quality is not None:
+                    what = "qualities (FASTQ)" if record.sequence else "an empty sequence"
+                    raise InputError(
+                        f"expected FASTA records with a sequence and no more; record "
+                        f"{record.name!r} is another. Received: {what} in {path}"
+                    )
+                names.append(record.name)
+                sequences.append(record.sequence)
+    except InputError:
+        raise
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"expected a whole FASTA file, but reading stopped after {len(names)} records "
+            f"({error}). Received: {path}"
+        ) from error
+    return names, sequences
+
+
+def write_fasta(
+    path: str | os.PathLike, names: Sequence[str], sequences: Sequence[str] | np.ndarray
+) -> None:
+    r"""Write strings as FASTA, one line a sequence, whole or not at all; gzipped if named `.gz`.
+
+    Raises
+    ------
+    InputError
+        If names and sequences differ in number, a name is empty or holds white space (it would not
+        be read back), or a sequence is empty or holds letters outside the IUPAC set.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "out.fa"
+    >>> write_fasta(path, ["a"], ["ACGT"])
+    >>> path.read_text()
+    '>a\nACGT\n'
+    """
+    records, names = text_records(sequences, list(names))
+    for index, name in enumerate(names):
+        if not isinstance(name, str) or name.split() != [name]:
+            raise InputError(
+                "expected a name without white space for each record. "
+                f"Received: {name!r} for record {index}"
+            )
+    check_letters(records, names)
+    lines = (f">{name}\n{record}\n" for name, record in zip(names, records, strict=True))
+    with atomic_write(path) as temporary:
+        if temporary.suffix == ".gz":
+            with open(temporary, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as out:
+                out.writelines(line.encode() for line in lines)
+        else:
+            with open(temporary, "w", encoding="utf-8", newline="\n") as out:
+                out.writelines(lines)
+
+
+def _check_fasta_start(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"expected a FASTA file. Received: no file at {path}")
+    try:
+        with open(path, "rb") as handle:
+            gzipped = handle.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if gzipped else open(path, "rb") as handle:
+            start = handle.read(2**16).lstrip()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"expected a readable FASTA file ({error}). Received: {path}") from error
+    if not start:
+        raise InputError(f"expected at least one FASTA record. Received: empty file {path}")
+    if not start.startswith(b">"):
+        raise InputError(
+            "a FASTA file starts with '>'; convert FASTQ or tables first. "
+            f"Received: {start[:20]!r} at the start of {path}"
+        )

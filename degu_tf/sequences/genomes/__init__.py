@@ -1,0 +1,1 @@
+"""Genomes: files and their windows."""

@@ -1,0 +1,106 @@
+"""Genomes in FASTA or 2bit files, read by index or whole."""
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+
+from degu_tf.sequences.alphabet import (
+    refuse_letter,
+)
+from degu_tf.sequences.genomes.base import Genome, _normal
+from degu_tf.utils.errors import InputError
+
+
+class _Whole(Genome):
+    def covers(self, contig: str, start: int, end: int) -> bool:
+        found = self.contig(contig)
+        return found is not None and start <= end and start < self.contigs[found] and end > 0
+
+    def bounds(self, contig: str, position: int) -> None:
+        self._check(self._found(contig), position, position + 1)
+
+    def fetch(self, contig: str, start: int, end: int) -> str:
+        contig = self._found(contig)
+        self._check(contig, start, end)
+        first, last = max(0, start), min(end, self.contigs[contig])
+        written = self._read(contig, first, last) if first < last else ""
+        inside = _normal(written)
+        if "?" in inside:
+            refuse_letter(written, inside.index("?"), f"record '{contig}:{first}-{last}'")
+        return "N" * (first - start) + inside + "N" * (end - last)
+
+    def _check(self, contig: str, start: int, end: int) -> None:
+        if not self.covers(contig, start, end):
+            raise InputError(
+                f"expected positions that touch {contig}, which has {self.contigs[contig]} bases "
+                f"in {self.path}. Received: {start}-{end}"
+            )
+
+    @abstractmethod
+    def _read(self, contig: str, start: int, end: int) -> str:
+        """Bases as in the file, from a span within the contig that is not empty."""
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Fasta(_Whole):
+    def __init__(self, path: Path):
+        import pysam
+
+        said = pysam.set_verbosity(0)
+        try:
+            self._file = pysam.FastaFile(os.fspath(path))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                "expected a genome FASTA with an index (.fai) beside it, or that can be indexed: "
+                "lines of one length, plain or compressed with bgzip, not gzip, in a folder that "
+                f"can be written to ({error}). Received: {path}"
+            ) from error
+        finally:
+            pysam.set_verbosity(said)
+        super().__init__(path, dict(zip(self._file.references, self._file.lengths, strict=True)))
+
+    @property
+    def index(self) -> Path:
+        return self.path.with_name(self.path.name + ".fai")
+
+    def index_is_old(self) -> bool:
+        index = self.index
+        return index.is_file() and index.stat().st_mtime < self.path.stat().st_mtime
+
+    def _read(self, contig: str, start: int, end: int) -> str:
+        try:
+            return self._file.fetch(contig, start, end)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"cannot read {contig}:{start}-{end} ({error}); the file is closed or cut short, "
+                f"or its index belongs to another. Received: {self.path}"
+            ) from error
+
+
+class _TwoBit(_Whole):
+    def __init__(self, path: Path):
+        try:
+            import py2bit
+        except ImportError as error:
+            raise InputError(
+                'reading 2bit needs py2bit (pip install "degu_tf[twobit]"); or give the genome as '
+                f"FASTA. Received: {path}"
+            ) from error
+        try:
+            self._file = py2bit.open(os.fspath(path))
+            contigs = self._file.chroms()
+            for contig, length in contigs.items():
+                self._file.sequence(contig, length - 1, length)  # fails where the file is cut short
+        except RuntimeError as error:
+            raise InputError(f"expected a whole 2bit file ({error}). Received: {path}") from error
+        super().__init__(path, contigs)
+
+    def _read(self, contig: str, start: int, end: int) -> str:
+        try:
+            return self._file.sequence(contig, start, end)
+        except RuntimeError as error:
+            raise InputError(
+                f"cannot read {contig}:{start}-{end} ({error}). Received: {self.path}"
+            ) from error

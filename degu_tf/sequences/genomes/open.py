@@ -1,0 +1,79 @@
+"""Bases of a genome by contig and position, from indexed FASTA, 2bit, or elements cut out of it."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from degu_tf.sequences.genomes.base import Genome
+from degu_tf.sequences.genomes.elements import _GZIP, _LOCATION, _Elements, _first_header
+from degu_tf.sequences.genomes.indexed import _Fasta, _TwoBit
+from degu_tf.utils.errors import InputError
+
+_TWOBIT = (b"\x1a\x41\x27\x43", b"\x43\x27\x41\x1a")
+
+
+def open_genome(path: str | os.PathLike) -> Genome:
+    r"""Open a genome; what the file holds decides, not its name.
+
+    A FASTA (plain or bgzipped) needs its index `.fai`, which is made beside it if missing. A 2bit
+    file needs py2bit (``pip install "degu_tf[twobit]"``). A FASTA whose first header has a location
+    ``contig:start-end`` (1-based, end included, as ``samtools faidx`` writes) is a file of
+    elements, all of them on the + strand: it needs no index, and may be gzipped.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, broken, compressed with gzip instead of bgzip, or cannot be indexed;
+        py2bit is missing; or an element's header does not fit its sequence.
+
+    Warns
+    -----
+    UserWarning
+        If the index is older than the FASTA.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "element.fa"
+    >>> _ = path.write_text(">SORT1 hg19 chr1:101-106\nACGTAC\n")
+    >>> with open_genome(path) as genome:
+    ...     genome.fetch("chr1", 101, 104), genome.bounds("1", 103), genome.covers("1", 99, 104)
+    ('CGT', (100, 106), False)
+    """
+    genome = _open(Path(path))
+    if isinstance(genome, _Fasta) and genome.index_is_old():
+        warnings.warn(
+            f"the index {genome.index} is older than the genome; if the genome has changed since, "
+            "remove the index and call this again",
+            stacklevel=2,
+        )
+    return genome
+
+
+@contextmanager
+def using_genome(genome: Genome | str | os.PathLike) -> Iterator[Genome]:
+    """Give a genome for a while: one that is open stays open, a path is opened and closed."""
+    if isinstance(genome, str | os.PathLike):
+        with open_genome(genome) as opened:
+            yield opened
+    else:
+        yield genome
+
+
+def _open(path: Path) -> Genome:
+    if not path.is_file():
+        raise InputError(f"expected a genome FASTA. Received: {path}, which is no file")
+    with open(path, "rb") as handle:
+        start = handle.read(18)
+    if start.startswith(_TWOBIT):
+        return _TwoBit(path)
+    if _LOCATION.search(_first_header(path)):
+        return _Elements(path)
+    if start.startswith(_GZIP) and start[12:16] != b"BC\x02\x00":
+        raise InputError(
+            "expected a genome FASTA that is plain or compressed with bgzip, not gzip, which "
+            f"cannot be indexed; recompress it (gunzip, then bgzip). Received: {path}"
+        )
+    return _Fasta(path)

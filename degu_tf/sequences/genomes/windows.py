@@ -1,0 +1,224 @@
+"""The stretch of genome around a variant that a model reads, with either allele."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from degu_tf.sequences.genomes.base import Genome
+from degu_tf.utils.errors import InputError
+
+MISMATCH = "reference mismatch"
+"""The reason given where a variant's reference allele is not what the genome has there."""
+
+UNKNOWN_BASE = "the genome has no known base there"
+
+_BASES = frozenset("ACGT")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One alternative allele.
+
+    Attributes
+    ----------
+    contig
+        Its name, with or without ``chr``.
+    position
+        1-based position of the first base of `ref`, as in a VCF.
+    ref, alt
+        Alleles in letters of either case; an `alt` of ``"-"`` or ``""`` deletes `ref`.
+    id
+        A name for it.
+
+    Examples
+    --------
+    >>> Variant("chr1", 109817590, "G", "T", "rs12740374").start
+    109817589
+    """
+
+    contig: str
+    position: int
+    ref: str
+    alt: str
+    id: str = "."
+
+    @property
+    def start(self) -> int:
+        """0-based position."""
+        return self.position - 1
+
+    @property
+    def alleles(self) -> tuple[str, str]:
+        """Both alleles in capitals, an empty one for a deletion."""
+        return self.ref.upper(), "" if self.alt == "-" else self.alt.upper()
+
+    @property
+    def change(self) -> tuple[int, str, str]:
+        """0-based start and alleles of what differs: without the bases they end or begin with.
+
+        Examples
+        --------
+        >>> Variant("1", 101, "CAT", "CGT").change, Variant("1", 101, "CA", "C").change
+        ((101, 'A', 'G'), (101, 'A', ''))
+        """
+        ref, alt = self.alleles
+        while ref and alt and ref[-1] == alt[-1]:
+            ref, alt = ref[:-1], alt[:-1]
+        start = self.start
+        while ref and alt and ref[0] == alt[0]:
+            start, ref, alt = start + 1, ref[1:], alt[1:]
+        return start, ref, alt
+
+    def __str__(self) -> str:
+        return f"{self.contig}:{self.position} {self.ref}>{self.alt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a model reads for one variant: the genome with its reference and alternative allele.
+
+    Attributes
+    ----------
+    ref, alt
+        Two sequences of the window's length.
+    shift
+        Bases the window was moved by to stay inside an element; positive to the right.
+    """
+
+    ref: str
+    alt: str
+    shift: int
+
+
+class Windows:
+    """Cuts windows of one length around variants.
+
+    The first base that differs sits in the middle, at index (`length` - 1) // 2, which is 114 of
+    230 (paper, Methods, "Single-nucleotide variant effect with CAGI5"), however many bases around
+    it a VCF spells out. Alternative alleles of another length keep what lies left of it in place:
+    after a deletion, bases from the right of the window move in, and after an insertion those at
+    its right end fall out, so both sequences have the window's length. Where a contig ends, the
+    window goes on with N. Where only an element is known, the window is moved to stay inside it, as
+    far as it must be and no further.
+
+    Parameters
+    ----------
+    genome
+        Where the sequence comes from.
+    length
+        Bases in a window.
+    offset
+        Bases that every window is moved by, before it is moved to stay inside an element.
+
+    Raises
+    ------
+    InputError
+        If the length is not positive, or the offset moves variants out of their windows.
+    """
+
+    def __init__(self, genome: Genome, length: int, offset: int = 0) -> None:
+        if length < 1:
+            raise InputError(f"windows need one base or more. Received: length={length}")
+        self.genome = genome
+        self.length = length
+        self.offset = offset
+        self.center = (length - 1) // 2
+        if not 0 <= self.center - offset < length:
+            raise InputError(
+                f"a window of {length} bases moved by {offset} does not hold its variant; move it "
+                f"by less. Received: offset={offset}"
+            )
+
+    def why_not(self, variant: Variant) -> str | None:
+        """Why a variant has no window, in a few words; None if it has one."""
+        reason = wrong_alleles(variant)
+        contig = self.genome.contig(variant.contig)
+        if reason is not None:
+            return reason
+        if contig is None:
+            return "contig not in the genome"
+        ref, alt = variant.alleles
+        start, end = variant.start, variant.start + len(ref)
+        if start < 0 or end > self.genome.contigs[contig]:
+            return "outside its contig"
+        if not self.genome.covers(contig, start, end):
+            return "outside every element"
+        there = self.genome.fetch(contig, start, end)
+        if there != ref:
+            known = all(base in ("N", allele) for base, allele in zip(there, ref, strict=True))
+            return UNKNOWN_BASE if known else MISMATCH
+        start, ref, alt = variant.change
+        place = self._place(contig, variant)
+        if place is None:
+            return "its element is shorter than the window"
+        index = start - place
+        if index + len(ref) > self.length and place < start - self.center + self.offset:
+            return "deletes the end of its element"
+        if index < 0 or index + max(len(ref), len(alt)) > self.length:
+            return "longer than the window has room for"
+        return None
+
+    def cut(self, variant: Variant) -> Window:
+        """The window of a variant.
+
+        Raises
+        ------
+        InputError
+            If it has none; see `why_not`.
+        """
+        reason = self.why_not(variant)
+        if reason is not None:
+            raise InputError(
+                f"expected a variant that can be scored ({reason}). Received: {variant}"
+            )
+        start, ref, alt = variant.change
+        contig = self.genome.contig(variant.contig)
+        place = self._place(contig, variant)
+        stretch = self.genome.fetch(contig, place, place + self.length + _lost(ref, alt))
+        index = start - place
+        mutated = stretch[:index] + alt + stretch[index + len(ref) :]
+        moved = place - (start - self.center + self.offset)
+        return Window(stretch[: self.length], mutated[: self.length], moved)
+
+    def _place(self, contig: str, variant: Variant) -> int | None:
+        """0-based start of the window, None where an element is too short for it."""
+        first, ref, alt = variant.change
+        start = first - self.center + self.offset
+        bounds = self.genome.bounds(contig, variant.start)
+        if bounds is None:
+            return start
+        low, high = bounds[0], bounds[1] - self.length - _lost(ref, alt)
+        return None if high < low else min(max(start, low), high)
+
+
+def wrong_alleles(variant: Variant) -> str | None:
+    """What keeps alleles from being put into a sequence, in a few words; None if nothing does."""
+    ref, alt = variant.alleles
+    if not ref:
+        return "no reference allele"
+    if not set(alt) <= _BASES:
+        return "alternative is no sequence of A, C, G, T"
+    if not set(ref) <= _BASES:
+        return "reference is no sequence of A, C, G, T"
+    if ref == alt:
+        return "alternative is the reference"
+    return None
+
+
+def _lost(ref: str, alt: str) -> int:
+    return max(0, len(ref) - len(alt))
+
+
+def distinct(windows: Sequence[Window]) -> tuple[list[str], list[tuple[int, int]]]:
+    """Each different sequence once, in order of appearance, and where a window's two are in it.
+
+    Examples
+    --------
+    >>> distinct([Window("AA", "AC", 0), Window("AA", "AG", 0)])
+    (['AA', 'AC', 'AG'], [(0, 1), (0, 2)])
+    """
+    places: dict[str, int] = {}
+    pairs = [
+        tuple(places.setdefault(sequence, len(places)) for sequence in (window.ref, window.alt))
+        for window in windows
+    ]
+    return list(places), pairs

@@ -1,0 +1,1 @@
+"""Augmentations of minibatches and the schemes that choose among them."""

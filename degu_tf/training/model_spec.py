@@ -1,0 +1,104 @@
+"""Which architecture to build, with which options, heads and initial weights."""
+
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
+
+import keras
+import numpy as np
+
+from degu_tf.heads import HeadLayout
+from degu_tf.models import registry
+from degu_tf.models.released.output_heads import with_head
+from degu_tf.training.initial_weights import load_initial_weights
+from degu_tf.utils.errors import InputError
+
+_HEADS = ("linear", "mean_std", "dense_normal")
+
+
+_BUILDING = threading.Lock()
+"""Held while a model is built, because Keras draws initial weights by global seeds."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """An architecture by name, its options, and weights to start from.
+
+    Attributes
+    ----------
+    name
+        A name of the registry, such as ``"deepstarr"``.
+    options
+        Keyword arguments of its builder, such as ``{"width": 0.5}``.
+    init
+        A `.keras` or `.weights.h5` file, or a run, whose weights training starts from; None for a
+        random start.
+    head
+        The last layers: ``"linear"`` as in the paper, or one of those released files have:
+        ``"mean_std"`` and ``"dense_normal"`` (`degu_tf.models.released.output_heads.with_head`).
+
+    Raises
+    ------
+    InputError
+        If there is no such head.
+
+    Examples
+    --------
+    >>> ModelSpec("residualbind", {"width": 0.25}).name
+    'residualbind'
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    init: str | None = None
+    head: str = "linear"
+
+    def __post_init__(self) -> None:
+        if self.head not in _HEADS:
+            raise InputError(f"head must be one of {_HEADS}. Received: {self.head!r}")
+
+    def build(
+        self, input_shape: tuple[int | None, int], heads: HeadLayout, seed: int, member: int = 0
+    ) -> keras.Model:
+        """Build the model from its seed: equal seeds, equal weights; other seeds, others.
+
+        `member` chooses among the members when `init` is an ensemble's run. Building sets
+        TensorFlow's global seed; those of Python and numpy are put back as they were.
+
+        Raises
+        ------
+        InputError
+            If the seed is not a whole number of 32 bits, the architecture refuses what it is
+            given, or the weights of `init` do not fit.
+        """
+        if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+            raise InputError(
+                f"seed must be a whole number from 0 to 2**32 - 1. Received: seed={seed!r}"
+            )
+        with _seeded(int(seed)):
+            model = registry.build(self.name, input_shape, heads, **self.options)
+            model = with_head(model, self.head, heads.n_columns)
+        if self.init is not None:
+            load_initial_weights(model, self.init, member)
+        return model
+
+    def to_dict(self) -> dict[str, Any]:
+        """The specification as plain values for JSON."""
+        described = {"name": self.name, "options": dict(self.options), "init": self.init}
+        return described if self.head == "linear" else {**described, "head": self.head}
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with _BUILDING:
+        python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+        keras.utils.set_random_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002

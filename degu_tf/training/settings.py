@@ -1,0 +1,159 @@
+"""What is trained and how, as data: settings of a training, an architecture with its options."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from numbers import Integral
+from typing import Any
+
+import keras
+import numpy as np
+
+from degu_tf.heads import HeadLayout
+from degu_tf.training.losses import LIKELIHOODS, Likelihood
+from degu_tf.utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a model is trained; the defaults are the paper's (Methods, "Training models").
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training data.
+    batch_size
+        Sequences a step.
+    learning_rate
+        Adam's first learning rate; its other parameters are Keras' defaults.
+    loss
+        Any Keras loss by name: ``"mse"``, ``"poisson"`` for profiles. Or a likelihood,
+        ``"gaussian_nll"`` or ``"deep_evidential"`` (`degu_tf.training.losses.LIKELIHOODS`): the
+        model then learns from the means alone and predicts their uncertainty (`predicted_heads`).
+    lr_factor, lr_patience
+        The rate is multiplied by the factor after so many epochs without a validation loss lower
+        by 1e-4 (Keras' tolerance, as in the released code).
+    patience
+        Training stops after so many epochs without a lower validation loss (10 in the released
+        configurations); None never stops early.
+    steps_per_epoch
+        Steps that count as an epoch; None for one pass over the data.
+    crop
+        Of profiles: bases of each sequence that the model sees, in training at a place drawn anew
+        for each batch, in validation and test the middle ones (paper: 2048 of 3072); None for all.
+    reverse_complement
+        Turn half of each training batch to the other strand, profiles with their sequences.
+
+    Examples
+    --------
+    >>> TrainingSettings(epochs=30).batch_size
+    100
+    """
+
+    epochs: int = 100
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    loss: str = "mse"
+    lr_factor: float = 0.1
+    lr_patience: int = 5
+    patience: int | None = 10
+    steps_per_epoch: int | None = None
+    crop: int | None = None
+    reverse_complement: bool = False
+
+    def __post_init__(self) -> None:
+        may_be_none = ("patience", "steps_per_epoch", "crop")
+        for name in ("epochs", "batch_size", "lr_patience", *may_be_none):
+            value = getattr(self, name)
+            if value is None and name in may_be_none:
+                continue
+            if not isinstance(value, Integral) or value < 1:
+                raise InputError(f"{name} must be a whole number from 1. Received: {value!r}")
+        if not 0.0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate must be positive. Received: {self.learning_rate}")
+        if not 0.0 < self.lr_factor < 1.0:
+            raise InputError(f"lr_factor must lie between 0 and 1. Received: {self.lr_factor}")
+        if self.likelihood is None:
+            try:
+                keras.losses.get(self.loss)
+            except ValueError:
+                raise InputError(
+                    "loss must be the name of a Keras loss, such as 'mse', or one of "
+                    f"{sorted(LIKELIHOODS)}. Received: {self.loss!r}"
+                ) from None
+
+    @property
+    def likelihood(self) -> type[Likelihood] | None:
+        """The likelihood that `loss` names, or None where it names a loss of Keras."""
+        return LIKELIHOODS.get(self.loss)
+
+    def input_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """`(length, 4)` of a model for data of this `shape`: theirs, or the part it sees."""
+        return shape if self.crop is None else (self.crop, *shape[1:])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values; those of profiles only where they are used."""
+        described = asdict(self)
+        if self.crop is None:
+            del described["crop"]
+        if not self.reverse_complement:
+            del described["reverse_complement"]
+        return described
+
+
+PROFILE_SETTINGS = TrainingSettings(
+    loss="poisson", lr_factor=0.3, crop=2048, reverse_complement=True
+)
+"""The paper's training of CNN-task-base on bins of 3072 bases; the epochs are an assumption."""
+
+
+def settings_for(targets: np.ndarray) -> TrainingSettings:
+    """The paper's settings for targets `(N, C)`, or for profiles `(N, length, C)`.
+
+    Examples
+    --------
+    >>> settings_for(np.zeros((1, 3072, 2))).crop, settings_for(np.zeros((1, 1000, 2))).crop
+    (2048, None)
+    >>> settings_for(np.zeros((1, 2))) == TrainingSettings()
+    True
+    """
+    if targets.ndim != 3:
+        return TrainingSettings()
+    longer = targets.shape[1] > PROFILE_SETTINGS.crop
+    return PROFILE_SETTINGS if longer else replace(PROFILE_SETTINGS, crop=None)
+
+
+def predicted_heads(
+    settings: TrainingSettings, measured: HeadLayout, head: str = "linear"
+) -> HeadLayout:
+    """What the columns of a trained model mean: the data's, or a likelihood's parameters.
+
+    Parameters
+    ----------
+    settings
+        How it is trained.
+    measured
+        Layout of the data.
+    head
+        As in `ModelSpec`.
+
+    Raises
+    ------
+    InputError
+        If that loss cannot train an output of this form.
+
+    Examples
+    --------
+    >>> settings = TrainingSettings(loss="gaussian_nll")
+    >>> predicted_heads(settings, HeadLayout(("K562",), aleatoric="std")).aleatoric
+    'log_variance'
+    """
+    if head != "linear" and settings.loss != "gaussian_nll":
+        raise InputError(
+            f"an output of the form {head!r} is trained by loss='gaussian_nll'. "
+            f"Received: loss={settings.loss!r}"
+        )
+    if settings.likelihood is None:
+        return measured
+    if settings.loss == "deep_evidential":
+        return HeadLayout(measured.targets, "evidential", "evidential")
+    return HeadLayout(measured.targets, "std" if head == "mean_std" else "log_variance")

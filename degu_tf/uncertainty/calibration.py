@@ -1,0 +1,224 @@
+"""A run with its calibration: conformal intervals that are kept beside the weights they are for."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from degu_tf.data.splits import Split, Splits
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.runs import open_run
+from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.metrics.intervals import coverage
+from degu_tf.models.predictor import ModelPredictor, Predictor, StrandAveraged
+from degu_tf.uncertainty.conformal.conformal import Conformal
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.run_folder import CALIBRATION, RunFolder
+
+JUDGED_ON = {"validation": "test", "test": "validation"}
+"""For each split that can be calibrated on, the one on which intervals are then judged."""
+
+
+class Calibrated:
+    """A predictor and the conformal prediction that was fitted to it.
+
+    Parameters
+    ----------
+    predictor
+        Whatever made the predictions that `conformal` was fitted on.
+    conformal
+        Fitted conformal prediction.
+    """
+
+    def __init__(self, predictor: Predictor, conformal: Conformal) -> None:
+        self.predictor = predictor
+        self.conformal = conformal
+
+    def predict(self, sequences: Any) -> Prediction:
+        """What the predictor says; the calibration changes nothing but intervals."""
+        return self.predictor.predict(sequences)
+
+    def interval(
+        self, prediction: Prediction, level: float = 0.95, component: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Conformal intervals, with the arguments of `Prediction.interval`.
+
+        Raises
+        ------
+        InputError
+            As `degu_tf.uncertainty.conformal.conformal.Conformal.interval`.
+        """
+        return self.conformal.interval(prediction, level, component)
+
+
+def calibrate(
+    run: str | os.PathLike,
+    splits: Splits,
+    *,
+    split: Literal["validation", "test"] = "validation",
+    component: str = "total",
+    quantile: Literal["finite_sample", "plain"] = "finite_sample",
+    n_bins: int | None = None,
+    level: float = 0.95,
+    average_strands: bool = False,
+    force: bool = False,
+) -> Calibrated:
+    """Fit conformal prediction to a finished run and keep it in the run's folder.
+
+    Parameters
+    ----------
+    run
+        Folder of a student, an ensemble or a model with uncertainty.
+    splits
+        Data with the run's targets.
+    split
+        Which of them to calibrate on. The other one of validation and test is left to judge the
+        intervals on, and may share no sequence with it.
+    component, quantile, n_bins
+        As for `degu_tf.uncertainty.conformal.conformal.Conformal`.
+    level
+        A level that intervals shall be had at.
+    average_strands
+        Calibrate predictions that are averaged with the reverse complement's.
+    force
+        Replace a calibration that is there.
+
+    Returns
+    -------
+    Calibrated
+        What `load_calibration` gives from now on.
+
+    Raises
+    ------
+    InputError
+        If there is a calibration already, the folder holds no finished run, both splits share
+        sequences, or as `Conformal.fit` does.
+    """
+    if split not in JUDGED_ON:
+        raise InputError(f"expected one of {tuple(JUDGED_ON)}. Received: split={split!r}")
+    if getattr(splits, split).targets.ndim != 2:
+        raise InputError(
+            "conformal intervals are made for one number a sequence and target, not for profiles. "
+            f"Received: targets of shape {getattr(splits, split).targets.shape}"
+        )
+    path = Path(run) / CALIBRATION
+    RunFolder(run).manifest()
+    if path.exists() and not force:
+        raise InputError(f"the run is calibrated already; --force replaces it. Received: {path}")
+    model = open_run(run)
+    predictor = StrandAveraged(model) if average_strands else model
+    part = getattr(splits, split)
+    conformal = Conformal(component, quantile, n_bins).fit(
+        predictor.predict(part.sequences), part.targets, splits.heads, part.sequences, (level,)
+    )
+    conformal.check_unseen(getattr(splits, JUDGED_ON[split]).sequences)
+    conformal.notes = {
+        "fingerprint": model.fingerprint(),
+        "average_strands": average_strands,
+        "split": split,
+        "data": splits.fingerprint,
+    }
+    conformal.save(path)
+    return Calibrated(predictor, conformal)
+
+
+def load_calibration(run: str | os.PathLike) -> Calibrated:
+    """The predictor of a run with its calibration, averaging strands if that was calibrated.
+
+    Raises
+    ------
+    InputError
+        If the run is not calibrated, or the calibration belongs to other weights.
+    """
+    if not (Path(run) / CALIBRATION).exists():
+        raise InputError(f"the run is not calibrated; `degu calibrate` does it. Received: {run}")
+    model = open_run(run)
+    conformal = _read(run, model)
+    strands = conformal.notes["average_strands"]
+    return Calibrated(StrandAveraged(model) if strands else model, conformal)
+
+
+def find_calibration(
+    run: str | os.PathLike, model: Ensemble | ModelPredictor, average_strands: bool = False
+) -> Conformal | None:
+    """The calibration of a run for predictions made with or without the other strand, if any.
+
+    Raises
+    ------
+    InputError
+        If there is one, but for other weights or the other way of predicting.
+    """
+    if not (Path(run) / CALIBRATION).exists():
+        return None
+    conformal = _read(run, model)
+    if conformal.notes["average_strands"] != average_strands:
+        made, other = ("with", "give") if not average_strands else ("without", "leave out")
+        raise InputError(
+            f"the run was calibrated {made} strand averaging: {other} --average-strands here, "
+            "calibrate again with --force, or ask for --gaussian intervals. "
+            f"Received: average_strands={average_strands}"
+        )
+    return conformal
+
+
+def _read(run: str | os.PathLike, model: Ensemble | ModelPredictor) -> Conformal:
+    path = Path(run) / CALIBRATION
+    conformal = Conformal.load(path)
+    missing = {"fingerprint", "average_strands", "split"} - conformal.notes.keys()
+    if missing:
+        raise InputError(
+            "the calibration does not say which run it is for; calibrate with `degu calibrate`. "
+            f"Received: {path}, without {sorted(missing)}"
+        )
+    if conformal.notes["fingerprint"] != model.fingerprint():
+        raise InputError(
+            "the calibration belongs to other weights than the run's; calibrate again with "
+            f"--force, or ask for --gaussian intervals. Received: {path}"
+        )
+    return conformal
+
+
+def compare_intervals(
+    calibrated: Calibrated, split: Split, heads: HeadLayout, level: float = 0.95
+) -> pd.DataFrame:
+    """Coverage and mean size of Gaussian and of conformal intervals on new sequences.
+
+    Parameters
+    ----------
+    calibrated
+        A predictor with its calibration.
+    split
+        Sequences with measured values, none of which was calibrated on.
+    heads
+        Layout of the measured columns.
+    level
+        Share that the intervals are meant to hold.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of `degu_tf.metrics.intervals.coverage`, with a first column `interval`:
+        ``gaussian`` or ``conformal``.
+
+    Raises
+    ------
+    InputError
+        If sequences were calibrated on, or targets differ.
+    """
+    calibrated.conformal.check_unseen(split.sequences)
+    prediction = calibrated.predict(split.sequences)
+    tables = [
+        coverage(
+            prediction,
+            split.targets,
+            heads,
+            level,
+            components=(calibrated.conformal.component,),
+            interval=make,
+            **{"interval_kind": kind},
+        )
+        for kind, make in (("gaussian", Prediction.interval), ("conformal", calibrated.interval))
+    ]
+    return pd.concat(tables, ignore_index=True).rename(columns={"interval_kind": "interval"})

@@ -1,0 +1,1 @@
+"""Conformal prediction: intervals with guaranteed coverage."""

@@ -1,0 +1,1 @@
+"""Errors, atomic files, run folders, progress, processes, random keys."""

@@ -1,0 +1,38 @@
+"""Keys of random draws: what is drawn, for which seed, epoch and batch, decides every number."""
+
+import zlib
+from numbers import Integral
+
+import tensorflow as tf
+
+from degu_tf.utils.errors import InputError
+
+
+def draw_key(purpose: str, seed: int, *numbers: int | tf.Tensor) -> tf.Tensor:
+    """A key for `tf.random.stateless_*` that differs by purpose, seed and each of the numbers.
+
+    Parameters
+    ----------
+    purpose
+        What is drawn; keys of other purposes have nothing to do with this one's.
+    seed
+        Whole number from 0.
+    *numbers
+        What counts the draws, such as epoch and batch.
+
+    Returns
+    -------
+    tf.Tensor
+        int64 `(2,)`.
+
+    Raises
+    ------
+    InputError
+        If the seed is not a whole number from 0 to 2**63 - 1.
+    """
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+        raise InputError(f"seed must be a whole number from 0 to 2**63 - 1. Received: {seed!r}")
+    key = tf.constant([int(seed), zlib.crc32(purpose.encode())], tf.int64)
+    for number in numbers:
+        key = tf.random.fold_in(key, tf.cast(number, tf.int64))
+    return key

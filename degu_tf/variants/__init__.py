@@ -1,0 +1,1 @@
+"""Effects of variants and their uncertainty."""

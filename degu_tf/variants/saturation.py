@@ -1,0 +1,154 @@
+"""In silico saturation mutagenesis: every single-nucleotide variant of a sequence, scored.
+
+A sequence is scored as an element of a genome is, so effects and their uncertainty mean what they
+mean for the variants of a VCF.
+"""
+
+import numpy as np
+import pandas as pd
+
+from degu_tf.models.predictor import Predictor
+from degu_tf.sequences.alphabet import ALPHABET
+from degu_tf.sequences.encoding import decode
+from degu_tf.sequences.genomes.elements import SequenceGenome
+from degu_tf.sequences.genomes.windows import Variant
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.progress import bar
+from degu_tf.variants.scorer import BLOCK, VariantScorer
+
+
+def single_nucleotide_variants(contig: str, sequence: str, first: int = 1) -> list[Variant]:
+    """List all single-nucleotide variants of a sequence; unknown bases have none.
+
+    Parameters
+    ----------
+    contig
+        Its name.
+    sequence
+        Letters of either case.
+    first
+        1-based position of its first base.
+
+    Examples
+    --------
+    >>> [str(variant) for variant in single_nucleotide_variants("x", "aN", 10)]
+    ['x:10 A>C', 'x:10 A>G', 'x:10 A>T']
+    """
+    return [
+        Variant(contig, first + place, ref, alt)
+        for place, ref in enumerate(sequence.upper())
+        if ref in ALPHABET
+        for alt in ALPHABET
+        if alt != ref
+    ]
+
+
+def input_length(
+    predictor: Predictor,
+    sequence: str,
+    name: str = "sequence",
+    length: int | None = None,
+    flanks: tuple[str, str] = ("", ""),
+) -> int:
+    """Bases that a predictor takes of a sequence, flanks included.
+
+    Parameters
+    ----------
+    predictor, sequence, name, length, flanks
+        As for `saturate`.
+
+    Raises
+    ------
+    InputError
+        If the sequence is shorter than the window.
+    """
+    added = sum(map(len, flanks))
+    if length is None:
+        told = getattr(predictor, "input_length", None)
+        length = len(sequence) + added if told is None else told
+    if len(sequence) < length - added:
+        raise InputError(
+            f"expected sequences of {length - added} bases or more, the model's {length} less the "
+            f"flanks. Received: {len(sequence)} bases in {name!r}"
+        )
+    return length
+
+
+def check_known_bases(sequence: str, name: str) -> None:
+    """Refuse a sequence without a known base, which has no variants.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    if not set(sequence.upper()) & set(ALPHABET):
+        raise InputError(f"expected a sequence with known bases. Received: none in {name!r}")
+
+
+def saturate(
+    predictor: Predictor,
+    sequence: str | np.ndarray,
+    *,
+    name: str = "sequence",
+    length: int | None = None,
+    progress: bool | None = False,
+    **options: object,
+) -> pd.DataFrame:
+    """Score every single-nucleotide variant of one sequence.
+
+    Parameters
+    ----------
+    predictor
+        Any predictor of one number a target.
+    sequence
+        A string or tokens `(L,)`: as long as the model's input less the flanks, or longer; then
+        each variant has the window around it that stays inside the sequence.
+    name
+        What the sequence is called.
+    length
+        Bases the model takes, flanks included; by default those the predictor tells, else those of
+        the sequence and its flanks.
+    progress
+        Show a bar; None where standard error is a terminal.
+    **options
+        Of `degu_tf.variants.scorer.VariantScorer`: `flanks`, `average_strands`, `shifts`,
+        `conformal`, `level`, `uncertainty`, `batch_size`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a variant, by position and base: `name`, `position` (1-based), `ref`, `alt`,
+        `shift`, `unknown`, and for each target the columns of `VariantScorer.score`. A base that
+        is unknown has no rows.
+
+    Raises
+    ------
+    InputError
+        If the sequence is shorter than the window, or holds no known base.
+
+    Examples
+    --------
+    >>> from degu_tf.heads import HeadLayout
+    >>> from degu_tf.models import registry
+    >>> from degu_tf.models.predictor import ModelPredictor
+    >>> heads = HeadLayout(("Dev",), epistemic="std")
+    >>> student = ModelPredictor(registry.build("deepstarr", (32, 4), heads, width=0.05), heads)
+    >>> table = saturate(student, "ACGT" * 10)
+    >>> len(table), table["alt"].tolist()[:3], table["shift"].tolist()[0]
+    (120, ['C', 'G', 'T'], 15)
+    """
+    text = sequence if isinstance(sequence, str) else decode(np.asarray(sequence)[np.newaxis])[0]
+    genome = SequenceGenome({name: text})
+    flanks = options.get("flanks", ("", ""))
+    length = input_length(predictor, text, name, length, flanks)
+    check_known_bases(text, name)
+    variants = single_nucleotide_variants(name, text)
+    scorer = VariantScorer(predictor, genome, length, **options)
+    blocks = range(0, len(variants), BLOCK)
+    table = pd.concat(
+        [scorer.score(variants[start : start + BLOCK]) for start in bar(blocks, name, progress)],
+        ignore_index=True,
+    )
+    scorer.warn_of_floored()
+    return table.rename(columns={"contig": "name"}).drop(columns="id")

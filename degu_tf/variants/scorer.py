@@ -1,0 +1,405 @@
+"""Effects of variants, with the uncertainty of the effect.
+
+The effect is the prediction with the alternative allele minus that with the reference (paper,
+Methods, "Single-nucleotide variant effect with CAGI5").
+"""
+
+import warnings
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.pooling import pool_members
+from degu_tf.heads import MIN_STD, FlooredUncertaintyWarning, Prediction
+from degu_tf.models.predictor import Predictor
+from degu_tf.sequences.encoding import encode, reverse_complement
+from degu_tf.sequences.genomes.base import Genome
+from degu_tf.sequences.genomes.windows import (
+    MISMATCH,
+    Variant,
+    Window,
+    Windows,
+    distinct,
+)
+from degu_tf.uncertainty.conformal.conformal import Conformal
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.progress import bar
+from degu_tf.variants.effects import (
+    PARTS,
+    UNCERTAINTIES,
+    Outputs,
+    average,
+    effect_parts,
+)
+
+BATCH_SIZE = 256
+"""Windows predicted at once; the last batch is filled up, so each is computed alike."""
+
+BLOCK = 2048
+"""Variants scored together. Blocks that begin at the same variants give the same bytes."""
+
+MAX_MISMATCHES = 0.01
+"""Share of reference mismatches above which variants are taken to be of another genome."""
+
+_EXAMPLES = 3
+
+_FIRST = ("contig", "position", "id", "ref", "alt", "shift", "unknown")
+
+
+class VariantScorer:
+    """Scores variants with one predictor and one genome.
+
+    What effects and their uncertainties are is defined in `degu_tf.variants.effects`.
+
+    Parameters
+    ----------
+    predictor
+        Any predictor of one number a target.
+    genome
+        Where the reference sequence is read.
+    length
+        Bases the predictor takes, flanks included.
+    flanks
+        Sequences that stay at the 5' and 3' end of what is predicted, such as the adapters of a
+        library; the genome fills what lies between. They stay in place on the reverse strand.
+    average_strands
+        Average the predictions of both strands.
+    shifts
+        Average over windows moved by so many bases; ``(0,)`` is the paper's centred window. Near
+        the ends of an element moved windows come to lie in one place, and count each.
+    conformal
+        What makes the intervals; without it they are Gaussian, effect +- z * total. Its intervals
+        of both alleles, each at 1 - (1 - `level`) / 2, are subtracted end from end, so an effect
+        lies outside only if one of two measurements does: whatever Conformal promises of single
+        sequences at that level, effects inherit at `level`.
+    level
+        Probability inside the interval.
+    uncertainty
+        One of `UNCERTAINTIES`.
+    batch_size
+        Windows predicted at once.
+
+    Attributes
+    ----------
+    targets
+        What the predictor predicts.
+    columns
+        Of its tables.
+    floored
+        For each component, how many standard deviations were below `heads.MIN_STD` and raised.
+
+    Raises
+    ------
+    InputError
+        If flanks leave no room, options do not go together, or the predictor gives profiles.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        genome: Genome,
+        length: int,
+        *,
+        flanks: tuple[str, str] = ("", ""),
+        average_strands: bool = False,
+        shifts: Sequence[int] = (0,),
+        conformal: Conformal | None = None,
+        level: float = 0.95,
+        uncertainty: str = "independent",
+        batch_size: int = BATCH_SIZE,
+    ) -> None:
+        _check_options(predictor, uncertainty, conformal, shifts, flanks, average_strands)
+        if not 0.0 < level < 1.0:
+            raise InputError(f"level must lie between 0 and 1. Received: level={level}")
+        if batch_size < 1:
+            raise InputError(f"expected one window or more. Received: batch_size={batch_size}")
+        between = length - len(flanks[0]) - len(flanks[1])
+        if between < 1:
+            raise InputError(
+                f"flanks leave no room in {length} bases. Received: flanks of {len(flanks[0])} and "
+                f"{len(flanks[1])} bases"
+            )
+        self.predictor = predictor
+        self.flanks = tuple(map(_flank, flanks))
+        self.average_strands = average_strands
+        self.conformal = conformal
+        self.level = level
+        self.uncertainty = uncertainty
+        self.batch_size = batch_size
+        self._windows = [Windows(genome, between, shift) for shift in shifts]
+        probe = self._forward(np.zeros((1, between), np.uint8))[0]
+        if probe.mean.ndim != 2:
+            raise InputError(
+                "effects are of one number a target; average a profile first. "
+                f"Received: predictions of shape {probe.mean.shape}"
+            )
+        self.floored: dict[str, int] = {}
+        if conformal is not None:
+            _check_calibrated(conformal, probe, level)
+        self.targets = probe.targets
+        self.columns = [*_FIRST, *(f"{target}_{part}" for target in self.targets for part in PARTS)]
+
+    def why_not(self, variant: Variant) -> str | None:
+        """Why a variant cannot be scored, in a few words; None if it can."""
+        reasons = (windows.why_not(variant) for windows in self._windows)
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def score(self, variants: Sequence[Variant]) -> pd.DataFrame:
+        """Effects of variants; each distinct window is predicted once.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a variant, in order: `contig`, `position`, `id`, `ref`, `alt`; `shift`, the
+            bases its window was moved by to stay inside an element (the largest, where several
+            are averaged); `unknown`, the N in its reference window; and for each target t, in its
+            unit: `t_effect`; `t_aleatoric`, `t_epistemic`, `t_total`, standard deviations of the
+            effect; `t_lower`, `t_upper`, its interval; `t_ref`, `t_alt`, the two predictions. NaN
+            where the predictor gives no such uncertainty.
+
+        Raises
+        ------
+        InputError
+            If a variant cannot be scored (`why_not`).
+        """
+        if not len(variants):
+            return pd.DataFrame(columns=self.columns)
+        windows = [[each.cut(variant) for each in self._windows] for variant in variants]
+        sequences, pairs = distinct([window for several in windows for window in several])
+        pairs = np.reshape(pairs, (len(variants), -1, 2))
+        outputs = self._predict(sequences)
+        ref, alt = (outputs.select(pairs[..., allele]).averaged() for allele in (0, 1))
+        effects = effect_parts(ref, alt, self.uncertainty, self.level)
+        table = _described(variants, windows)
+        for index, target in enumerate(self.targets):
+            for part in PARTS:
+                table[f"{target}_{part}"] = effects[part][:, index]
+        return table
+
+    def warn_of_floored(self) -> None:
+        """Say how many standard deviations were too small, if any were."""
+        for component, count in self.floored.items():
+            if count:
+                warnings.warn(
+                    f"{count} {component} standard deviations were below {MIN_STD:g} and were set "
+                    "to it",
+                    FlooredUncertaintyWarning,
+                    stacklevel=3,
+                )
+
+    def _predict(self, sequences: Sequence[str]) -> Outputs:
+        """What is predicted of every sequence, in batches of one size."""
+        tokens = encode(sequences)
+        parts = []
+        for start in range(0, len(tokens), self.batch_size):
+            batch = tokens[start : start + self.batch_size]
+            filled = np.concatenate([batch, np.repeat(batch[:1], self.batch_size - len(batch), 0)])
+            parts.append(self._outputs(filled, len(batch)))
+        return Outputs.join(parts)
+
+    def _outputs(self, tokens: np.ndarray, n: int) -> Outputs:
+        """Predictions of the first `n` genomic windows, averaged over strands if asked."""
+        strands = [tokens, reverse_complement(tokens)] if self.average_strands else [tokens]
+        predictions, members = [], []
+        for strand in strands:
+            prediction, of_members = self._forward(strand)
+            predictions.append(prediction.select(slice(n)))
+            members.append(None if of_members is None else of_members[:n])
+            for name, count in predictions[-1].floored.items():
+                self.floored[name] = self.floored.get(name, 0) + count
+        parts = {
+            name: average([getattr(each, name) for each in predictions])
+            for name in ("mean", "aleatoric", "epistemic")
+        }
+        half = None
+        if self.conformal is not None:
+            prediction = Prediction(self.targets, **parts)
+            lower, upper = self.conformal.predict(prediction, _of_both(self.level))
+            half = (upper - lower) / 2.0
+        return Outputs(**parts, half=half, members=average(members))
+
+    def _forward(self, tokens: np.ndarray) -> tuple[Prediction, np.ndarray | None]:
+        """What the predictor says of windows between the flanks, and each member's means."""
+        five, three = (np.tile(flank, (len(tokens), 1)) for flank in self.flanks)
+        sequences = np.concatenate([five, tokens, three], axis=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FlooredUncertaintyWarning)
+            if self.uncertainty != "members":
+                return self.predictor.predict(sequences), None
+            heads, columns = self.predictor.heads, self.predictor.member_columns(sequences)
+            pooled = heads.student().prediction(pool_members(columns, heads))
+            return pooled, np.moveaxis(heads.take(columns, "mean"), 0, -1)
+
+
+def score_variants(
+    predictor: Predictor,
+    variants: Iterable[Variant],
+    genome: Genome,
+    length: int,
+    *,
+    max_mismatches: float = MAX_MISMATCHES,
+    progress: bool | None = None,
+    **options: object,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    r"""Score the variants that can be scored, and list the others with the reason.
+
+    For variants that fit in memory; `degu variants` streams a VCF of any size.
+
+    Parameters
+    ----------
+    predictor, genome, length, **options
+        As for `VariantScorer`.
+    variants
+        Variants in any order.
+    max_mismatches
+        Share of variants whose reference allele is not the genome's above which nothing is scored.
+    progress
+        Show a bar.
+
+    Returns
+    -------
+    tuple of pandas.DataFrame
+        The table of `VariantScorer.score`; and the others: `contig`, `position`, `id`, `ref`,
+        `alt`, `reason`.
+
+    Raises
+    ------
+    InputError
+        If too many reference alleles are not the genome's, or options cannot be used.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from degu_tf.sequences.genomes.open import open_genome
+    >>> from degu_tf.heads import HeadLayout
+    >>> from degu_tf.models import registry
+    >>> from degu_tf.models.predictor import ModelPredictor
+    >>> fasta = pathlib.Path(tempfile.mkdtemp()) / "genome.fa"
+    >>> _ = fasta.write_text(">chr1\n" + "ACGT" * 20 + "\n")
+    >>> heads = HeadLayout(("activity",), epistemic="std")
+    >>> student = ModelPredictor(registry.build("deepstarr", (32, 4), heads, width=0.05), heads)
+    >>> variants = [Variant("1", 41, "A", "C"), Variant("1", 42, "A", "C")]
+    >>> table, skipped = score_variants(
+    ...     student, variants, open_genome(fasta), 32, max_mismatches=0.5
+    ... )
+    >>> len(table), skipped["reason"].tolist()
+    (1, ['reference mismatch'])
+    """
+    scorer = VariantScorer(predictor, genome, length, **options)
+    scorable, others = [], []
+    for variant in variants:
+        reason = scorer.why_not(variant)
+        if reason is None:
+            scorable.append(variant)
+        else:
+            others.append((variant, reason))
+    mismatched = [variant for variant, reason in others if reason == MISMATCH]
+    check_mismatches(mismatched[:_EXAMPLES], len(mismatched), len(scorable), max_mismatches)
+    starts = range(0, len(scorable), BLOCK)
+    tables = [
+        scorer.score(scorable[start : start + BLOCK]) for start in bar(starts, "variants", progress)
+    ]
+    scorer.warn_of_floored()
+    skipped = pd.DataFrame(
+        [(each.contig, each.position, each.id, each.ref, each.alt, why) for each, why in others],
+        columns=["contig", "position", "id", "ref", "alt", "reason"],
+    )
+    return pd.concat(tables, ignore_index=True) if tables else scorer.score([]), skipped
+
+
+def check_mismatches(
+    examples: Sequence[Variant], n_mismatches: int, n_others: int, max_mismatches: float
+) -> None:
+    """Refuse variants of which too many have another reference allele than the genome.
+
+    Parameters
+    ----------
+    examples
+        Some of them, for the message.
+    n_mismatches, n_others
+        How many there are, and how many agree with the genome.
+    max_mismatches
+        Share that is let pass.
+
+    Raises
+    ------
+    InputError
+        If there are more.
+    """
+    n = n_mismatches + n_others
+    if n_mismatches > max_mismatches * n:
+        named = "; ".join(map(str, examples))
+        raise InputError(
+            f"expected at most {100 * max_mismatches:g} % of variants to have another reference "
+            "allele than the genome; are they of another build? Raise the share of mismatches that "
+            f"is let pass to leave them out. Received: {n_mismatches} of {n}, such as {named}"
+        )
+
+
+def _of_both(level: float) -> float:
+    """The level of each allele's interval from which both together hold at `level`."""
+    return 1.0 - (1.0 - level) / 2.0
+
+
+def _check_calibrated(conformal: Conformal, prediction: Prediction, level: float) -> None:
+    try:
+        conformal.predict(prediction, _of_both(level))
+    except InputError as error:
+        raise InputError(
+            f"intervals of effects at {level:g} need those of both alleles at {_of_both(level):g}: "
+            f"{error}"
+        ) from error
+
+
+def _flank(bases: str) -> np.ndarray:
+    return encode(bases)[0] if bases else np.empty(0, np.uint8)
+
+
+def _described(variants: Sequence[Variant], windows: Sequence[Sequence[Window]]) -> pd.DataFrame:
+    rows = [
+        (
+            each.contig,
+            each.position,
+            each.id,
+            each.ref,
+            each.alt,
+            max((window.shift for window in several), key=abs),
+            max(window.ref.count("N") for window in several),
+        )
+        for each, several in zip(variants, windows, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(_FIRST))
+
+
+def _check_options(
+    predictor: Predictor,
+    uncertainty: str,
+    conformal: Conformal | None,
+    shifts: Sequence[int],
+    flanks: tuple[str, str],
+    average_strands: bool,
+) -> None:
+    if uncertainty not in UNCERTAINTIES:
+        raise InputError(f"expected one of {UNCERTAINTIES}. Received: uncertainty={uncertainty!r}")
+    if uncertainty == "members" and not isinstance(predictor, Ensemble):
+        raise InputError(
+            "the spread of members' effects is an ensemble's; ask for uncertainty='independent'. "
+            f"Received: {type(predictor).__name__}"
+        )
+    if not len(shifts) or len(set(shifts)) < len(shifts):
+        raise InputError(f"expected different shifts, one or more. Received: shifts={shifts}")
+    if len(flanks) != 2:
+        raise InputError(f"expected two flanks, 5' and 3'. Received: {len(flanks)}")
+    if conformal is not None and tuple(shifts) != (0,):
+        raise InputError(
+            "a calibration is of predictions that are not averaged over moved windows; leave out "
+            f"shifts, or ask for Gaussian intervals. Received: shifts={tuple(shifts)}"
+        )
+    if conformal is not None and average_strands and any(flanks):
+        raise InputError(
+            "a calibration with averaged strands is of whole sequences reversed, flanks included; "
+            "leave out one of both, or ask for Gaussian intervals. Received: average_strands with "
+            "flanks"
+        )

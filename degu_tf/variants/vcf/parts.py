@@ -1,0 +1,199 @@
+"""The parts of a scored VCF: what scores them, in any process, and the files they become."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from degu_tf import __version__
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.runs import open_run
+from degu_tf.heads import HeadLayout
+from degu_tf.models.inference.folding import fold
+from degu_tf.models.predictor import ModelPredictor
+from degu_tf.sequences.genomes.base import Genome
+from degu_tf.sequences.genomes.open import open_genome
+from degu_tf.sequences.genomes.windows import Variant
+from degu_tf.uncertainty.calibration import find_calibration
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import atomic_write, content_hash, file_hash
+from degu_tf.utils.run_folder import CALIBRATION
+from degu_tf.variants.scorer import BATCH_SIZE, VariantScorer
+from degu_tf.variants.vcf.outputs import table_lines
+from degu_tf.variants.vcf.reader import VcfReader
+from degu_tf.variants.vcf.survey import Part, WhyNot, scorable
+
+PART = "part_"
+"""How the files of parts begin."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How variants are scored, as plain values from which any process makes the same scorer.
+
+    Attributes
+    ----------
+    run
+        A run, or a file of weights.
+    genome
+        Where the reference sequence is read.
+    flanks, average_strands, shifts, uncertainty, level, batch_size
+        As for `degu_tf.variants.scorer.VariantScorer`.
+    gaussian
+        Leave the run's calibration aside.
+    """
+
+    run: str
+    genome: str
+    flanks: tuple[str, str] = ("", "")
+    average_strands: bool = False
+    shifts: tuple[int, ...] = (0,)
+    uncertainty: str = "independent"
+    level: float = 0.95
+    gaussian: bool = False
+    batch_size: int = BATCH_SIZE
+
+    def open(self, genome: Genome | None = None) -> VariantScorer:
+        """The scorer; its predictor is folded, see `degu_tf.models.inference.folding`.
+
+        `genome` is `genome` opened, where that was done already.
+
+        Raises
+        ------
+        InputError
+            If the run or genome cannot be read, or options do not go together.
+        """
+        predictor = open_run(self.run)
+        conformal = None
+        if not self.gaussian:
+            conformal = find_calibration(self.run, predictor, self.average_strands)
+        if predictor.input_length is None:
+            raise InputError(f"expected a model of a fixed input length. Received: {self.run}")
+        return VariantScorer(
+            _folded(predictor),
+            genome or open_genome(self.genome),
+            predictor.input_length,
+            flanks=self.flanks,
+            average_strands=self.average_strands,
+            shifts=self.shifts,
+            conformal=conformal,
+            level=self.level,
+            uncertainty=self.uncertainty,
+            batch_size=self.batch_size,
+        )
+
+    def identity(self, scorer: VariantScorer, genome: Genome) -> dict[str, Any]:
+        """What decides the numbers, for `settings.json`: contents of files rather than names."""
+        file = Path(self.genome).stat()
+        calibration = Path(self.run) / CALIBRATION
+        return {
+            **{key: value for key, value in asdict(self).items() if key not in ("run", "genome")},
+            "version": __version__,
+            "predictor": scorer.predictor.fingerprint(),
+            "calibration": None if scorer.conformal is None else file_hash(calibration),
+            "genome": {
+                "contigs": content_hash(dict(genome.contigs)),
+                "bytes": file.st_size,
+                "modified": file.st_mtime_ns,
+            },
+        }
+
+
+def _folded(predictor: ModelPredictor | Ensemble) -> ModelPredictor | Ensemble:
+    if isinstance(predictor, Ensemble):
+        return Ensemble([_folded(each) for each in predictor.members], predictor.spec)
+    return ModelPredictor(fold(predictor.model), predictor.heads, predictor.batch_size)
+
+
+def layout(predictor: ModelPredictor | Ensemble) -> HeadLayout:
+    """What a predictor's predictions consist of."""
+    return predictor.heads.student() if isinstance(predictor, Ensemble) else predictor.heads
+
+
+class PartWriter:
+    """Scores parts of one VCF into files of a folder.
+
+    Parameters
+    ----------
+    scorer
+        What scores.
+    vcf
+        The VCF.
+    folder
+        Where the files go.
+    parts
+        All parts of the VCF (`degu_tf.variants.vcf.survey.survey`).
+    block
+        Variants scored at once.
+    """
+
+    def __init__(
+        self,
+        scorer: VariantScorer,
+        vcf: str | os.PathLike,
+        folder: Path,
+        parts: Sequence[Part],
+        block: int,
+    ) -> None:
+        self.scorer, self.folder, self.parts, self.block = scorer, folder, parts, block
+        self._reader = VcfReader(vcf)
+
+    def write(self, index: int, scored: Callable[[int], object] = lambda n: None) -> None:
+        """Score a part; `scored` is told how many variants after each block."""
+        part = self.parts[index]
+        variants = islice(_scorable_from(self._reader, part, self.scorer.why_not), part.size)
+        n = 0
+        with (
+            atomic_write(part_file(self.folder, index)) as temporary,
+            open(temporary, "w", encoding="utf-8", newline="\n") as file,
+        ):
+            for block in blocks(variants, self.block):
+                file.write(table_lines(self.scorer.score(block)[self.scorer.columns]))
+                scored(len(block))
+                n += len(block)
+            if n < part.size:
+                raise InputError(
+                    f"the VCF or genome has changed while it was scored. Received: {n} of "
+                    f"{part.size} variants from record {part.record + 1} on"
+                )
+
+    def close(self) -> None:
+        """Close the VCF."""
+        self._reader.close()
+
+
+def part_file(folder: Path, index: int) -> Path:
+    """Where a part is kept."""
+    return folder / f"{PART}{index:06d}.tsv"
+
+
+def blocks(variants: Iterator[Variant], size: int) -> Iterator[list[Variant]]:
+    """Lists of at most `size` variants of one contig, filled in order.
+
+    Examples
+    --------
+    >>> some = [Variant("1", p, "A", "C") for p in (1, 2, 3)] + [Variant("2", 1, "A", "C")]
+    >>> [len(block) for block in blocks(iter(some), 2)]
+    [2, 1, 1]
+    """
+    block: list[Variant] = []
+    for variant in variants:
+        if block and (len(block) == size or variant.contig != block[0].contig):
+            yield block
+            block = []
+        block.append(variant)
+    if block:
+        yield block
+
+
+def _scorable_from(reader: VcfReader, part: Part, why_not: WhyNot) -> Iterator[Variant]:
+    """Variants that can be scored, from the first of a part on."""
+    reader.go_to(part.place)
+    first = part.allele
+    for record in reader:
+        for variant, reason in scorable(record, why_not)[first:]:
+            if reason is None:
+                yield variant
+        first = 0

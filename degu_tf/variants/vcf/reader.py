@@ -1,0 +1,214 @@
+"""Records of a VCF or BCF one after another, in memory that does not grow with the file."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from degu_tf.sequences.genomes.windows import Variant
+from degu_tf.utils.errors import InputError
+
+NO_ALTERNATIVE = "no alternative allele"
+SYMBOLIC = "symbolic allele"
+SPANNING = "spanning deletion"
+BREAKEND = "breakend"
+NOT_BASES = "alternative is no sequence of A, C, G, T"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record begins.
+
+    Attributes
+    ----------
+    record
+        How many records come before it.
+    offset
+        What the file seeks to.
+    """
+
+    record: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a VCF.
+
+    Attributes
+    ----------
+    place
+        Where it begins.
+    contig, position, id, ref, alts
+        As in the file; positions are 1-based, and there are no `alts` where the file has ``.``.
+    text
+        The whole line as htslib writes it, without its end; None unless asked for.
+    """
+
+    place: Place
+    contig: str
+    position: int
+    id: str
+    ref: str
+    alts: tuple[str, ...]
+    text: str | None = None
+
+
+class VcfReader:
+    r"""Goes through a VCF, plain or bgzipped, or a BCF; a context manager.
+
+    Records must be sorted by position, and those of a contig must follow each other.
+
+    Parameters
+    ----------
+    path
+        The file; what it holds decides, not its name.
+    whole
+        Keep each record's line, genotypes included. Without, genotypes are not even parsed.
+
+    Attributes
+    ----------
+    header
+        The header's lines as htslib writes them.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, no VCF, cut short, or records are not sorted.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "v.vcf"
+    >>> lines = ["##fileformat=VCFv4.2", "##contig=<ID=1>",
+    ...          "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO", "1\t7\t.\tA\tC,*\t.\t.\t."]
+    >>> _ = path.write_text("\n".join(lines) + "\n")
+    >>> with VcfReader(path) as reader:
+    ...     [alternatives(record) for record in reader][0][1]
+    (Variant(contig='1', position=7, ref='A', alt='*', id='.'), 'spanning deletion')
+    """
+
+    def __init__(self, path: str | os.PathLike, *, whole: bool = False) -> None:
+        import pysam
+
+        self.path = Path(path)
+        self.whole = whole
+        if not self.path.is_file():
+            raise InputError(f"expected a VCF or BCF. Received: {path}, which is no file")
+        self._pysam = pysam
+        self._said = pysam.set_verbosity(0)
+        self._file: Any = None
+        try:
+            self._open()
+        except BaseException:
+            pysam.set_verbosity(self._said)
+            raise
+        self.header = str(self._file.header)
+
+    def _open(self) -> None:
+        try:
+            self._file = self._pysam.VariantFile(
+                os.fspath(self.path), drop_samples=not self.whole, ignore_truncation=False
+            )
+        except NotImplementedError as error:
+            raise InputError(
+                "expected a VCF that is plain or compressed with bgzip, not gzip, which cannot be "
+                f"jumped in; recompress it (gunzip, then bgzip). Received: {self.path}"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"expected a whole VCF or BCF with its header ({error}). Received: {self.path}"
+            ) from error
+        self._begin(0)
+
+    def _begin(self, record: int) -> None:
+        self._next = record
+        self._contig, self._position = "", 0
+        self._done: set[str] = set()
+
+    def __iter__(self) -> Iterator[Record]:
+        return self
+
+    def __next__(self) -> Record:
+        place = Place(self._next, self._file.tell())
+        try:
+            found = next(self._file)
+            record = Record(
+                place,
+                found.contig,
+                found.pos,
+                found.id or ".",
+                found.ref or "",
+                found.alts or (),
+                str(found).rstrip("\r\n") if self.whole else None,
+            )
+        except (OSError, ValueError) as error:
+            last = f"the last one read is at {self._contig}:{self._position}"
+            raise InputError(
+                "expected a whole VCF, but a record cannot be read "
+                f"({error}). Received: record {place.record + 1} of {self.path}; "
+                f"{last if self._contig else 'none was read before'}"
+            ) from error
+        self._check_order(record)
+        self._next += 1
+        return record
+
+    def _check_order(self, record: Record) -> None:
+        if record.contig == self._contig:
+            if record.position < self._position:
+                self._refuse(record, f"after {self._contig}:{self._position}")
+        else:
+            if record.contig in self._done:
+                self._refuse(record, f"after {self._contig} had begun")
+            self._done.add(record.contig)
+            self._contig = record.contig
+        self._position = record.position
+
+    def _refuse(self, record: Record, after: str) -> None:
+        raise InputError(
+            "expected records sorted by position, those of a contig together; `bcftools sort` does "
+            f"it. Received: {record.contig}:{record.position} {after}, record "
+            f"{record.place.record + 1} of {self.path}"
+        )
+
+    def go_to(self, place: Place) -> None:
+        """Let the next record be the one at a place that this file's records had."""
+        self._file.seek(place.offset)
+        self._begin(place.record)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        self._pysam.set_verbosity(self._said)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def alternatives(record: Record) -> list[tuple[Variant, str | None]]:
+    """Each alternative allele of a record, and why it is no sequence, None if it is one.
+
+    A record without any gives one with the alternative ``.``.
+    """
+    return [
+        (Variant(record.contig, record.position, record.ref, alt, record.id), _no_sequence(alt))
+        for alt in record.alts or (".",)
+    ]
+
+
+def _no_sequence(alt: str) -> str | None:
+    if alt.isalpha():
+        return None
+    if alt == ".":
+        return NO_ALTERNATIVE
+    if alt.startswith("<"):
+        return SYMBOLIC
+    if alt == "*":
+        return SPANNING
+    if "[" in alt or "]" in alt or alt.startswith(".") or alt.endswith("."):
+        return BREAKEND
+    return NOT_BASES

@@ -1,0 +1,286 @@
+"""A VCF of any size in, effects of its variants out.
+
+The VCF is gone through once to see what there is, then scored part after part into a folder beside
+the output, `OUT.parts`, which an interrupted call takes up again; last the parts are joined.
+Blocks of variants that are computed together begin at the same variants however parts are cut and
+whoever scores them, so the output's bytes depend on neither.
+"""
+
+import fcntl
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from degu_tf.sequences.genomes.base import Genome
+from degu_tf.sequences.genomes.open import open_genome
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import (
+    UNFINISHED,
+    atomic_write,
+    file_hash,
+    read_json,
+    write_json,
+)
+from degu_tf.utils.progress import bar
+from degu_tf.utils.run_folder import SETTINGS, RunFolder
+from degu_tf.variants.scorer import (
+    BLOCK,
+    MAX_MISMATCHES,
+    VariantScorer,
+    check_mismatches,
+)
+from degu_tf.variants.vcf.outputs import (
+    check_new_fields,
+    join_table,
+    join_vcf,
+    output_kind,
+)
+from degu_tf.variants.vcf.parts import (
+    PART,
+    PartWriter,
+    Scoring,
+    layout,
+    part_file,
+)
+from degu_tf.variants.vcf.reader import VcfReader
+from degu_tf.variants.vcf.survey import Parts, Survey, survey
+from degu_tf.variants.vcf.workers import score_parts
+
+CHUNK = 8 * BLOCK
+"""Variants that are scored before they are written."""
+
+SURVEY = "survey.json"
+SKIPPED = "skipped.tsv"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came of a VCF.
+
+    Attributes
+    ----------
+    out
+        The file of effects.
+    index
+        Its index, where it is a VCF.
+    skipped
+        The file of alleles that were not scored, with reasons.
+    survey
+        What the VCF holds.
+    interval
+        ``conformal`` or ``gaussian``, ``none`` where the predictor gives no uncertainty.
+    missing
+        Which of aleatoric and epistemic uncertainty the predictor does not give.
+    """
+
+    out: Path
+    index: Path | None
+    skipped: Path
+    survey: Survey
+    interval: str
+    missing: tuple[str, ...]
+
+
+def score_vcf(
+    scoring: Scoring,
+    vcf: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    chunk: int = CHUNK,
+    workers: int = 1,
+    max_mismatches: float = MAX_MISMATCHES,
+    progress: bool | None = None,
+    block: int = BLOCK,
+) -> Scored:
+    """Score every variant of a VCF and write a table, or the VCF with INFO fields.
+
+    Parameters
+    ----------
+    scoring
+        The run, the genome, and how variants are scored.
+    vcf
+        VCF or BCF, plain or bgzipped, sorted by position within contigs.
+    out
+        Replaced if it is there. A name ending `.vcf.gz` asks for the VCF's records with INFO fields
+        (`degu_tf.variants.vcf.outputs.join_vcf`), one ending `.gz` for a bgzipped table. Beside it
+        comes `OUT.skipped.tsv`, the alleles that were not scored with the reason.
+    chunk
+        Variants in a part, rounded up to whole blocks.
+    workers
+        Processes; parts, which do not span contigs of more than a block, are shared out to them.
+    max_mismatches
+        Share of variants whose reference allele is not the genome's above which nothing is scored.
+    progress
+        Show bars; None where standard error is a terminal.
+    block
+        Variants scored together.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, the VCF is of another genome or has such INFO fields already, or
+        `OUT.parts` was begun with other settings.
+    """
+    for name, value in (("chunk", chunk), ("workers", workers), ("block", block)):
+        if value < 1:
+            raise InputError(f"{name} must be a whole number from 1. Received: {name}={value}")
+    out, vcf = Path(out), Path(vcf)
+    kind = output_kind(out)
+    for source in (vcf, Path(scoring.genome)):
+        if out.exists() and source.exists() and out.samefile(source):
+            raise InputError(f"the output would replace what is read. Received: {out}")
+    with open_genome(scoring.genome) as genome, alone(Path(f"{out}.parts")) as folder:
+        scorer = scoring.open(genome)
+        if kind == "vcf":
+            check_new_fields(vcf, scorer.targets)
+        task = _Task(scoring, scorer, vcf, RunFolder(folder), block, progress)
+        found = task.begin(scoring.identity(scorer, genome))
+        if found is None:
+            found = task.survey(genome, chunk, max_mismatches)
+        else:
+            _check_mismatches(found, max_mismatches)
+        task.score(found, workers)
+        skipped = out.with_name(f"{out.name}.{SKIPPED}")
+        with atomic_write(skipped) as temporary:
+            shutil.copyfile(folder / SKIPPED, temporary)
+        index = task.join(out, kind, found)
+        task.clear()
+    _warn_of_skipped(found)
+    scorer.warn_of_floored()
+    heads = layout(scorer.predictor)
+    missing = tuple(name for name in ("aleatoric", "epistemic") if not getattr(heads, name))
+    interval = "none" if len(missing) == 2 else "gaussian"
+    if scorer.conformal is not None:
+        interval = "conformal"
+    return Scored(out, index, skipped, found, interval, missing)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A VCF that is scored in a folder of parts."""
+
+    scoring: Scoring
+    scorer: VariantScorer
+    vcf: Path
+    folder: RunFolder
+    block: int
+    progress: bool | None
+
+    def begin(self, identity: dict[str, Any]) -> Survey | None:
+        """Claim the folder; the survey that it holds, if any."""
+        with closing(VcfReader(self.vcf)):
+            vcf = file_hash(self.vcf)
+        surveyed = (self.folder / SURVEY).is_file()
+        if not surveyed and (self.folder / SETTINGS).is_file():
+            self.clear()
+        try:
+            self.folder.begin({"kind": "variants", **identity, "block": self.block, "vcf": vcf})
+        except InputError as error:
+            raise InputError(
+                "another scoring was begun for this output; call it again to finish it, remove "
+                f"what it left, or name another output: {error}"
+            ) from error
+        return Survey.from_dict(read_json(self.folder / SURVEY)) if surveyed else None
+
+    def survey(self, genome: Genome, chunk: int, max_mismatches: float) -> Survey:
+        """Go through the VCF once; if it is refused, nothing stays behind."""
+        try:
+            with (
+                VcfReader(self.vcf) as reader,
+                atomic_write(self.folder / SKIPPED) as temporary,
+                open(temporary, "w", encoding="utf-8", newline="\n") as file,
+            ):
+                parts = Parts(chunk, self.block)
+                found = survey(reader, self.scorer.why_not, genome, file, parts, self.progress)
+            _check_mismatches(found, max_mismatches)
+        except InputError:
+            self.clear()
+            raise
+        write_json(self.folder / SURVEY, found.to_dict())
+        return found
+
+    def score(self, found: Survey, workers: int) -> None:
+        """Score the parts that are missing."""
+        sizes = {
+            index: part.size
+            for index, part in enumerate(found.parts)
+            if not part_file(self.folder.path, index).is_file()
+        }
+        shown = bar(None, "scoring", self.progress, total=found.n_scorable, keep=True)
+        shown.initial = shown.n = found.n_scorable - sum(sizes.values())
+        rest = (self.vcf, self.folder.path, found.parts, self.block)
+        workers = min(workers, len(sizes))
+        with closing(shown):
+            if workers > 1:
+                arguments = (vars(self.scoring), *rest)
+                floored = score_parts(workers, arguments, list(sizes), shown.update)
+                self.scorer.floored = floored
+                return
+            with closing(PartWriter(self.scorer, *rest)) as writer:
+                for index in sizes:
+                    writer.write(index, shown.update)
+
+    def join(self, out: Path, kind: str, found: Survey) -> Path | None:
+        """Write the output from its parts; the index, where it has one."""
+        parts = [part_file(self.folder.path, index) for index in range(len(found.parts))]
+        if kind == "table":
+            join_table(out, self.scorer.columns, parts)
+            return None
+        numbers = {"last": found.last, "total": found.n_records}
+        return join_vcf(
+            out, self.vcf, self.scorer.targets, parts, **numbers, progress=self.progress
+        )
+
+    def clear(self) -> None:
+        """Empty the folder, but of nothing that is not of a scored VCF."""
+        for file in self.folder.path.iterdir():
+            ours = file.name in (SETTINGS, SURVEY, SKIPPED)
+            if ours or file.name.startswith((UNFINISHED, PART)):
+                file.unlink()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[Path]:
+    """Keep a folder from other processes that ask for it in this way; if left empty, it goes.
+
+    Raises
+    ------
+    InputError
+        If another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(
+            "another command is writing this output; let it finish, or stop it. "
+            f"Received: {folder}, which is in use"
+        ) from None
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+        os.close(handle)
+
+
+def _warn_of_skipped(found: Survey) -> None:
+    """Say it where most alleles were left out, since the output looks like any other."""
+    n_skipped = sum(found.skipped.values())
+    if n_skipped > found.n_scorable:
+        warnings.warn(
+            f"{n_skipped} of {n_skipped + found.n_scorable} alleles could not be scored, most for "
+            f"this reason: {next(iter(found.skipped))}",
+            stacklevel=3,
+        )
+
+
+def _check_mismatches(found: Survey, max_mismatches: float) -> None:
+    check_mismatches(found.examples, found.n_mismatches, found.n_scorable, max_mismatches)

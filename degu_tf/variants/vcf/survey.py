@@ -1,0 +1,208 @@
+"""A first pass over a VCF: what there is to score, what cannot be, and where to begin each part.
+
+Scoring takes hours where this takes minutes, so a genome of another build is refused here, and
+progress bars know how much there is to do.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self, TextIO
+
+from degu_tf.sequences.genomes.base import Genome
+from degu_tf.sequences.genomes.windows import MISMATCH, Variant
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.progress import bar
+from degu_tf.variants.vcf.reader import (
+    Place,
+    Record,
+    VcfReader,
+    alternatives,
+)
+
+SKIPPED_COLUMNS = ("contig", "position", "id", "ref", "alt", "reason")
+
+_EXAMPLES = 3
+
+WhyNot = Callable[[Variant], str | None]
+"""Says why a variant cannot be scored, None if it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Variants that are scored into one file.
+
+    Attributes
+    ----------
+    record, offset
+        The record with its first variant, see `degu_tf.variants.vcf.reader.Place`.
+    allele
+        Which of the record's alternatives that is.
+    size
+        How many variants.
+    """
+
+    record: int
+    offset: int
+    allele: int
+    size: int
+
+    @property
+    def place(self) -> Place:
+        """Where its first record begins."""
+        return Place(self.record, self.offset)
+
+
+@dataclass
+class Survey:
+    """What a VCF holds.
+
+    Attributes
+    ----------
+    n_records
+        Lines of the file.
+    contigs
+        Variants that can be scored, by contig.
+    skipped
+        Alleles that cannot be scored, by reason.
+    examples
+        The first few whose reference allele is not the genome's.
+    last
+        The largest position.
+    parts
+        All scorable variants, in order.
+    """
+
+    n_records: int = 0
+    contigs: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+    last: int = 0
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def n_scorable(self) -> int:
+        """Variants that can be scored."""
+        return sum(self.contigs.values())
+
+    @property
+    def n_mismatches(self) -> int:
+        """Variants whose reference allele is not the genome's."""
+        return self.skipped.get(MISMATCH, 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        described = {**vars(self), "parts": [list(asdict(part).values()) for part in self.parts]}
+        return described
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """What `to_dict` gave."""
+        return cls(**{**content, "parts": [Part(*values) for values in content["parts"]]})
+
+
+def scorable(record: Record, why_not: WhyNot) -> list[tuple[Variant, str | None]]:
+    """Each alternative of a record, with the reason if it cannot be scored."""
+    return [
+        (variant, why_not(variant) if reason is None else reason)
+        for variant, reason in alternatives(record)
+    ]
+
+
+def survey(
+    reader: VcfReader,
+    why_not: WhyNot,
+    genome: Genome,
+    skipped: TextIO,
+    parts: "Parts",
+    progress: bool | None = None,
+) -> Survey:
+    """Go through a VCF once.
+
+    Parameters
+    ----------
+    reader
+        The VCF, at its start.
+    why_not
+        Whether a variant can be scored.
+    genome
+        What contigs are known.
+    skipped
+        Gets a header, then a line for every allele that cannot be scored.
+    parts
+        Takes the others.
+    progress
+        Show a bar.
+
+    Raises
+    ------
+    InputError
+        If the VCF cannot be read, or none of its contigs is in the genome.
+    """
+    found, counts, reasons = Survey(), Counter(), Counter()
+    skipped.write("\t".join(SKIPPED_COLUMNS) + "\n")
+    known = False
+    for record in bar(reader, "reading", progress):
+        found.n_records += 1
+        found.last = max(found.last, record.position)
+        known = known or genome.contig(record.contig) is not None
+        for allele, (variant, reason) in enumerate(scorable(record, why_not)):
+            if reason is None:
+                parts.add(record, allele, counts[variant.contig])
+                counts[variant.contig] += 1
+                continue
+            reasons[reason] += 1
+            if reason == MISMATCH and len(found.examples) < _EXAMPLES:
+                found.examples.append(str(variant))
+            skipped.write(skipped_line(variant, reason))
+    if found.n_records and not known:
+        raise InputError(
+            "expected a VCF of the genome's contigs. Received: contigs such as "
+            f"{record.contig!r} in {reader.path}, and {', '.join(list(genome.contigs)[:5])} in "
+            f"{genome.path}"
+        )
+    found.contigs, found.skipped = dict(counts), dict(reasons.most_common())
+    found.parts = parts.finished()
+    return found
+
+
+def skipped_line(variant: Variant, reason: str) -> str:
+    """A line of the file of alleles that cannot be scored."""
+    values = (variant.contig, variant.position, variant.id, variant.ref, variant.alt, reason)
+    return "\t".join(map(str, values)) + "\n"
+
+
+class Parts:
+    """Deals scorable variants out to parts, in order.
+
+    Parameters
+    ----------
+    chunk, block
+        Variants are scored in blocks that begin anew at each contig. A part ends at the block that
+        fills `chunk`, and with its contig, unless it would hold less than one block.
+    """
+
+    def __init__(self, chunk: int, block: int) -> None:
+        self.chunk, self.block = chunk, block
+        self._parts: list[Part] = []
+        self._start: tuple[int, int, int] | None = None
+        self._size = 0
+
+    def add(self, record: Record, allele: int, n_before: int) -> None:
+        """Add an allele that comes after `n_before` scorable ones of its contig."""
+        new_contig, new_block = n_before == 0, n_before % self.block == 0
+        if self._size >= (self.block if new_contig else self.chunk) and new_block:
+            self._end()
+        if self._start is None:
+            self._start = (record.place.record, record.place.offset, allele)
+        self._size += 1
+
+    def _end(self) -> None:
+        if self._start is not None:
+            self._parts.append(Part(*self._start, self._size))
+        self._start, self._size = None, 0
+
+    def finished(self) -> list[Part]:
+        """All parts."""
+        self._end()
+        return self._parts

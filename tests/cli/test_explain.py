@@ -1,0 +1,163 @@
+"""`degu explain`: what it writes and says, and which references it takes."""
+
+import contextlib
+import io
+import json
+import shutil
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from degu_tf import cli
+from degu_tf.attribution import deepshap, random_background
+from degu_tf.attribution.explain_run import TOP, explain_run
+from degu_tf.attribution.map_files import read_maps
+from degu_tf.attribution.methods import METHODS, Method
+from degu_tf.data.hdf5.splits_file import write_splits
+from degu_tf.sequences.encoding import decode
+from degu_tf.sequences.fasta import write_fasta
+
+
+def explain(*arguments):
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(action="default"),
+    ):
+        try:
+            code = cli.main(["explain", *map(str, arguments), "--quiet"])
+        except SystemExit as stop:
+            code = stop.code
+    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, student_run, splits):
+    """A student's run that notes where its data are, the data, and some of them as FASTA."""
+    folder = tmp_path_factory.mktemp("work")
+    shutil.copytree(student_run, folder / "run")
+    manifest = json.loads((folder / "run" / "manifest.json").read_text())
+    manifest["data_file"] = "../d.h5"
+    (folder / "run" / "manifest.json").write_text(json.dumps(manifest))
+    write_splits(folder / "d.h5", splits)
+    names = [f"locus{row}" for row in range(5)]
+    write_fasta(folder / "s.fa", names, decode(splits.test.sequences[:5]))
+    return folder
+
+
+def test_maps_logos_and_the_pair_are_written(work, student, splits, tmp_path):
+    done = explain(
+        work / "run", work / "d.h5", "--head", "Dev", "Dev_epistemic", "--top", "3",
+        "--logos", "2", "--references", "9", "--out", tmp_path / "m",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    names = ["attributions.npz", "logos.pdf", "logos.png", "maps.h5", "ohe.npz"]
+    test_set = splits.test.sequences
+    background = random_background(test_set, 9)
+    prediction = student.predict(test_set)
+    for head, values in (
+        ("Dev", prediction.mean[:, 0]),
+        ("Dev_epistemic", prediction.epistemic[:, 0]),
+    ):
+        folder = tmp_path / "m" / head
+        assert sorted(file.name for file in folder.iterdir()) == names
+        maps = read_maps(folder / "maps.h5")
+        rows = np.argsort(-values, kind="stable")[:3]
+        np.testing.assert_array_equal(maps.rows, rows)
+        result = deepshap(student, test_set[rows], background, head)
+        np.testing.assert_allclose(maps.scores, result.scores, atol=1e-6)
+        assert f"{head}: maps of 3 of 40 sequences with the largest predicted {head}" in done.out
+        assert f"-s {folder / 'ohe.npz'} -a {folder / 'attributions.npz'} -n 2000 -w 32" in done.out
+    assert "Dev: scores miss the difference of outputs by at most" in done.out
+    assert f"References: 9 random sequences of the 40 in {work / 'd.h5'}" in done.out
+
+
+def test_without_the_runs_data_references_are_shuffles(work, student, splits, tmp_path):
+    moved = tmp_path / "run"
+    shutil.copytree(work / "run", moved)
+    done = explain(
+        moved, work / "s.fa", "--references", "4", "--logos", "0", "--out", tmp_path / "m"
+    )
+    assert done.code == 0, done.err
+    assert "4 dinucleotide shuffles of each sequence (the run's data are not" in done.out
+    assert "Hk: maps of all sequences in" in done.out
+    maps = read_maps(tmp_path / "m" / "Hk" / "maps.h5")
+    assert maps.names == [f"locus{row}" for row in maps.rows]
+    result = deepshap(student, maps.sequences, "dinucleotide", "Hk", n_references=4)
+    np.testing.assert_allclose(maps.scores, result.scores, atol=1e-6)
+    again = explain(
+        moved, work / "s.fa", "--references", "4", "--logos", "0", "--out", tmp_path / "m",
+        "--background", "dinucleotide",
+    )  # fmt: skip
+    assert again.code == 0, again.err
+
+
+def test_references_can_be_named(work, student, splits, tmp_path):
+    done = explain(
+        work / "run", work / "s.fa", "--head", "Dev", "--background", work / "d.h5", "--split",
+        "validation", "--references", "6", "--seed", "5", "--logos", "0", "--out", tmp_path / "m",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    maps = read_maps(tmp_path / "m" / "Dev" / "maps.h5")
+    background = random_background(splits.validation.sequences, 6, 5)
+    result = deepshap(student, maps.sequences, background, "Dev")
+    np.testing.assert_allclose(maps.scores, result.scores, atol=1e-6)
+    few = explain(
+        work / "run", work / "s.fa", "--background", work / "s.fa", "--out", tmp_path / "x"
+    )
+    assert few.code == 2
+    assert "Received: 5 sequences, n=100" in few.err
+
+
+def test_the_experiment_may_rank(work, splits, tmp_path):
+    ranked = ("--rank-by", "measured", "--method", "saliency", "--logos", "0")
+    done = explain(
+        work / "run", work / "d.h5", "--head", "Hk", "--top", "4", *ranked, "--out", tmp_path / "m"
+    )
+    assert done.code == 0, done.err
+    assert "with the largest measured Hk" in done.out
+    rows = read_maps(tmp_path / "m" / "Hk" / "maps.h5").rows
+    np.testing.assert_array_equal(rows, np.argsort(-splits.test.targets[:, 1], kind="stable")[:4])
+    done = explain(work / "run", work / "s.fa", *ranked, "--out", tmp_path / "x")
+    assert done.code == 2
+    assert "degu: error: --rank-by measured: " in done.err
+
+
+@pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients", "ism"])
+def test_every_method_has_a_word(work, student, method, tmp_path):
+    done = explain(
+        work / "run", work / "s.fa", "--head", "Dev", "--method", method, "--steps", "80",
+        "--logos", "0", "--out", tmp_path / "m",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    maps = read_maps(tmp_path / "m" / "Dev" / "maps.h5")
+    made = Method(name=method, steps=80).explain(student, maps.sequences, "Dev")
+    np.testing.assert_allclose(maps.scores, made.scores, atol=1e-6)
+    assert "References" not in done.out
+
+
+def test_words_and_defaults_are_those_of_the_package():
+    options = cli.parser().parse_args(["explain", "run", "s.fa", "--out", "m"])
+    method = Method()
+    assert (options.method, options.references, options.seed, options.steps, options.top) == (
+        method.name, method.n_references, method.seed, method.steps, TOP
+    )  # fmt: skip
+    for name in METHODS:
+        cli.parser().parse_args(["explain", "run", "s.fa", "--out", "m", "--method", name])
+    assert explain_run.__kwdefaults__["top"] == TOP
+
+
+def test_a_finished_folder_stays_and_another_command_is_refused(work, tmp_path):
+    command = (work / "run", work / "s.fa", "--method", "saliency", "--logos", "0", "--out")
+    first = explain(*command, tmp_path / "m")
+    made = (tmp_path / "m" / "Dev" / "maps.h5").stat().st_mtime_ns
+    again = explain(*command, tmp_path / "m")
+    assert first.out == again.out
+    assert (tmp_path / "m" / "Dev" / "maps.h5").stat().st_mtime_ns == made
+    other = explain(*command, tmp_path / "m", "--top", "2")
+    assert other.code == 2
+    assert "already holds another run" in other.err
+    assert "top: holds 1000, asked 2" in other.err

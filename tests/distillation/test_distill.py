@@ -1,0 +1,237 @@
+import dataclasses
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from degu_tf.distillation.distill import distill, train_student
+from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.labels import student_splits
+from degu_tf.distillation.runs import teachers_of
+from degu_tf.heads import HeadLayout
+from degu_tf.models.predictor import ModelPredictor
+from degu_tf.training.losses import DistillationLoss
+from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.settings import TrainingSettings
+from degu_tf.training.train import load_model
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.run_folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def labelled(teachers, splits):
+    return student_splits(teachers, splits)
+
+
+@pytest.fixture(scope="module")
+def small_student(teachers, splits, spec, tmp_path_factory):
+    """A smaller student with log-variance labels and weighted loss, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("students") / "small"
+    return folder, distill(
+        teachers,
+        splits,
+        spec=ModelSpec("deepstarr", {**spec.options, "width": 0.5}),
+        settings=TrainingSettings(epochs=1, batch_size=40),
+        seed=1,
+        folder=folder,
+        epistemic="log_variance",
+        epistemic_weight={"Dev": 1.0, "Hk": 0.5},
+        aleatoric_weight=0.25,
+        notes={"data_file": "d.h5"},
+        progress=False,
+    )
+
+
+def test_training_labels_are_the_teachers(labelled, teachers, splits):
+    assert labelled.heads.columns == (
+        "Dev", "Hk", "Dev_aleatoric", "Hk_aleatoric", "Dev_epistemic", "Hk_epistemic",
+    )  # fmt: skip
+    outputs = np.stack([member.columns(splits.train.sequences) for member in teachers.members])
+    expected = np.concatenate([outputs.mean(axis=0), outputs[..., :2].std(axis=0)], axis=1)
+    assert np.allclose(labelled.train.targets, expected, atol=1e-6)
+    assert np.array_equal(labelled.train.sequences, splits.train.sequences)
+
+
+def test_validation_and_test_keep_the_experiment_beside_the_teachers_spread(
+    labelled, teachers, splits
+):
+    for name in ("validation", "test"):
+        measured, split = getattr(splits, name), getattr(labelled, name)
+        assert np.array_equal(split.targets[:, :4], measured.targets)
+        spread = teachers.predict(measured.sequences).epistemic
+        assert np.allclose(split.targets[:, 4:], spread, atol=1e-6)
+
+
+def test_log_variance_labels(teachers, splits, labelled):
+    logged = student_splits(teachers, splits, "log_variance")
+    assert logged.heads == HeadLayout(("Dev", "Hk"), "std", "log_variance")
+    for name, split in logged.items():
+        std = getattr(labelled, name).targets
+        assert np.array_equal(split.targets[:, :4], std[:, :4])
+        assert np.allclose(split.targets[:, 4:], 2 * np.log(std[:, 4:]), atol=1e-4)
+
+
+def test_data_without_replicates_take_the_teachers_aleatoric_everywhere(teachers, splits):
+    activity_only = student_splits(teachers, splits.without_uncertainty())
+    assert activity_only.heads == teachers.heads.student()
+    taught = teachers.columns(splits.test.sequences)
+    assert np.array_equal(activity_only.test.targets[:, :2], splits.test.targets[:, :2])
+    assert np.allclose(activity_only.test.targets[:, 2:], taught[:, 2:], atol=1e-6)
+
+
+def test_teachers_without_aleatoric_make_students_without(splits, spec):
+    plain = splits.without_uncertainty()
+    members = [
+        ModelPredictor(spec.build((32, 4), plain.heads, seed), plain.heads) for seed in (0, 1)
+    ]
+    labelled = student_splits(Ensemble(members), splits)
+    assert labelled.heads == HeadLayout(("Dev", "Hk"), None, "std")
+    assert np.array_equal(labelled.test.targets[:, :2], splits.test.targets[:, :2])
+    with pytest.raises(InputError, match="architecture is not known"):
+        train_student(labelled, Ensemble(members))
+
+
+def test_data_that_do_not_go_with_the_teachers(teachers, splits, make_splits):
+    with pytest.raises(InputError, match=r"predict \('Dev', 'Hk'\). Received: .*\('a', 'b'\)"):
+        student_splits(teachers, make_splits(("a", "b")))
+    with pytest.raises(InputError, match="takes sequences of 32 bases"):
+        student_splits(teachers, make_splits(("Dev", "Hk"), length=40))
+    labels = student_splits(teachers, splits)
+    with pytest.raises(InputError, match=r"measured columns, without epistemic.*Dev_epistemic"):
+        student_splits(teachers, labels, "log_variance")
+
+
+def test_labels_in_the_students_columns_are_used_as_they_are(teachers, splits):
+    labels = student_splits(teachers, splits)
+    assert student_splits(teachers, labels) is labels
+    with pytest.raises(InputError, match="labels for a student"):
+        train_ensemble(labels, ModelSpec("deepstarr", {"width": 0.05}), 2)
+
+
+def test_a_student_gives_every_uncertainty(student, splits, teachers):
+    assert student.heads == HeadLayout(("Dev", "Hk"), "std", "std")
+    prediction = student.predict(splits.test.sequences)
+    assert prediction.mean.shape == prediction.aleatoric.shape == (40, 2)
+    assert prediction.epistemic.shape == prediction.total.shape == (40, 2)
+    lower, upper = prediction.interval()
+    assert (lower < upper).all()
+    assert student.model.count_params() > teachers.members[0].model.count_params()
+
+
+def test_students_and_teachers_learn_what_there_is_to_learn(student, teachers, splits):
+    sequences, measured = splits.test.sequences, splits.test.targets
+    columns, taught = student.columns(sequences), teachers.columns(sequences)
+    for index in range(4):
+        for one, other in ((taught, measured), (columns, measured), (columns, taught)):
+            assert np.corrcoef(one[:, index], other[:, index])[0, 1] > 0.8
+
+
+def test_a_students_run_says_what_made_it(small_student, teachers, splits):
+    folder, predictor = small_student
+    settings, manifest = RunFolder(folder).settings(), RunFolder(folder).manifest()
+    assert settings["kind"] == "student"
+    assert settings["heads"] == {
+        "targets": ["Dev", "Hk"], "aleatoric": "std", "epistemic": "log_variance",
+    }  # fmt: skip
+    assert settings["loss_weights"] == {
+        "epistemic": {"Dev": 1.0, "Hk": 0.5}, "aleatoric": 0.25,
+    }  # fmt: skip
+    assert settings["teachers"] == {"fingerprint": teachers.fingerprint(), "n_members": 2}
+    assert settings["model"]["options"]["width"] == 0.5
+    assert manifest["data_file"] == "d.h5"
+    assert not os.path.isabs(manifest["teachers"])
+    assert (folder / manifest["teachers"]).resolve() == teachers.folder.resolve()
+    loaded = load_model(folder)
+    assert loaded.heads.epistemic == "log_variance"
+    assert loaded.fingerprint() == predictor.fingerprint()
+    assert predictor.model.count_params() < teachers.members[0].model.count_params()
+
+
+def test_a_student_is_trained_with_the_weighted_loss(teachers, labelled, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        "degu_tf.distillation.distill.train", lambda *_, **given: seen.update(given)
+    )
+    weights = {"epistemic_weight": {"Dev": 1.0, "Hk": 0.5}, "aleatoric_weight": 0.25}
+    train_student(labelled, teachers, **weights)
+    loss = seen["loss"]
+    assert isinstance(loss, DistillationLoss)
+    assert {name: getattr(loss, name) for name in weights} == weights
+    assert loss.error == "mse"
+
+
+def test_students_of_poisson_teachers_keep_poisson(teachers, labelled, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "degu_tf.distillation.distill.train", lambda *_, loss, **__: seen.append(loss)
+    )
+    for name in ("poisson", "mse"):
+        train_student(labelled, teachers, settings=TrainingSettings(loss=name))
+    assert [loss.error for loss in seen] == ["poisson", "mse"]
+
+
+def test_a_student_does_not_start_where_its_teachers_started(teachers, labelled, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "degu_tf.distillation.distill.train", lambda _, spec, *__, **___: seen.append(spec)
+    )
+    started = dataclasses.replace(teachers.spec, init="pretrained.keras")
+    train_student(labelled, Ensemble(teachers.members, started))
+    own = dataclasses.replace(teachers.spec, init="mine.keras")
+    train_student(labelled, Ensemble(teachers.members, started), spec=own)
+    assert [spec.init for spec in seen] == [None, "mine.keras"]
+
+
+def test_another_students_folder_is_refused(small_student, teachers, splits):
+    folder, _ = small_student
+    with pytest.raises(InputError, match=r"another run.*loss_weights\.aleatoric: holds 0\.25"):
+        distill(
+            teachers,
+            splits,
+            spec=ModelSpec(**RunFolder(folder).settings()["model"]),
+            settings=TrainingSettings(epochs=1, batch_size=40),
+            seed=1,
+            folder=folder,
+            epistemic="log_variance",
+            epistemic_weight={"Dev": 1.0, "Hk": 0.5},
+        )
+
+
+def test_teachers_are_found_from_their_student(small_student, teachers, tmp_path):
+    folder, _ = small_student
+    assert teachers_of(folder).fingerprint() == teachers.fingerprint()
+    assert teachers_of(teachers.folder) is None
+    moved = shutil.copytree(folder, tmp_path / "a" / "b" / "student")
+    assert teachers_of(moved) is None
+
+
+def test_other_teachers_in_the_place_of_the_old_are_refused(small_student, teachers, tmp_path):
+    folder, _ = small_student
+    where = RunFolder(folder).manifest()["teachers"]
+    moved = shutil.copytree(folder, tmp_path / "store" / "student")
+    other = shutil.copytree(teachers.folder, (moved / where).resolve())
+    shutil.rmtree(other / "member_01")
+    shutil.copytree(other / "member_00", other / "member_01")
+    with pytest.raises(InputError, match="Received: another ensemble in"):
+        teachers_of(moved)
+
+
+def test_a_students_identity_does_not_hang_on_the_last_bits_of_its_labels(teachers, splits):
+    labelled = student_splits(teachers, splits)
+    nudged = dataclasses.replace(
+        labelled,
+        train=dataclasses.replace(
+            labelled.train, targets=np.nextafter(labelled.train.targets, np.float32(np.inf))
+        ),
+    )
+    assert nudged.fingerprint == labelled.fingerprint
+    swapped = Ensemble(teachers.members[::-1], teachers.spec)
+    others = [
+        student_splits(swapped, splits),
+        student_splits(teachers, splits, "log_variance"),
+        student_splits(teachers, splits.subset(len(splits.train) - 1)),
+        labelled.subset(len(labelled.train) - 1),
+    ]
+    fingerprints = {labelled.fingerprint, *(other.fingerprint for other in others)}
+    assert len(fingerprints) == 1 + len(others)

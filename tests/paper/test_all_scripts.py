@@ -1,0 +1,223 @@
+"""Every numbered script and notebook runs, and the README's commands are those that CI runs."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from degu_tf import cli
+from degu_tf.data.simulation.atac import simulate_profiles
+from degu_tf.heads import HeadLayout
+from degu_tf.models import build
+from degu_tf.sequences.encoding import decode
+from degu_tf.sequences.fasta import write_fasta
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted((ROOT / "experiments").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_script_runs_at_smoke(script, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, str(script), "--preset", "smoke", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"figure.png", "figure.pdf", "table.csv", "claims.csv", "settings.json"} <= {
+        file.name for file in out.iterdir()
+    }
+    assert len(pd.read_csv(out / "table.csv"))
+    claims = pd.read_csv(out / "claims.csv")
+    verdicts = {"holds", "does not hold", "cannot be told at this size"}
+    assert len(claims)
+    assert set(claims["verdict"]) <= verdicts
+    assert json.loads((out / "settings.json").read_text())["preset"] == "smoke"
+    assert not re.search("cuda|oneDNN|absl", done.stderr)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs(notebook, tmp_path):
+    import nbformat
+    from nbclient import NotebookClient
+
+    content = nbformat.read(notebook, as_version=4)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(content, timeout=600, kernel_name="python3", resources=resources).execute()
+    cells = [cell for cell in content.cells if cell.cell_type == "code"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    stored = nbformat.read(notebook, as_version=4)
+    assert all(cell.outputs for cell in stored.cells if cell.cell_type == "code" and cell.outputs)
+    assert sum(len(cell.get("outputs", ())) for cell in stored.cells) == len(outputs)
+
+
+def test_the_readme_has_the_two_commands_that_ci_runs():
+    readme = (ROOT / "README.md").read_text()
+    lines = [line for line in readme.splitlines() if line.startswith("python3 -m venv ")]
+    assert len(lines) == 2
+    assert lines[0].endswith(".venv/bin/python experiments/00_quickstart.py")
+    assert lines[1].endswith(".venv/bin/python -m pytest")
+
+
+def test_every_script_is_listed():
+    listed = (ROOT / "experiments" / "README.md").read_text()
+    assert SCRIPTS
+    assert all(f"`{script.name}`" in listed for script in SCRIPTS)
+
+
+def test_links_in_the_readme_exist():
+    readme = (ROOT / "README.md").read_text()
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", readme)
+    assert links
+    assert all((ROOT / link).exists() for link in links)
+
+
+def blocks(language):
+    """The README's code blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def mpra(tmp_path, monkeypatch):
+    """A folder with the files that the README's examples name, small ones."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    texts = decode(rng.integers(0, 4, (240, 249)).astype(np.uint8))
+    table = pd.DataFrame({"seq": texts, "group": np.arange(240) // 2})
+    for target in ("HepG2_log2", "K562_log2"):
+        table[target] = rng.normal(size=240)
+    table.to_csv("mpra.tsv", sep="\t", index=False)
+    write_fasta("new_sequences.fa", ["a", "b"], texts[:2])
+    write_fasta("genome.fa", ["chr1"], ["".join(texts[:4])])
+    Path("peaks.bed").write_text("chr1\t100\t349\n")
+    ref = texts[0][160]
+    rows = [f"chr1\t161\trs1\t{ref}\t{alt}\t.\t.\t." for alt in "ACGT" if alt != ref]
+    head = ["##fileformat=VCFv4.2", "##contig=<ID=chr1>"]
+    head.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+    Path("variants.vcf").write_text("\n".join([*head, *rows, ""]))
+    return texts
+
+
+@pytest.mark.slow
+def test_the_readmes_shell_example_runs(mpra):
+    (commands,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    for command in commands.splitlines():
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.split()[1:]) == 0, command
+    predictions = pd.read_csv("predictions.tsv", sep="\t")
+    assert predictions["name"].tolist() == ["a", "b"]
+    assert predictions["interval"].tolist() == ["gaussian", "gaussian"]
+    assert len(pd.read_csv("peaks.tsv", sep="\t")) == 1
+
+
+def test_the_readmes_released_example_runs(mpra, server, capsys):
+    """Against a server that answers as Zenodo does, with a small model in an archive."""
+    build("deepstarr", (249, 4), HeadLayout(("Dev", "Hk")), width=0.03).save_weights("1.weights.h5")
+    with tarfile.open("models.tar", "w") as archive:
+        archive.add("1.weights.h5", "1_DeepSTARR.h5")
+    server.files = {"DeepSTARR_models.tar": Path("models.tar").read_bytes(), "data.h5": b"data"}
+    server.knows_all_versions = True
+    (commands,) = (block for block in blocks("sh") if block.startswith("degu fetch"))
+    for command in commands.splitlines():
+        assert cli.main(shlex.split(command)[1:]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "DeepSTARR_models.tar" in said
+    assert "Dev, Hk" in said
+    assert len(server.downloads()) == 1
+    assert pd.read_csv("released.tsv", sep="\t")["name"].tolist() == ["a", "b"]
+
+
+@pytest.mark.slow
+def test_the_readmes_example_of_calibration_runs(mpra):
+    """Of the teachers: a student of one epoch is sure of too much to be calibrated."""
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    (calibrated,) = (block for block in blocks("sh") if block.startswith("degu calibrate"))
+    calibrated = calibrated.replace("runs/student", "runs/teachers")
+    noise = ["degu train d.h5 --uncertainty heteroscedastic --epochs 1 --members 2 --out runs/h"]
+    for command in first.splitlines()[:2] + calibrated.splitlines() + noise:
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.split()[1:]) == 0, command
+    table = pd.read_csv("calibrated.tsv", sep="\t")
+    assert table["interval"].tolist() == ["conformal", "conformal"]
+    assert len(pd.read_csv("runs/h/metrics.csv"))
+
+
+@pytest.mark.slow
+def test_the_readmes_example_of_attribution_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    (explained,) = (block for block in blocks("sh") if block.startswith("degu explain"))
+    for command in first.splitlines()[:3] + explained.splitlines():
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.replace("--top 200", "--top 3").split()[1:]) == 0, command
+    for folder in ("maps", "new_maps"):
+        assert {file.suffix for file in Path(folder).rglob("*.*")} >= {".npz", ".h5", ".png"}
+
+
+@pytest.mark.slow
+def test_the_readmes_example_of_variants_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    (scored,) = (block for block in blocks("sh") if block.startswith("degu variants"))
+    for command in first.splitlines()[:3] + scored.splitlines():
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.split()[1:]) == 0, command
+    assert pd.read_csv("effects.tsv", sep="\t")["position"].tolist() == [161, 161, 161]
+    assert Path("scored.vcf.gz.tbi").is_file()
+    assert {file.suffix for file in Path("saturation").rglob("*.*")} >= {".tsv", ".png"}
+
+
+@pytest.mark.slow
+def test_the_readmes_example_of_profiles_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    simulated = simulate_profiles({"chr1": 30_720, "chr8": 9_216, "chr9": 9_216}, seed=0)
+    genome, replicates = simulated.write(tmp_path)
+    genome.rename("hg38.fa")
+    for number, replicate in enumerate(replicates, start=1):
+        replicate.rename(f"rep{number}.bw")
+    (commands,) = (block for block in blocks("sh") if block.startswith("degu prepare atac"))
+    for command in commands.splitlines():
+        small = command.replace("--members 10", "--members 2 --width 0.02")
+        assert cli.main(small.replace("--epochs 100", "--epochs 1").split()[1:]) == 0, command
+    tracks = {file.name for file in Path("tracks").glob("*.bw")}
+    assert tracks == {"ATAC.bw", "ATAC_aleatoric.bw", "ATAC_epistemic.bw"}
+
+
+@pytest.mark.slow
+def test_the_readmes_example_of_augmentation_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    (augmented,) = (block for block in blocks("sh") if "--augment" in block)
+    for command in first.splitlines()[:2] + augmented.splitlines():
+        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+        assert cli.main(small.split()[1:]) == 0, command
+    assert Path("dynamic.keras").is_file()
+
+
+@pytest.mark.slow
+def test_the_readmes_python_examples_run(mpra):
+    code, conformal, explained, variants, dynamic = blocks("python")
+    small = code.replace("epochs=100", "epochs=1").replace('"), 10,', '"), 2,')
+    assert small.count("epochs=1)") == 1
+    names = {}
+    exec(small.replace("ACGT...", mpra[0]), names)
+    assert names["teachers"].n_members == 2
+    assert names["prediction"].mean.shape == (1, 2)
+    assert (names["upper"] > names["lower"]).all()
+    exec(conformal, names)
+    assert names["after"].columns.tolist() == names["before"].columns.tolist()
+    assert len(names["after"]) == 4
+    exec(explained, names)
+    assert names["scores"].shape == (5, 249, 4)
+    assert np.abs(names["explained"].delta).max() < 1e-4
+    exec(variants, names)
+    assert len(names["effects"]) == 3
+    assert names["skipped"].empty
+    exec(dynamic.replace("epochs=100", "epochs=1"), names)
+    assert Path("student.keras").is_file()

@@ -1,0 +1,438 @@
+"""A VCF in, a table or a VCF of effects out: whatever is asked for, and whatever comes between."""
+
+import contextlib
+import io
+import shutil
+import warnings
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pysam
+import pysam.bcftools
+import pytest
+
+from degu_tf import cli
+from degu_tf.sequences.genomes.open import open_genome
+from degu_tf.uncertainty.calibration import calibrate
+from degu_tf.utils.errors import InputError
+from degu_tf.variants.scorer import BLOCK, VariantScorer, score_variants
+from degu_tf.variants.vcf.outputs import (
+    info_keys,
+    join_vcf,
+    output_kind,
+    table_lines,
+)
+from degu_tf.variants.vcf.parts import (
+    PartWriter,
+    Scoring,
+    blocks,
+    part_file,
+)
+from degu_tf.variants.vcf.reader import VcfReader, alternatives
+from degu_tf.variants.vcf.score import CHUNK, alone, score_vcf
+from degu_tf.variants.vcf.survey import Parts, survey
+
+SIZES = {"chr1": 200, "chr2": 90, "chrM": 40}
+HEADER = """\
+##fileformat=VCFv4.2
+##contig=<ID=1>
+##contig=<ID=2>
+##contig=<ID=MT>
+##contig=<ID=unplaced>
+##INFO=<ID=AF,Number=A,Type=Float,Description="share">
+##INFO=<ID=NOTE,Number=1,Type=String,Description="anything">
+##FORMAT=<ID=GT,Number=1,Type=String,Description="genotype">
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb
+"""
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory, student_run):
+    """A folder with a student's run, a genome, and a VCF of all kinds of alleles."""
+    folder = tmp_path_factory.mktemp("work")
+    shutil.copytree(student_run, folder / "run")
+    rng = np.random.default_rng(4)
+    bases = {name: "".join(rng.choice(list("ACGT"), size)) for name, size in SIZES.items()}
+    (folder / "g.fa").write_text("".join(f">{name}\n{seq}\n" for name, seq in bases.items()))
+    lines = []
+    for contig, name in (("1", "chr1"), ("2", "chr2"), ("MT", "chrM")):
+        seq = bases[name]
+        for start, ref in enumerate(seq):
+            others = [base for base in "ACGT" if base != ref]
+            kind = rng.integers(9)
+            alts = {0: ["*", others[0]], 1: ["<DEL>"], 2: [ref + "GG", others[1]]}.get(kind, others)
+            if kind == 3 and start + 4 < len(seq):
+                ref, alts = seq[start : start + 4], [ref]
+            if kind == 4:
+                ref, alts = ref.lower(), [others[0].lower()]
+            if kind > 7:
+                continue
+            info = f"AF={','.join(f'{x:.3f}' for x in rng.random(len(alts)))};NOTE={'x' * 900}"
+            row = (contig, start + 1, f"v{start}", ref, ",".join(alts), 30, "PASS", info, "GT")
+            lines.append("\t".join(map(str, row)) + "\t./.\t0/1")
+    lines.append("unplaced\t1\t.\tA\tC\t.\t.\t.\tGT\t./.\t./.")
+    (folder / "v.vcf").write_text(HEADER + "\n".join(lines) + "\n")
+    pysam.bcftools.view(
+        "-Oz", "-o", str(folder / "v.vcf.gz"), str(folder / "v.vcf"), catch_stdout=False
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scoring(work):
+    return Scoring(str(work / "run"), str(work / "g.fa"))
+
+
+@pytest.fixture(scope="module")
+def table(work, scoring, tmp_path_factory):
+    """The TSV of all variants, scored at once with one block a contig."""
+    out = tmp_path_factory.mktemp("table") / "o.tsv"
+    score_vcf(scoring, work / "v.vcf", out, progress=False)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def _expected_floors():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*standard deviations were below.*")
+        yield
+
+
+def alleles(vcf):
+    with VcfReader(vcf) as reader:
+        return [pair for record in reader for pair in alternatives(record)]
+
+
+def test_the_table_holds_each_variant_in_order_with_its_effects(work, student, table):
+    variants = [variant for variant, reason in alleles(work / "v.vcf") if reason is None]
+    with open_genome(work / "g.fa") as genome:
+        expected, skipped = score_variants(student, variants, genome, 32, progress=False)
+    found = pd.read_csv(table, sep="\t", dtype={"contig": str})
+    assert found.columns.tolist() == expected.columns.tolist()
+    assert len(found) > 400
+    for name in found.columns[:7]:
+        assert found[name].tolist() == expected[name].tolist(), name
+    effects = found.columns[7:]
+    np.testing.assert_allclose(found[effects], expected[effects], rtol=1e-5, atol=2e-6)
+    assert skipped["reason"].unique().tolist() == ["contig not in the genome"]
+
+
+def test_alleles_that_are_not_scored_are_listed_with_the_reason(work, table):
+    listed = pd.read_csv(f"{table}.skipped.tsv", sep="\t", dtype=str)
+    expected = [(v.contig, str(v.position), v.id, v.ref, v.alt, reason)
+                for v, reason in alleles(work / "v.vcf") if reason]  # fmt: skip
+    expected.append(("unplaced", "1", ".", "A", "C", "contig not in the genome"))
+    assert [tuple(row) for row in listed.to_numpy()] == expected
+    assert not table.with_name("o.tsv.parts").exists()
+
+
+def test_bytes_do_not_depend_on_the_chunk_nor_on_the_form_of_the_vcf(work, scoring, tmp_path):
+    whole = tmp_path / "whole.tsv"
+    score_vcf(scoring, work / "v.vcf", whole, progress=False, block=16)
+    for chunk in (1, 40):
+        out = tmp_path / f"{chunk}.tsv.gz"
+        score_vcf(scoring, work / "v.vcf.gz", out, chunk=chunk, progress=False, block=16)
+        with pysam.BGZFile(str(out)) as file:
+            assert file.read() == whole.read_bytes()
+        skipped = [path.with_name(f"{path.name}.skipped.tsv").read_bytes() for path in (whole, out)]
+        assert skipped[0] == skipped[1]
+
+
+def test_parts_are_the_same_files_whoever_writes_them_and_in_whatever_order(
+    work, scoring, tmp_path
+):
+    with VcfReader(work / "v.vcf.gz") as reader, open_genome(work / "g.fa") as genome:
+        scorer = scoring.open(genome)
+        found = survey(reader, scorer.why_not, genome, io.StringIO(), Parts(1, 32), False)
+    parts = found.parts
+    one, two, three = (
+        PartWriter(scoring.open(), work / "v.vcf.gz", tmp_path / name, parts, 32)
+        for name in ("one", "several", "several")
+    )
+    for index in range(len(parts)):
+        one.write(index)
+        (two, three)[index % 2].write(len(parts) - 1 - index)
+    for writer in (one, two, three):
+        writer.close()
+    assert len(parts) > 10
+    for index in range(len(parts)):
+        files = [part_file(tmp_path / name, index).read_bytes() for name in ("one", "several")]
+        assert files[0] == files[1]
+
+
+@pytest.mark.slow
+def test_bytes_do_not_depend_on_the_workers(work, scoring, tmp_path, capfd):
+    outs = [tmp_path / f"{workers}.tsv" for workers in (1, 2)]
+    for workers, out in enumerate(outs, start=1):
+        done = score_vcf(
+            scoring, work / "v.vcf.gz", out, chunk=1, workers=workers, progress=False, block=64
+        )
+        assert len(done.survey.parts) > 5
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_vcf_keeps_its_records_and_gains_fields(work, scoring, table, tmp_path):
+    out = tmp_path / "o.vcf.gz"
+    done = score_vcf(scoring, work / "v.vcf.gz", out, chunk=1, progress=False, block=64)
+    assert done.index == tmp_path / "o.vcf.gz.tbi"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "o.vcf.gz", "o.vcf.gz.skipped.tsv", "o.vcf.gz.tbi",
+    ]  # fmt: skip
+    keys = info_keys(["Dev", "Hk"])
+    removed = pysam.bcftools.annotate("-x", ",".join(f"INFO/{key}" for key in keys), str(out))
+    original = pysam.bcftools.view(str(work / "v.vcf.gz"))
+    assert _records(removed) == _records(original)
+    rows = pd.read_csv(table, sep="\t", dtype=str).itertuples(index=False)
+    with pysam.VariantFile(str(out)) as file:
+        assert all(file.header.info[key].number == "A" for key in keys)
+        for record in file:
+            values = [record.info.get(key, (None,) * len(record.alts)) for key in keys]
+            for alt, scored in zip(record.alts, zip(*values, strict=True), strict=True):
+                if scored[0] is None:
+                    assert set(scored) == {None}
+                    continue
+                row = next(rows)
+                assert row[:5] == (
+                    record.contig, str(record.pos), record.id, record.ref, alt,
+                )  # fmt: skip
+                np.testing.assert_allclose(scored, np.array(row[5:], float), rtol=2e-6)
+        assert next(rows, None) is None
+    region = pysam.bcftools.query("-r", "2:30-31", "-f", "%POS %INFO/DEGU_Dev_EFFECT\n", str(out))
+    found = {line.split()[0] for line in region.splitlines()}
+    assert found
+    assert found <= {"30", "31", "27", "28", "29"}
+    norm = pysam.bcftools.norm("-m", "-any", str(out))
+    split = [line for line in _records(norm) if "DEGU_Dev_EFFECT" in line]
+    assert split
+    assert all(line.split("DEGU_Dev_EFFECT=")[1].split(";")[0].count(",") == 0 for line in split)
+
+
+def _records(text):
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def test_two_commands_do_not_write_one_output(work, scoring, tmp_path):
+    out = tmp_path / "effects.tsv"
+    with (
+        alone(tmp_path / "effects.tsv.parts"),
+        pytest.raises(InputError, match=r"another command is writing.*effects.tsv.parts"),
+    ):
+        score_vcf(scoring, work / "v.vcf", out, progress=False)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_vcf_of_which_little_can_be_scored_is_warned_of(work, scoring, tmp_path):
+    rows = ["unplaced\t1\t.\tA\tC\t.\t.\t.\tGT\t.\t.", "1\t5\t.\tA\t*\t.\t.\t.\tGT\t.\t."]
+    (tmp_path / "v.vcf").write_text(HEADER + "\n".join(rows) + "\n")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        score_vcf(scoring, tmp_path / "v.vcf", tmp_path / "effects.tsv", progress=False)
+    assert any("2 of 2 alleles could not be scored" in str(each.message) for each in said)
+    assert len((tmp_path / "effects.tsv").read_text().splitlines()) == 1
+
+
+def test_what_was_interrupted_goes_on(work, scoring, tmp_path, monkeypatch):
+    whole = tmp_path / "whole.tsv"
+    n_scored = []
+    score = VariantScorer.score
+
+    def counted(self, variants):
+        n_scored.append(len(variants))
+        if len(n_scored) == stop:
+            raise KeyboardInterrupt
+        return score(self, variants)
+
+    monkeypatch.setattr(VariantScorer, "score", counted)
+    stop = 0
+    settings = {"chunk": 32, "block": 32, "progress": False}
+    score_vcf(scoring, work / "v.vcf", whole, **settings)
+    expected, n_scored[:] = list(n_scored), []
+    stop = 6
+    with pytest.raises(KeyboardInterrupt):
+        score_vcf(scoring, work / "v.vcf", tmp_path / "o.tsv", **settings)
+    assert not (tmp_path / "o.tsv").exists()
+    kept = sorted(path.name for path in (tmp_path / "o.tsv.parts").glob("part_*"))
+    assert len(kept) == 5
+    stop, n_scored[:] = 0, []
+    score_vcf(scoring, work / "v.vcf", tmp_path / "o.tsv", **{**settings, "chunk": 1000})
+    assert n_scored == expected[5:]
+    assert (tmp_path / "o.tsv").read_bytes() == whole.read_bytes()
+    assert not (tmp_path / "o.tsv.parts").exists()
+
+
+def test_other_settings_do_not_go_on_with_what_was_begun(work, scoring, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "o.tsv"
+    with monkeypatch.context() as patch:
+        patch.setattr(VariantScorer, "score", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            score_vcf(scoring, work / "v.vcf", out, progress=False)
+    other = replace(scoring, average_strands=True)
+    with pytest.raises(InputError, match="average_strands: holds False, asked True"):
+        score_vcf(other, work / "v.vcf", out, progress=False)
+    longer = tmp_path / "longer.vcf"
+    longer.write_text((work / "v.vcf").read_text() + "unplaced\t2\t.\tA\tC\t.\t.\t.\tGT\t.\t.\n")
+    with pytest.raises(InputError, match=r"another scoring was begun.*o\.tsv\.parts \(vcf: holds"):
+        score_vcf(scoring, longer, out, progress=False)
+
+
+def test_another_genome_is_refused_and_nothing_stays(work, scoring, tmp_path):
+    bases = (work / "g.fa").read_text()
+    other = tmp_path / "other.fa"
+    other.write_text(bases.replace("A", "T", 30))
+    out = tmp_path / "o.tsv"
+    wrong = replace(scoring, genome=str(other))
+    with pytest.raises(InputError, match=r"another build.*Received: [0-9]+ of [0-9]+, such as 1:"):
+        score_vcf(wrong, work / "v.vcf", out, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["other.fa", "other.fa.fai"]
+    done = score_vcf(wrong, work / "v.vcf", out, progress=False, max_mismatches=0.5)
+    assert done.survey.skipped["reference mismatch"] > 30
+    other.write_text(bases.replace("chr", "scaffold"))
+    (tmp_path / "other.fa.fai").unlink()
+    with pytest.raises(InputError, match=r"VCF of the genome's contigs.*scaffold1, scaffold2"):
+        score_vcf(wrong, work / "v.vcf", out, progress=False)
+
+
+def test_parts_begin_with_blocks_and_blocks_with_contigs(work, tmp_path):
+    block, everything = 16, lambda variant: None
+    for chunk in (1, 16, 17, 40, 1000):
+        with VcfReader(work / "v.vcf") as reader, open_genome(work / "g.fa") as genome:
+            parts = Parts(chunk, block)
+            found = survey(reader, everything, genome, io.StringIO(), parts, False)
+        variants = [variant for variant, reason in alleles(work / "v.vcf") if reason is None]
+        whole = []
+        for n in Counter(variant.contig for variant in variants).values():
+            whole += [block] * (n // block) + [n % block] * (n % block > 0)
+        start, pieces = 0, []
+        for part in found.parts:
+            mine = variants[start : start + part.size]
+            pieces += [len(each) for each in blocks(iter(mine), block)]
+            start += part.size
+            others = [variant for variant in mine if variant.contig != mine[-1].contig]
+            assert len(others) < block
+            assert part.size < max(chunk, block) + block
+        assert pieces == whole
+        assert start == len(variants) == found.n_scorable
+
+
+def test_a_vcf_without_variants_gives_a_header(work, scoring, tmp_path):
+    (tmp_path / "v.vcf").write_text(HEADER)
+    for name in ("o.tsv", "o.vcf.gz"):
+        score_vcf(scoring, tmp_path / "v.vcf", tmp_path / name, progress=False)
+    assert (tmp_path / "o.tsv").read_text().startswith("contig\tposition\tid\tref\talt\tshift")
+    assert len((tmp_path / "o.tsv").read_text().splitlines()) == 1
+    assert "DEGU_Hk_ALT" in pysam.bcftools.view("-h", str(tmp_path / "o.vcf.gz"))
+
+
+def test_outputs_that_cannot_be_are_refused(work, scoring, tmp_path):
+    score_vcf(scoring, work / "v.vcf", tmp_path / "once.vcf.gz", progress=False)
+    with pytest.raises(InputError, match="bcftools annotate -x INFO/DEGU_SHIFT"):
+        score_vcf(scoring, tmp_path / "once.vcf.gz", tmp_path / "twice.vcf.gz", progress=False)
+    assert not list(tmp_path.glob("twice*"))
+    with pytest.raises(InputError, match="replace what is read"):
+        score_vcf(scoring, tmp_path / "once.vcf.gz", tmp_path / "once.vcf.gz", progress=False)
+    with pytest.raises(InputError, match="workers=0"):
+        score_vcf(scoring, work / "v.vcf", tmp_path / "o.tsv", workers=0)
+    with pytest.raises(InputError, match=r"K562 a, K562\+a"):
+        info_keys(["K562 a", "K562+a"])
+    with pytest.raises(InputError, match=r"name it \.vcf\.gz"):
+        output_kind("x.vcf")
+
+
+def test_an_index_is_made_of_contigs_the_header_lacks_and_of_long_ones(tmp_path):
+    lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    lines += ["X\t600000000\t.\tA\tC,G\t.\tq10\tDP=3"]
+    (tmp_path / "v.vcf").write_text("\n".join(lines) + "\n")
+    effects = ["1", "", "", "", "", "", "0.5", "1.5"]
+    row = ["X", "600000000", ".", "A", "G", "0", "7", *effects]
+    (tmp_path / "part.tsv").write_text("\t".join(row) + "\n")
+    out = tmp_path / "o.vcf.gz"
+    index = join_vcf(
+        out, tmp_path / "v.vcf", ["Dev"], [tmp_path / "part.tsv"], last=600000000, progress=False
+    )
+    assert index == tmp_path / "o.vcf.gz.csi"
+    with pysam.TabixFile(str(out), index=str(index)) as file:
+        (line,) = file.fetch("X", 599999999, 600000000)
+    assert line.split("\t")[7] == (
+        "DP=3;DEGU_SHIFT=.,0;DEGU_UNKNOWN=.,7;DEGU_Dev_EFFECT=.,1;DEGU_Dev_REF=.,0.5;"
+        "DEGU_Dev_ALT=.,1.5"
+    )
+    with pytest.raises(InputError, match="not the one that was scored"):
+        join_vcf(out, tmp_path / "v.vcf", ["Dev"], [tmp_path / "part.tsv"] * 2, progress=False)
+
+
+def test_numbers_have_six_significant_digits():
+    values = [1 / 3, -0.0, 123456789.0, float("nan"), 1e-9, np.float32(0.1)]
+    lines = table_lines(pd.DataFrame({"id": list('a"b;cd'), "value": values}))
+    texts = ["0.333333", "0", "1.23457e+08", "", "1e-09", "0.1"]
+    expected = zip('a"b;cd', texts, strict=True)
+    assert lines == "".join(f"{name}\t{text}\n" for name, text in expected)
+
+
+def degu(*arguments):
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(action="default"),
+    ):
+        try:
+            code = cli.main(["variants", *map(str, arguments)])
+        except SystemExit as stop:
+            code = stop.code
+    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def test_the_command_says_what_it_did(work, table, tmp_path):
+    out = tmp_path / "o.tsv"
+    command = (work / "run", "--vcf", work / "v.vcf.gz", "--fasta", work / "g.fa", "--out", out)
+    done = degu(*command, "--quiet")
+    assert done.code == 0, done.err
+    assert out.read_bytes() == table.read_bytes()
+    reasons = pd.read_csv(f"{table}.skipped.tsv", sep="\t")["reason"].value_counts()
+    for reason, count in reasons.items():
+        assert f"{count:10d} {reason}\n" in done.out
+    n = len(out.read_text().splitlines()) - 1
+    assert f"Wrote {out}: {n} variants on 3 contigs, interval: gaussian\n" in done.out
+    again = degu(*command, "--quiet")
+    assert again.code == 2
+    assert "--force replaces it" in again.err
+    shown = degu(*command, "--force", "--flanks", "ACGT", "gg", "--shifts", "0", "-3", "3",
+                 "--average-strands", "--level", "0.9", "--uncertainty", "alternative")  # fmt: skip
+    assert shown.code == 0, shown.err
+    other = pd.read_csv(out, sep="\t")
+    assert len(other) == n
+    assert not np.allclose(other["Dev_effect"], pd.read_csv(table, sep="\t")["Dev_effect"])
+
+
+def test_a_calibrated_run_gives_conformal_intervals(work, splits, table, tmp_path):
+    shutil.copytree(work / "run", tmp_path / "run")
+    calibrate(tmp_path / "run", splits)
+    command = (tmp_path / "run", "--vcf", work / "v.vcf", "--fasta", work / "g.fa", "--quiet")
+    done = degu(*command, "--out", tmp_path / "c.tsv")
+    assert "interval: conformal" in done.out, done.err
+    degu(*command, "--out", tmp_path / "g.tsv", "--gaussian")
+    assert (tmp_path / "g.tsv").read_bytes() == table.read_bytes()
+    conformal = pd.read_csv(tmp_path / "c.tsv", sep="\t")
+    gaussian = pd.read_csv(table, sep="\t")
+    np.testing.assert_array_equal(conformal["Hk_effect"], gaussian["Hk_effect"])
+    assert (conformal["Hk_upper"] != gaussian["Hk_upper"]).all()
+
+
+def test_the_options_defaults_are_those_of_the_functions():
+    options = cli.parser().parse_args(
+        ["variants", "run", "--vcf", "v", "--fasta", "g", "--out", "o"]
+    )
+    defaults = score_vcf.__kwdefaults__
+    assert options.chunk == defaults["chunk"] == CHUNK
+    assert options.chunk % BLOCK == 0
+    assert options.workers == defaults["workers"]
+    assert options.max_mismatches == defaults["max_mismatches"]
+    assert (options.shifts, options.level) == (Scoring.shifts, Scoring.level)
+    assert options.uncertainty == Scoring.uncertainty
