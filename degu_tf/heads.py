@@ -312,6 +312,37 @@ def _std_to_form(std: np.ndarray, form: Form) -> np.ndarray:
     return std
 
 
+def gaussian_factor(level: float) -> float:
+    """Half the width of the central interval of a standard normal distribution.
+
+    Times a standard deviation it is the half-width of a Gaussian interval.
+
+    Raises
+    ------
+    InputError
+        If the level is not between 0 and 1.
+
+    Examples
+    --------
+    >>> round(gaussian_factor(0.95), 2)
+    1.96
+    """
+    if not 0.0 < level < 1.0:
+        raise InputError(f"level must lie between 0 and 1. Received: level={level}")
+    return NormalDist().inv_cdf(0.5 + level / 2.0)
+
+
+def total_std(*parts: np.ndarray) -> np.ndarray:
+    """Standard deviation of a sum of independent parts: the root of their summed squares.
+
+    Examples
+    --------
+    >>> float(total_std(np.array(3.0), np.array(4.0)))
+    5.0
+    """
+    return np.sqrt(sum(np.square(part) for part in parts))
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What a predictor says of N sequences, uncertainties as standard deviations.
@@ -376,9 +407,7 @@ class Prediction:
         None where the predictor has neither component (paper, Methods, "Interval coverage").
         """
         present = [std for std in (self.aleatoric, self.epistemic) if std is not None]
-        if not present:
-            return None
-        return np.sqrt(sum(np.square(std) for std in present))
+        return total_std(*present) if present else None
 
     def component(self, name: str) -> np.ndarray | None:
         """Give the std of ``"aleatoric"``, ``"epistemic"`` or ``"total"``; None if absent."""
@@ -405,15 +434,13 @@ class Prediction:
         InputError
             If the level is not between 0 and 1 or the predictor lacks that uncertainty.
         """
-        if not 0.0 < level < 1.0:
-            raise InputError(f"level must lie between 0 and 1. Received: level={level}")
         std = self.component(component)
         if std is None:
             raise InputError(
                 f"this predictor gives no {component} uncertainty, so no interval. "
                 "Use a student, an ensemble, or a model with uncertainty columns"
             )
-        half = NormalDist().inv_cdf(0.5 + level / 2.0) * std
+        half = gaussian_factor(level) * std
         return self.mean - half, self.mean + half
 
     def select(self, rows: Sequence[int] | np.ndarray | slice) -> "Prediction":
