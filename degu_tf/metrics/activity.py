@@ -1,67 +1,15 @@
 """How well predictions meet measurements, as tidy tables: one row a head, target and metric."""
 
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.metrics.correlation import correlation
 from degu_tf.utils.errors import InputError
 
 METRICS = ("mse", "pearson", "spearman")
-
-_CORRELATIONS = {"pearson": stats.pearsonr, "spearman": stats.spearmanr}
-
-
-class ConstantColumnWarning(UserWarning):
-    """A correlation is undefined because one of its columns does not vary."""
-
-
-def correlation(
-    predicted: np.ndarray, measured: np.ndarray, kind: str = "pearson", name: str = ""
-) -> float:
-    """Pearson's or Spearman's correlation of two vectors; NaN and a warning if one is constant.
-
-    Parameters
-    ----------
-    predicted, measured
-        Vectors `(N,)`.
-    kind
-        ``"pearson"`` or ``"spearman"``.
-    name
-        What the values are of, for the warning.
-
-    Raises
-    ------
-    InputError
-        If shapes differ or the kind is unknown.
-
-    Examples
-    --------
-    >>> round(correlation(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0])), 4)
-    0.982
-    """
-    if kind not in _CORRELATIONS:
-        raise InputError(f"expected one of {sorted(_CORRELATIONS)}. Received: kind={kind!r}")
-    predicted = np.asarray(predicted, np.float64)
-    measured = np.asarray(measured, np.float64)
-    if predicted.shape != measured.shape or predicted.ndim != 1:
-        raise InputError(
-            "expected two vectors of equal length. "
-            f"Received: shapes {predicted.shape} and {measured.shape}"
-        )
-    for what, values in (("predicted", predicted), ("measured", measured)):
-        if len(values) < 2 or np.ptp(values) == 0.0:
-            warnings.warn(
-                f"the {what} values{f' of {name}' if name else ''} do not vary "
-                f"(n={len(values)}); the {kind} correlation is NaN",
-                ConstantColumnWarning,
-                stacklevel=2,
-            )
-            return float("nan")
-    return float(_CORRELATIONS[kind](predicted, measured).statistic)
 
 
 def score(

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from degu_tf.metrics.correlation import KINDS, correlation_or_nan, weighted_pearson
 from degu_tf.utils.errors import InputError
 
-KINDS = ("pearson", "spearman")
 PERCENTILES = (25, 50, 75)
 """Of the total uncertainty; below each lie the variants that are predicted with confidence."""
 
@@ -87,7 +86,7 @@ def correlations(
             {
                 **labels,
                 "metric": kind,
-                "value": _correlation(x, y, kind),
+                "value": correlation_or_nan(x, y, kind) if len(x) >= FEWEST else float("nan"),
                 "lower": lower,
                 "upper": upper,
                 "n": len(x),
@@ -259,13 +258,6 @@ def _checked(
     return x, y, groups
 
 
-def _correlation(x: np.ndarray, y: np.ndarray, kind: str) -> float:
-    if len(x) < FEWEST or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
-        return float("nan")
-    function = stats.pearsonr if kind == "pearson" else stats.spearmanr
-    return float(function(x, y).statistic)
-
-
 def _interval(draws: np.ndarray, level: float) -> tuple[float, float]:
     draws = draws[np.isfinite(draws)]
     if not len(draws):
@@ -289,7 +281,7 @@ def _bootstrap(
         for counts in _counts(groups, resamples, np.random.default_rng(seed)):
             for kind in kinds:
                 pair = (x, y) if kind == "pearson" else (_ranks(x, counts), _ranks(y, counts))
-                draws[kind].append(_weighted(*pair, counts))
+                draws[kind].append(weighted_pearson(*pair, counts))
     return {kind: np.concatenate(parts) for kind, parts in draws.items()}
 
 
@@ -313,16 +305,3 @@ def _ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     place = np.empty(len(values), int)
     place[order] = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(values)]))
     return ranks[:, place]
-
-
-def _weighted(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Pearson's r of each draw; NaN where a draw does not vary."""
-    total = counts.sum(axis=1, keepdims=True)
-    x = x - (counts * x).sum(axis=1, keepdims=True) / total
-    y = y - (counts * y).sum(axis=1, keepdims=True) / total
-    covariance = (counts * x * y).sum(axis=1)
-    product = (counts * x * x).sum(axis=1) * (counts * y * y).sum(axis=1)
-    r = np.full(len(counts), np.nan)
-    varies = product > 1e-24 * np.square(total[:, 0])
-    r[varies] = covariance[varies] / np.sqrt(product[varies])
-    return r

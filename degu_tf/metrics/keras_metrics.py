@@ -6,8 +6,7 @@ import keras
 from keras import ops
 
 from degu_tf.heads import HeadLayout
-
-_SUMS = ("n", "x", "y", "xx", "yy", "xy")
+from degu_tf.metrics.correlation import SUMS, pearson_of_sums
 
 
 @keras.saving.register_keras_serializable("degu_tf")
@@ -38,7 +37,7 @@ class HeadPearson(keras.metrics.Metric):
         self.column = column
         self._sums = {
             each: self.add_weight(name=each, shape=(), initializer="zeros", dtype="float64")
-            for each in _SUMS
+            for each in SUMS
         }
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -52,15 +51,13 @@ class HeadPearson(keras.metrics.Metric):
             weight = ops.cast(sample_weight, "float64")
             weight = ops.reshape(weight, (-1,) + (1,) * (len(x.shape) - 1)) * ops.ones_like(x)
         terms = (ops.ones_like(x), x, y, x * x, y * y, x * y)
-        for name, term in zip(_SUMS, terms, strict=True):
+        for name, term in zip(SUMS, terms, strict=True):
             self._sums[name].assign_add(ops.sum(weight * term))
 
     def result(self) -> Any:
         """The correlation so far."""
-        n, x, y, xx, yy, xy = (ops.convert_to_tensor(self._sums[name]) for name in _SUMS)
-        n = ops.maximum(n, 1.0)
-        spread = ops.maximum(xx - x * x / n, 0.0) * ops.maximum(yy - y * y / n, 0.0)
-        return ops.divide_no_nan(xy - x * y / n, ops.sqrt(spread))
+        r = pearson_of_sums([ops.convert_to_tensor(self._sums[name]) for name in SUMS], ops)
+        return ops.where(ops.isnan(r), 0.0, r)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this metric anew."""

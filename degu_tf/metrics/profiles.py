@@ -12,6 +12,7 @@ import pandas as pd
 
 from degu_tf.data.splits import Split
 from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.metrics.correlation import pearson_of_sums
 from degu_tf.utils.errors import InputError
 
 RESAMPLES = 1000
@@ -243,16 +244,12 @@ def _pairs(
 
 
 def _sums(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """For each row `(N, length)` of two arrays: n, x, y, xx, yy, xy."""
+    """The sums of `pearson_of_sums` `(N, 6)` over each row of two arrays `(N, length)`."""
     n = np.full(len(x), x.shape[1], np.float64)
     xx, yy, xy = (np.einsum("nl,nl->n", a, b) for a, b in ((x, x), (y, y), (x, y)))
     return np.stack([n, x.sum(axis=1), y.sum(axis=1), xx, yy, xy], axis=-1)
 
 
 def _pearson(sums: np.ndarray) -> Any:
-    """Pearson's r of sums `(..., 6)`; NaN where a side does not vary."""
-    n, x, y, xx, yy, xy = np.moveaxis(np.asarray(sums, np.float64), -1, 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        vx, vy = xx - x * x / n, yy - y * y / n
-        vx, vy = np.where(vx > 1e-12 * xx, vx, np.nan), np.where(vy > 1e-12 * yy, vy, np.nan)
-        return (xy - x * y / n) / np.sqrt(vx * vy)
+    """Pearson correlation of sums `(..., 6)`."""
+    return pearson_of_sums(np.moveaxis(sums, -1, 0))

@@ -13,6 +13,7 @@ from degu_tf.attribution.consistency import RMSE, STD
 from degu_tf.attribution.map_files import Maps
 from degu_tf.attribution.motifs import importance
 from degu_tf.data.simulation.grammar import NAMES as MOTIF_NAMES
+from degu_tf.heads import total_std
 from degu_tf.models.predictor import as_array
 from degu_tf.plots.boxes import draw_boxes, kinds_of
 from degu_tf.plots.style import (
@@ -149,7 +150,7 @@ def activity_title(maps: Maps, row: int, unit: str = "") -> str:
     }
     text = f"{maps.names[row]}   {maps.target} {float(activity[row]):.2f}"
     if parts:
-        text += f" ± {np.sqrt(sum(value**2 for value in parts.values())):.2f}"
+        text += f" ± {total_std(*parts.values()):.2f}"
     text += f" {unit}" if unit else ""
     if parts:
         text += f" ({', '.join(f'{name} {value:.2f}' for name, value in parts.items())})"

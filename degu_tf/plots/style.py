@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
-from scipy import stats
 
+from degu_tf.metrics.correlation import correlation_or_nan
 from degu_tf.utils.errors import InputError
 
 COLOURS = {
@@ -256,9 +256,8 @@ def limits_of(values: np.ndarray, margin: float = 0.04) -> tuple[float, float]:
 
 def pearson_text(x: np.ndarray, y: np.ndarray) -> str:
     """Write Pearson's r, or that it is undefined."""
-    if len(x) < 2 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
-        return "undefined"
-    return f"{stats.pearsonr(x, y).statistic:.3f}"
+    r = correlation_or_nan(x, y)
+    return "undefined" if np.isnan(r) else f"{r:.3f}"
 
 
 def corner_text(axes: Axes, text: str) -> None:

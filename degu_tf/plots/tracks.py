@@ -1,7 +1,5 @@
 """Tracks along a genome: what was measured, what is predicted, and how far to trust it."""
 
-from statistics import NormalDist
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,6 +7,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from degu_tf.heads import gaussian_factor, total_std
 from degu_tf.plots.style import (
     GREY,
     colour_of,
@@ -103,7 +102,7 @@ def _draw_profile(axes: Axes, wide: pd.DataFrame, method: str, level: float) -> 
     colour = colour_of(method)
     top = mean.max()
     if total is not None:
-        half = NormalDist().inv_cdf(0.5 + level / 2.0) * total
+        half = gaussian_factor(level) * total
         lower = (mean - half).clip(lower=0.0)
         axes.fill_between(x, lower, mean + half, color=colour, alpha=0.3, linewidth=0)
         top = (mean + half).max()
@@ -138,7 +137,7 @@ def _finish(axes: Axes, x: np.ndarray, highest: float) -> None:
 
 def _total(wide: pd.DataFrame, method: str) -> pd.Series | None:
     present = [wide[f"{method}_{name}"] for name in COMPONENTS if f"{method}_{name}" in wide]
-    return np.sqrt(sum(np.square(each) for each in present)) if present else None
+    return total_std(*present) if present else None
 
 
 def _handles(table: pd.DataFrame, method: str, level: float) -> list:

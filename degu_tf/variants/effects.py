@@ -19,9 +19,10 @@ Conformal intervals come from both alleles' own, whatever the definition.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
+
+from degu_tf.heads import gaussian_factor, total_std
 
 UNCERTAINTIES = ("independent", "alternative", "members")
 
@@ -113,13 +114,13 @@ def effect_parts(
     epistemic = _of_effect(ref.epistemic, alt.epistemic, uncertainty)
     if uncertainty == "members":
         epistemic = np.std(alt.members - ref.members, axis=-1)
-    present = [np.square(part) for part in (aleatoric, epistemic) if part is not None]
-    total = np.sqrt(sum(present)) if present else None
+    present = [part for part in (aleatoric, epistemic) if part is not None]
+    total = total_std(*present) if present else None
     half = None
     if alt.half is not None:
         half = ref.half + alt.half
     elif total is not None:
-        half = NormalDist().inv_cdf(0.5 + level / 2.0) * total
+        half = gaussian_factor(level) * total
     parts = {
         "effect": effect,
         "aleatoric": aleatoric,
@@ -139,4 +140,4 @@ def _of_effect(
 ) -> np.ndarray | None:
     if alt is None or uncertainty == "alternative":
         return alt
-    return np.hypot(ref, alt)
+    return total_std(ref, alt)

@@ -630,7 +630,7 @@ def test_distil_on_the_fly(work, tmp_path):
 
 
 @pytest.mark.usefixtures("untrained")
-@pytest.mark.filterwarnings("ignore::degu_tf.metrics.activity.ConstantColumnWarning")
+@pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
 @pytest.mark.parametrize(
     ("arguments", "name", "labels"),
     [

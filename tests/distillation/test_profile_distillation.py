@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from degu_tf.data.pipeline import training_batches
 from degu_tf.data.splits import Split, Splits
-from degu_tf.distillation.distill import Augmentation, distill, train_student
+from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill, train_student
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.labels import student_splits
@@ -22,6 +22,7 @@ from degu_tf.sequences.encoding import one_hot
 from degu_tf.training.augmentation.schemes import scheme
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import Run
 from degu_tf.training.settings import PROFILE_SETTINGS, TrainingSettings
 from degu_tf.training.train import train
 from degu_tf.utils.errors import InputError
@@ -159,9 +160,13 @@ def test_dynamic_labels_are_those_of_each_drawn_part(splits, monkeypatch):
         epochs=1, batch_size=20, loss="poisson", crop=WINDOW, reverse_complement=True
     )
     train_student(
-        student_splits(ensemble, splits), ensemble, spec=spec, settings=settings,
-        augmentation=Augmentation(None), progress=False,
-    )  # fmt: skip
+        ensemble,
+        student_splits(ensemble, splits),
+        spec,
+        settings,
+        Run(progress=False),
+        distillation=DistillationSettings(augmentation=Augmentation(None)),
+    )
     assert [x.shape for x in shown] == [(20, WINDOW, 4)] * 2
     for x, y in zip(shown, seen, strict=False):
         whole = truth(np.where(x.any(axis=2), x.argmax(axis=2), 4))
@@ -173,7 +178,7 @@ def test_a_student_sees_what_its_teachers_take(splits, tmp_path):
     settings = TrainingSettings(epochs=1, loss="poisson")
     spec = ModelSpec("cnn_task_base", {"width": 0.02})
     with pytest.raises(InputError, match=r"teachers, 128 bases.*Received: 192"):
-        distill(ensemble, splits, spec=spec, settings=settings, folder=tmp_path / "student")
+        distill(ensemble, splits, spec, settings, Run(tmp_path / "student"))
     assert not (tmp_path / "student").exists()
 
 
@@ -183,10 +188,16 @@ def test_profiles_do_not_stay_behind_moved_bases(splits, tmp_path):
     settings = TrainingSettings(epochs=1, loss="poisson", crop=WINDOW)
     moved = Augmentation(scheme("evoaug_one"), "static")
     with pytest.raises(InputError, match="labels of a profile would stay behind"):
-        distill(ensemble, splits, spec=spec, settings=settings, augmentation=moved)
+        distill(
+            ensemble,
+            splits,
+            spec,
+            settings,
+            distillation=DistillationSettings(augmentation=moved),
+        )
     with pytest.raises(InputError, match="the profile would stay behind"):
         train_ensemble(
-            splits, spec, 2, settings, folder=tmp_path / "t", augment=scheme("evoaug_one")
+            splits, spec, 2, replace(settings, augment=scheme("evoaug_one")), Run(tmp_path / "t")
         )
     assert not (tmp_path / "t").exists()
 
@@ -217,7 +228,7 @@ def test_profiles_are_learnt_and_distilled_with_augmentation(splits, store):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::degu_tf.metrics.activity.ConstantColumnWarning")
+@pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
 def test_runs_of_profiles_are_kept_resumed_and_judged(splits, tmp_path):
     store = Store(tmp_path, progress=False)
     spec = ModelSpec("cnn_task_base", {"width": 0.02})

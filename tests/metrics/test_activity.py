@@ -4,14 +4,8 @@ import pytest
 from scipy import stats
 
 from degu_tf.heads import HeadLayout, Prediction
-from degu_tf.metrics.activity import (
-    ConstantColumnWarning,
-    correlation,
-    distance,
-    rmse,
-    score,
-    wide,
-)
+from degu_tf.metrics.activity import distance, rmse, score, wide
+from degu_tf.metrics.correlation import ConstantColumnWarning, correlation
 from degu_tf.utils.errors import InputError
 
 HEADS = HeadLayout(("Dev", "Hk"), "std", "std")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from degu_tf.metrics.correlation import weighted_pearson
 from degu_tf.metrics.effects import (
     ALL,
     _counts,
     _ranks,
-    _weighted,
     against_uncertainty,
     below_percentiles,
     correlations,
@@ -42,8 +42,8 @@ def test_values_are_scipys(effects):
 def test_each_draw_is_that_of_the_rows_repeated(effects):
     predicted, measured, positions = effects
     (counts,) = _counts(positions, 5, np.random.default_rng(0))
-    ranked = _weighted(_ranks(predicted, counts), _ranks(measured, counts), counts)
-    plain = _weighted(predicted, measured, counts)
+    ranked = weighted_pearson(_ranks(predicted, counts), _ranks(measured, counts), counts)
+    plain = weighted_pearson(predicted, measured, counts)
     for draw in range(5):
         rows = np.repeat(np.arange(180), counts[draw].astype(int))
         assert len(rows) == 180

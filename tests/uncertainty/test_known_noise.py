@@ -6,9 +6,10 @@ import pytest
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.distillation.distill import distill
 from degu_tf.distillation.ensemble import train_ensemble
-from degu_tf.metrics.activity import correlation
+from degu_tf.metrics.correlation import correlation
 from degu_tf.metrics.intervals import reliability_curve
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.uncertainty.conformal.conformal import Conformal
 
@@ -30,12 +31,12 @@ SETTINGS = TrainingSettings(epochs=15, learning_rate=2e-3)
 def teachers(simulated):
     """Two models that learn from the deviation of three replicates."""
     spec = ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2})
-    return train_ensemble(simulated.splits, spec, 2, SETTINGS, seed=0, progress=False)
+    return train_ensemble(simulated.splits, spec, 2, SETTINGS, Run(progress=False))
 
 
 @pytest.fixture(scope="module")
 def student(simulated, teachers):
-    return distill(teachers, simulated.splits, settings=SETTINGS, seed=1, progress=False)
+    return distill(teachers, simulated.splits, settings=SETTINGS, run=Run(seed=1, progress=False))
 
 
 def test_aleatoric_heads_know_the_noise_better_than_the_replicates_they_learnt_from(

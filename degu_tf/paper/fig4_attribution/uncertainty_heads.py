@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from degu_tf.attribution.motifs import importance, motif_auroc, motif_positions
 from degu_tf.data.simulation.grammar import TARGETS, true_activity, true_noise
+from degu_tf.metrics.correlation import correlation_or_nan
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -136,7 +136,7 @@ def describe(
             "metric": CORRELATION,
             "head": other,
             "other": one,
-            "value": stats.pearsonr(scores[one].ravel(), scores[other].ravel()).statistic,
+            "value": correlation_or_nan(scores[one].ravel(), scores[other].ravel()),
             "n": len(sequences),
         }
         for one, other in pairs
