@@ -198,6 +198,7 @@ def test_outputs_that_cannot_be_files(tmp_path, monkeypatch, overwrite):
         "socket": "no regular file",
         tmp_path / "file" / "table.csv": "is no folder|Not a directory",
         tmp_path / "loop" / "table.csv": "is no folder|symbolic links",
+        tmp_path / "new" / ("x" * 300): "255 bytes or fewer",
         tmp_path / ("x" * 300): "255 bytes or fewer|too long",
         tmp_path / ("x" * 300) / "table.csv": "255 bytes or fewer|too long",
         tmp_path / ("ä" * 130): "255 bytes or fewer|too long",
