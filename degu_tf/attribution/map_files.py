@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -135,15 +136,24 @@ def member_files(folder: str | os.PathLike) -> list[Path]:
     return files
 
 
-def read_scores(folder: str | os.PathLike) -> np.ndarray:
+def read_scores(
+    folder: str | os.PathLike, kind: Literal["scores", "hypothetical"] = "scores"
+) -> np.ndarray:
     """Scores of every member of a head's folder: `(M, N, L, 4)`, as `consistency` takes them.
+
+    Parameters
+    ----------
+    folder
+        A folder that `degu_tf.attribution.explain_run.explain_run` returned.
+    kind
+        ``"scores"`` or ``"hypothetical"`` (see `Maps`), neither corrected.
 
     Raises
     ------
     InputError
         If there are none or a file is damaged.
     """
-    return np.stack([read_maps(file).scores for file in member_files(folder)])
+    return np.stack([getattr(read_maps(file), kind) for file in member_files(folder)])
 
 
 def write_modisco_pair(

@@ -1,4 +1,4 @@
-"""Whether maps point at the motifs that are known to be there, and whether two maps agree.
+"""How well attribution maps find the motifs that are known to be there.
 
 Made for simulated data, whose truth says where the motifs lie
 (`degu_tf.data.simulation.mpra.Truth`). What counts is a position's importance: the corrected score
@@ -278,55 +278,6 @@ def motif_auroc(
             for metric, (value, resampled) in found.items()
         ]
     )
-
-
-def rank_agreement(
-    first: np.ndarray, second: np.ndarray, sequences: Any, top: int | None = None
-) -> np.ndarray:
-    """Spearman's correlation of two maps' importance on the positions that matter in the first.
-
-    Parameters
-    ----------
-    first, second
-        Maps `(N, L, 4)` of any two methods; the first decides which positions count: put the
-        witness there, such as in silico mutagenesis.
-    sequences
-        Strings, tokens `(N, L)` or one-hot; unknown bases are not counted.
-    top
-        So many positions of each sequence, those of the largest absolute importance; a tenth of
-        the length by default.
-
-    Returns
-    -------
-    numpy.ndarray
-        `(N,)`; NaN where a map does not vary on those positions.
-
-    Raises
-    ------
-    InputError
-        If shapes differ, or `top` is not from 3 to L.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> maps = rng.normal(size=(2, 40, 4))
-    >>> rank_agreement(maps, 3.0 * maps, rng.integers(0, 4, (2, 40))).tolist()
-    [1.0, 1.0]
-    """
-    one, other = (importance(scores, sequences) for scores in (first, second))
-    length = one.shape[1]
-    top = max(3, length // 10) if top is None else top
-    if not 3 <= top <= length:
-        raise InputError(f"top must be a number of positions, 3 to {length}. Received: top={top}")
-    places = np.argsort(-np.abs(one), axis=1, kind="stable")[:, :top]
-    made = np.full(len(one), np.nan)
-    for row, place in enumerate(places):
-        a, b = one[row, place], other[row, place]
-        known = ~np.isnan(a)
-        a, b = a[known], b[known]
-        if len(a) > 2 and np.ptp(a) > 0.0 and np.ptp(b) > 0.0:
-            made[row] = stats.spearmanr(a, b).statistic
-    return made
 
 
 class _Pooled:

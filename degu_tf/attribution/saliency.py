@@ -16,7 +16,6 @@ from degu_tf.attribution.scalar_output import ConvergenceWarning, Scalar, check_
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.models.predictor import ModelPredictor, as_array
 from degu_tf.sequences.alphabet import brief
-from degu_tf.sequences.encoding import as_float
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.progress import bar
 
@@ -145,50 +144,6 @@ def gradient_correction(scores: np.ndarray) -> np.ndarray:
     if scores.ndim < 2 or scores.shape[-1] != 4:
         raise InputError(f"expected maps (..., L, 4). Received: shape {scores.shape}")
     return scores - scores.mean(axis=-1, keepdims=True)
-
-
-def input_x_gradient(
-    model: keras.Model | ModelPredictor | Ensemble,
-    sequences: Any,
-    output: int | str = 0,
-    *,
-    corrected: bool = False,
-    batch_size: int = BATCH_SIZE,
-    progress: bool | None = False,
-) -> np.ndarray:
-    """Gradient times sequence: zero wherever a base is not there.
-
-    Parameters
-    ----------
-    model, sequences, output, batch_size, progress
-        As for `saliency`.
-    corrected
-        Correct the gradients before they are multiplied (`gradient_correction`).
-
-    Returns
-    -------
-    numpy.ndarray
-        `(N, L, 4)`.
-
-    Raises
-    ------
-    InputError
-        As `saliency` does.
-
-    Examples
-    --------
-    >>> from degu_tf.heads import HeadLayout
-    >>> from degu_tf.models import registry
-    >>> model = registry.build("deepstarr", (32, 4), HeadLayout(("Dev",)), width=0.05)
-    >>> scores = input_x_gradient(model, ["ACGT" * 7 + "NNNN"])
-    >>> int((scores != 0.0).sum(axis=2).max()), float(abs(scores[0, 28:]).max())
-    (1, 0.0)
-    """
-    array = as_array(sequences)
-    gradients = saliency(model, array, output, batch_size=batch_size, progress=progress)
-    if corrected:
-        gradients = gradient_correction(gradients)
-    return gradients * as_float(array)
 
 
 def integrated_gradients(

@@ -1,6 +1,6 @@
 """How well predictions meet measurements, as tidy tables: one row a head, target and metric."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -46,13 +46,8 @@ def score(
             f"expected a prediction of {heads.targets} for {len(measured)} sequences. "
             f"Received: {prediction.targets} for {len(prediction)}"
         )
-    pairs = {"activity": (prediction.mean, heads.take(measured, "mean"))}
-    for component in ("aleatoric", "epistemic"):
-        predicted, truth = getattr(prediction, component), heads.std(measured, component)
-        if predicted is not None and truth is not None:
-            pairs[component] = (predicted, truth)
     rows = []
-    for head, (predicted, truth) in pairs.items():
+    for head, predicted, truth in paired_heads(prediction, measured, heads):
         for index, target in enumerate(heads.targets):
             x, y = predicted[..., index].ravel(), truth[..., index].ravel()
             name = f"{target} {head}"
@@ -73,6 +68,33 @@ def score(
                 for name, value in values.items()
             ]
     return pd.DataFrame(rows)
+
+
+def paired_heads(
+    prediction: Prediction, measured: np.ndarray, heads: HeadLayout
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, predicted and measured values of every head that the prediction and the data have.
+
+    Parameters
+    ----------
+    prediction
+        What was predicted for N sequences.
+    measured
+        Columns `(N, C)` or `(N, length, C)` in the order of `heads`.
+    heads
+        Layout of `measured`.
+
+    Yields
+    ------
+    tuple
+        ``"activity"``, ``"aleatoric"`` or ``"epistemic"``, and two arrays `(N, ..., targets)`;
+        uncertainties are standard deviations.
+    """
+    yield "activity", prediction.mean, heads.take(measured, "mean")
+    for component in ("aleatoric", "epistemic"):
+        predicted, truth = prediction.component(component), heads.std(measured, component)
+        if predicted is not None and truth is not None:
+            yield component, predicted, truth
 
 
 def rmse(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -186,6 +186,14 @@ def miscalibration_area(
     ------
     InputError
         As `reliability_curve`.
+
+    Examples
+    --------
+    >>> heads = HeadLayout(("Dev",), epistemic="std")
+    >>> prediction = heads.prediction(np.array([[0.0, 1.0]] * 4))
+    >>> certain = miscalibration_area(prediction, np.full((4, 1), 9.0), HeadLayout(("Dev",)))
+    >>> certain["value"].round(3).tolist()  # no interval covers anything
+    [0.495, 0.495]
     """
     curve = reliability_curve(
         prediction, measured, heads, levels, components=components, targets=targets,
@@ -228,52 +236,6 @@ def area_to_diagonal(levels: np.ndarray, observed: np.ndarray) -> float:
     total = left + right
     mean = np.divide(height, 2.0 * total, out=np.zeros_like(total), where=total > 0.0)
     return float(np.sum(mean * np.diff(x)))
-
-
-def sharpness(
-    prediction: Prediction,
-    measured: np.ndarray,
-    heads: HeadLayout,
-    *,
-    components: Sequence[str] | None = None,
-    targets: Sequence[str] | None = None,
-    **labels: object,
-) -> pd.DataFrame:
-    """Root mean squared predicted standard deviation: how certain a predictor says it is.
-
-    The smaller the sharper, whatever the measurements are, so it means something only beside
-    calibration (Kuleshov et al. 2018 take the mean variance; this is its root, in the target's
-    unit, as in Chung et al. 2021).
-
-    Parameters
-    ----------
-    prediction, measured, heads, components, targets, **labels
-        As for `coverage`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns: the labels, `target`, `component`, `metric` (``"sharpness"``), `value` in the
-        target's unit, `n`.
-
-    Raises
-    ------
-    InputError
-        As `coverage`.
-    """
-    return pd.DataFrame(
-        [
-            {
-                **labels,
-                "target": each.target,
-                "component": each.component,
-                "metric": "sharpness",
-                "value": float(np.sqrt(np.mean(np.square(each.std)))),
-                "n": len(each.std),
-            }
-            for each in comparisons(prediction, measured, heads, components, targets)
-        ]
-    )
 
 
 def comparisons(

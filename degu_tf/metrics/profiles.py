@@ -4,14 +4,13 @@ Correlations come from sums over each bin, so that their intervals, by resamplin
 positions of a bin go together and are no independent measurements.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from degu_tf.data.splits import Split
 from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.metrics.activity import paired_heads
 from degu_tf.metrics.correlation import pearson_of_sums
 from degu_tf.utils.errors import InputError
 
@@ -115,7 +114,7 @@ class ProfileScore:
                 f"expected predicted profiles of {heads.targets}, of shape {shape}. "
                 f"Received: {prediction.targets}, {prediction.mean.shape}"
             )
-        for head, predicted, truth in _pairs(prediction, measured, heads):
+        for head, predicted, truth in paired_heads(prediction, measured, heads):
             for index, target in enumerate(heads.targets):
                 column = self._held.setdefault((head, target), _Column())
                 column.update(predicted[..., index], truth[..., index])
@@ -176,71 +175,6 @@ class _Column:
             x, y = (counts - counts.mean(axis=0)).T[:, :, np.newaxis]
             found[COUNTS] = pooled(_sums(x, y))
         return found
-
-
-def by_contig(split: Split) -> dict[str, np.ndarray]:
-    """Rows of a split by the contig in its names, ``contig:start-end``.
-
-    Raises
-    ------
-    InputError
-        If a name is of another form.
-
-    Examples
-    --------
-    >>> names = np.array(["chr8:0-4", "chr9:0-4", "chr8:4-8"])
-    >>> rows = by_contig(Split(np.zeros((3, 4), np.uint8), np.zeros((3, 4, 1)), names))
-    >>> {contig: each.tolist() for contig, each in rows.items()}
-    {'chr8': [0, 2], 'chr9': [1]}
-    """
-    contigs: dict[str, list[int]] = {}
-    for row in range(len(split)):
-        contig, colon, _ = split.name_of(row).rpartition(":")
-        if not colon:
-            raise InputError(
-                "expected bins named contig:start-end, as `degu prepare atac` names them. "
-                f"Received: {split.name_of(row)!r} in row {row}"
-            )
-        contigs.setdefault(contig, []).append(row)
-    return {contig: np.array(rows) for contig, rows in contigs.items()}
-
-
-def track_correlation(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
-) -> tuple[float, int]:
-    """Pearson's r of two tracks given in stretches, and of how many bases that have both values.
-
-    Parameters
-    ----------
-    pairs
-        Predicted and measured values `(n,)` of each stretch, such as two bigWig files' blocks.
-
-    Examples
-    --------
-    >>> track_correlation([(np.array([1.0, 2.0]), np.array([1.0, 2.0])),
-    ...                    (np.array([4.0, np.nan]), np.array([3.0, 9.0]))])
-    (0.981..., 3)
-    """
-    total, shift = np.zeros(6), None
-    for x, y in pairs:
-        both = ~(np.isnan(x) | np.isnan(y))
-        x, y = x[both].astype(np.float64), y[both].astype(np.float64)
-        if not len(x):
-            continue
-        if shift is None:
-            shift = x.mean(), y.mean()
-        total += _sums((x - shift[0])[np.newaxis], (y - shift[1])[np.newaxis])[0]
-    return float(_pearson(total)), int(total[0])
-
-
-def _pairs(
-    prediction: Prediction, measured: np.ndarray, heads: HeadLayout
-) -> Iterable[tuple[str, np.ndarray, np.ndarray]]:
-    yield "activity", prediction.mean, heads.take(measured, "mean")
-    for component in ("aleatoric", "epistemic"):
-        predicted, truth = getattr(prediction, component), heads.std(measured, component)
-        if predicted is not None and truth is not None:
-            yield component, predicted, truth
 
 
 def _sums(x: np.ndarray, y: np.ndarray) -> np.ndarray:

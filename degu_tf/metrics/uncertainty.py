@@ -138,7 +138,7 @@ def error_by_uncertainty(
 ) -> pd.DataFrame:
     """Root mean squared error in bins of equal count by rising standard deviation.
 
-    Where uncertainty is honest, `rmse` equals `rms_std` in every bin (Levi et al. 2022,
+    Where uncertainty is calibrated, `rmse` equals `rms_std` in every bin (Levi et al. 2022,
     "Evaluating and Calibrating Uncertainty Prediction in Regression Tasks"). Points of equal std
     that a bin's edge parts count with the mean of their squared errors, so the order of rows has
     no say.
@@ -159,50 +159,21 @@ def error_by_uncertainty(
     Raises
     ------
     InputError
-        As `proper_scores`, or if there are not so many points as bins.
+        As `proper_scores`, or if there are fewer points than bins.
+
+    Examples
+    --------
+    >>> heads = HeadLayout(("Dev",), epistemic="std")
+    >>> prediction = heads.prediction(np.array([[0.0, 1.0], [0.0, 2.0]]))
+    >>> table = error_by_uncertainty(prediction, np.array([[1.5], [3.0]]), HeadLayout(("Dev",)), 2)
+    >>> table[["component", "rms_std", "rmse"]].values.tolist()[:2]
+    [['epistemic', 1.0, 1.5], ['epistemic', 2.0, 3.0]]
     """
     parts = []
     for each in comparisons(prediction, measured, heads, components, targets):
         named = {**labels, "target": each.target, "component": each.component}
         parts.append(pd.DataFrame({**named, **_binned(each, bins)}))
     return pd.concat(parts, ignore_index=True)
-
-
-def calibration_error(
-    prediction: Prediction,
-    measured: np.ndarray,
-    heads: HeadLayout,
-    bins: int = 10,
-    *,
-    components: Sequence[str] | None = None,
-    targets: Sequence[str] | None = None,
-    **labels: object,
-) -> pd.DataFrame:
-    """Expected normalised calibration error: mean over bins of |rms std - RMSE| / rms std.
-
-    The bins are those of `error_by_uncertainty` (Levi et al. 2022).
-
-    Parameters
-    ----------
-    prediction, measured, heads, bins, components, targets, **labels
-        As for `error_by_uncertainty`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns: the labels, `target`, `component`, `metric` (``"ence"``), `value`, `n` points.
-
-    Raises
-    ------
-    InputError
-        As `error_by_uncertainty`.
-    """
-
-    def scores(each: Comparison) -> dict[str, float]:
-        binned = _binned(each, bins)
-        return {"ence": float(np.mean(np.abs(1.0 - binned["rmse"] / binned["rms_std"])))}
-
-    return _table(scores, comparisons(prediction, measured, heads, components, targets), labels)
 
 
 def sparsification_curve(

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from degu_tf.attribution.explain_run import explain_run
-from degu_tf.attribution.map_files import member_files, read_maps
+from degu_tf.attribution.map_files import read_scores
 from degu_tf.attribution.methods import Method, fingerprint
 from degu_tf.attribution.saliency import gradient_correction
 from degu_tf.distillation.ensemble import Ensemble
@@ -69,6 +69,4 @@ def kept_maps(
         ranking={head: ranking},
         progress=store.progress,
     )
-    files = member_files(made[head])
-    maps = np.stack([getattr(read_maps(file), kind) for file in files])
-    return gradient_correction(maps).astype(np.float32, copy=False)
+    return gradient_correction(read_scores(made[head], kind)).astype(np.float32, copy=False)

@@ -12,7 +12,6 @@ from degu_tf.attribution.motifs import (
     importance,
     motif_auroc,
     motif_positions,
-    rank_agreement,
     relevant_sites,
 )
 from degu_tf.attribution.saliency import gradient_correction
@@ -132,20 +131,6 @@ def test_resampled_pools_are_pools_of_resampled_sequences(simulated, rng):
     assert _Pooled(scores, inside)(counts) == pytest.approx(expected[0])
 
 
-def test_agreement_is_spearman_on_the_first_maps_top_positions(rng):
-    tokens = rng.integers(0, 4, (4, LENGTH))
-    first = rng.normal(size=(4, LENGTH, 4))
-    second = first + rng.normal(size=first.shape)
-    found = rank_agreement(first, second, tokens, top=12)
-    one, other = importance(first, tokens), importance(second, tokens)
-    for row in range(4):
-        places = sorted(range(LENGTH), key=lambda place, row=row: -abs(one[row, place]))[:12]
-        expected = stats.spearmanr(one[row, places], other[row, places]).statistic
-        assert found[row] == pytest.approx(expected)
-    assert np.isnan(rank_agreement(first, np.zeros_like(first), tokens)).all()
-    np.testing.assert_allclose(rank_agreement(first, -first, tokens), -1.0)
-
-
 def test_what_cannot_be_scored_is_refused(simulated, rng):
     tokens, sites = simulated
     scores = rng.normal(size=(*tokens.shape, 4))
@@ -161,7 +146,5 @@ def test_what_cannot_be_scored_is_refused(simulated, rng):
         motif_positions(sites, 60, 40)
     with pytest.raises(InputError, match="no sequence has positions both"):
         motif_auroc(scores, tokens, sites.iloc[:0])
-    with pytest.raises(InputError, match=r"3 to 60\. Received: top=61"):
-        rank_agreement(scores, scores, tokens, top=61)
     with pytest.raises(InputError, match=r"level=1\.5"):
         motif_auroc(scores, tokens, sites, level=1.5)

@@ -10,7 +10,6 @@ from degu_tf.attribution import ConvergenceWarning
 from degu_tf.attribution.mutagenesis import mutagenesis
 from degu_tf.attribution.saliency import (
     gradient_correction,
-    input_x_gradient,
     integrated_gradients,
     saliency,
 )
@@ -85,7 +84,6 @@ def test_a_linear_model_has_its_weights_for_a_map(rng, tokens):
     maps = saliency(model, tokens)
     assert maps.shape == (5, LENGTH, 4)
     np.testing.assert_array_equal(maps, np.broadcast_to(kernel, maps.shape))
-    np.testing.assert_array_equal(input_x_gradient(model, tokens), kernel * one_hot(tokens))
     baseline = np.full((LENGTH, 4), 0.25)
     result = integrated_gradients(model, tokens, baseline=baseline, steps=3)
     np.testing.assert_allclose(result.scores, kernel * (one_hot(tokens) - 0.25), atol=1e-6)
@@ -206,11 +204,8 @@ def test_mutagenesis_asks_any_predictor_for_any_component(tokens, ensemble):
 
 
 def test_an_ensemble_has_the_mean_of_its_members_maps(tokens, ensemble):
-    for explain in (saliency, input_x_gradient):
-        each = [explain(member, tokens, "Hk") for member in ensemble.members]
-        np.testing.assert_allclose(
-            explain(ensemble, tokens, "Hk"), np.mean(each, axis=0), atol=1e-6
-        )
+    each = [saliency(member, tokens, "Hk") for member in ensemble.members]
+    np.testing.assert_allclose(saliency(ensemble, tokens, "Hk"), np.mean(each, axis=0), atol=1e-6)
     ensemble = ensemble.subset(2)
     each = [integrated_gradients(member, tokens, 1, steps=200) for member in ensemble.members]
     whole = integrated_gradients(ensemble, tokens, 1, steps=200)
@@ -275,15 +270,9 @@ def test_correction_leaves_no_mean_over_channels(rng):
         gradient_correction(maps.transpose(0, 2, 1))
 
 
-def test_corrected_gradients_are_corrected_before_they_are_multiplied(tokens, ensemble):
-    maps = input_x_gradient(ensemble, tokens, corrected=True)
-    expected = gradient_correction(saliency(ensemble, tokens)) * one_hot(tokens)
-    np.testing.assert_array_equal(maps, expected)
-
-
 def test_what_cannot_be_explained_is_refused(tokens, ensemble):
     member = ensemble.members[0]
-    for explain in (saliency, input_x_gradient, integrated_gradients, mutagenesis):
+    for explain in (saliency, integrated_gradients, mutagenesis):
         with pytest.raises(InputError, match="takes sequences of 6 bases"):
             explain(member, np.zeros((2, 5), np.uint8))
         with pytest.raises(InputError, match=r"from 0 to 1. Received: output=2"):

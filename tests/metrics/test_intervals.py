@@ -1,4 +1,4 @@
-"""Coverage, sharpness and miscalibration against hand counts and closed forms."""
+"""Coverage, width and miscalibration against hand counts and closed forms."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,6 @@ from degu_tf.metrics.intervals import (
     coverage,
     miscalibration_area,
     reliability_curve,
-    sharpness,
 )
 from degu_tf.utils.errors import InputError
 
@@ -120,8 +119,8 @@ def test_targets_and_components_are_chosen_by_name(two):
     whole = coverage(prediction, measured, TWO)
     wanted = {"target": "Hk", "component": "total", "metric": "coverage"}
     assert value(table, **wanted) == value(whole, **wanted)
-    sharp = sharpness(prediction, measured, TWO, targets=["Hk", "Dev"])
-    assert sharp["target"].tolist() == ["Hk", "Dev"] * 3
+    swapped = miscalibration_area(prediction, measured, TWO, targets=["Hk", "Dev"])
+    assert swapped["target"].tolist() == ["Hk", "Dev"] * 3
 
 
 def test_without_an_aleatoric_head_there_is_none_in_the_table(two):
@@ -158,13 +157,6 @@ def test_nothing_covered_at_any_level_has_area_near_a_half():
     assert table["value"].tolist() == pytest.approx([0.5, 0.5], abs=2e-3)
 
 
-def test_sharpness_is_the_root_of_the_mean_variance():
-    prediction = said(np.zeros(2), aleatoric=[3.0, 4.0], epistemic=[4.0, 3.0])
-    table = sharpness(prediction, np.zeros((2, 1)), ONE, seed=7)
-    assert table["value"].tolist() == pytest.approx([12.5**0.5, 12.5**0.5, 5.0])
-    assert set(table["seed"]) == {7}
-
-
 def test_any_callable_gives_the_intervals(two):
     prediction, measured = two
     asked = []
@@ -182,7 +174,7 @@ def test_any_callable_gives_the_intervals(two):
     assert value(table, target="Dev", metric="size") == np.inf
 
 
-@pytest.mark.parametrize("judge", [coverage, reliability_curve, miscalibration_area, sharpness])
+@pytest.mark.parametrize("judge", [coverage, reliability_curve, miscalibration_area])
 def test_what_does_not_match_is_refused(two, judge):
     prediction, measured = two
     with pytest.raises(InputError, match=r"shape \(59, 2\), as measured.*shape \(60, 2\)"):
@@ -218,8 +210,6 @@ def test_values_that_are_not_finite_are_named(two):
     std[5, 1] = np.nan
     with pytest.raises(InputError, match=r"nan to nan in row 5 .* of Hk \(aleatoric\) at level"):
         coverage(Prediction(TWO.targets, prediction.mean, std), measured, TWO)
-    with pytest.raises(InputError, match=r"above 0. Received: nan in row 5"):
-        sharpness(Prediction(TWO.targets, prediction.mean, std), measured, TWO)
     std[5, 1] = -1.0
     with pytest.raises(InputError, match="the lower at most the upper"):
         coverage(Prediction(TWO.targets, prediction.mean, std), measured, TWO)

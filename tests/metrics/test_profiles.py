@@ -1,22 +1,17 @@
 """Correlations of profiles against scipy on the pooled values, and what their intervals promise."""
 
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from degu_tf.data.splits import Split
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.metrics.profiles import (
     BY_BIN,
     COUNTS,
     WHOLE,
     ProfileScore,
-    by_contig,
     profile_score,
-    track_correlation,
 )
 from degu_tf.utils.errors import InputError
 
@@ -98,24 +93,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     assert 0.88 <= inside / n_trials <= 0.99
 
 
-def test_tracks_in_stretches_are_correlated_as_one():
-    rng = np.random.default_rng(2)
-    x = rng.normal(1e3, 1.0, 500)
-    y = x + rng.normal(0.0, 1.0, 500)
-    y[[3, 77]] = np.nan
-    cuts = [0, 5, 5, 200, 500]
-    stretches = [(x[a:b], y[a:b]) for a, b in pairwise(cuts)]
-    r, n = track_correlation(stretches)
-    both = ~np.isnan(y)
-    assert n == 498
-    assert r == pytest.approx(stats.pearsonr(x[both], y[both])[0])
-    assert np.isnan(track_correlation([])[0])
-
-
 def test_what_does_not_go_together(judged):
     prediction, measured = judged
     with pytest.raises(InputError, match=r"shape \(12, 29, 2\)"):
         profile_score(prediction, measured[:, :29], HEADS)
-    numbers = Split(np.zeros((1, 4), np.uint8), np.zeros((1, 1)), np.array(["peak"]))
-    with pytest.raises(InputError, match=r"Received: 'peak' in row 0"):
-        by_contig(numbers)

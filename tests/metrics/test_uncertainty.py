@@ -7,7 +7,6 @@ from scipy import integrate, stats
 
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.metrics.uncertainty import (
-    calibration_error,
     error_by_uncertainty,
     gaussian_crps,
     gaussian_nll,
@@ -19,7 +18,7 @@ from degu_tf.utils.errors import InputError
 
 ONE = HeadLayout(("activity",))
 TABLES = [
-    calibration_error, error_by_uncertainty, proper_scores, sparsification_curve,
+    error_by_uncertainty, proper_scores, sparsification_curve,
     sparsification_scores,
 ]  # fmt: skip
 
@@ -125,18 +124,6 @@ def test_bins_hold_equal_counts_by_rising_std():
     assert table["std"].tolist() == pytest.approx([0.2, 0.45])
     assert table["rms_std"].tolist() == pytest.approx([(0.14 / 3) ** 0.5, (0.41 / 2) ** 0.5])
     assert table["rmse"].tolist() == pytest.approx([(14 / 3) ** 0.5, (41 / 2) ** 0.5])
-    ence = calibration_error(said(std), column(errors), ONE, 2, components=["total"])
-    assert ence["value"].item() == pytest.approx(9.0)
-
-
-def test_calibration_error_of_a_wrong_scale():
-    rng = np.random.default_rng(0)
-    std = rng.uniform(0.5, 2, 200)
-    errors = std * rng.choice([-1.0, 1.0], 200)
-    assert values(calibration_error(said(std), column(errors), ONE))["ence"] == pytest.approx(0)
-    assert values(calibration_error(said(2 * std), column(errors), ONE))["ence"] == pytest.approx(
-        0.5
-    )
 
 
 def brute_force(std, errors, removed):
