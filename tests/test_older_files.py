@@ -14,13 +14,14 @@ import pytest
 
 from degu_tf import cli
 from degu_tf.data.hdf5.splits_file import read_splits
-from degu_tf.distillation.distill import Augmentation, distill
+from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill
 from degu_tf.distillation.ensemble import train_ensemble
 from degu_tf.distillation.runs import open_run, teachers_of
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.sequences.encoding import as_float
 from degu_tf.training.augmentation.schemes import scheme
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 
 OLD = Path(__file__).parent / "fixtures" / "before_move"
@@ -87,13 +88,12 @@ def test_a_student_finds_its_teachers():
 def test_finished_runs_are_taken_as_finished(old, splits, monkeypatch):
     """The same settings give the same identity, so nothing is trained again."""
     monkeypatch.setattr("degu_tf.training.train.fit", None)
-    teachers = train_ensemble(splits, SPEC, 2, SETTINGS, 5, old / "teachers")
+    teachers = train_ensemble(splits, SPEC, 2, SETTINGS, Run(old / "teachers", 5))
     student = distill(
         teachers,
         splits,
         settings=SETTINGS,
-        seed=3,
-        folder=old / "student",
-        augmentation=Augmentation(scheme("mutagenesis")),
+        run=Run(old / "student", 3),
+        distillation=DistillationSettings(augmentation=Augmentation(scheme("mutagenesis"))),
     )
     assert student.fingerprint() == open_run(OLD / "student").fingerprint()

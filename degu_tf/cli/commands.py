@@ -3,8 +3,10 @@
 import argparse
 import os
 import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from statistics import NormalDist
+from typing import Any
 
 from degu_tf.utils import quiet
 
@@ -25,11 +27,11 @@ from degu_tf.cli.training_options import (  # noqa: E402
 from degu_tf.data.hdf5.splits_file import read_splits, write_splits  # noqa: E402
 from degu_tf.data.sources.sequences import NamedSequences, read_bed, read_sequences  # noqa: E402
 from degu_tf.data.splits import Splits  # noqa: E402
-from degu_tf.distillation.distill import distill  # noqa: E402
+from degu_tf.distillation.distill import DistillationSettings, distill  # noqa: E402
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble  # noqa: E402
 from degu_tf.distillation.evaluation import evaluate_run  # noqa: E402
 from degu_tf.distillation.runs import open_run  # noqa: E402
-from degu_tf.heads import HeadLayout  # noqa: E402
+from degu_tf.heads import HeadLayout, gaussian_factor  # noqa: E402
 from degu_tf.metrics.activity import wide  # noqa: E402
 from degu_tf.metrics.profiles import BY_BIN, COUNTS  # noqa: E402
 from degu_tf.models.inference.folding import fold  # noqa: E402
@@ -37,6 +39,7 @@ from degu_tf.models.predictor import StrandAveraged  # noqa: E402
 from degu_tf.training.augmentation.schemes import scheme  # noqa: E402
 from degu_tf.training.model_spec import ModelSpec  # noqa: E402
 from degu_tf.training.released_config import ReleasedConfig, read_config  # noqa: E402
+from degu_tf.training.run import Run  # noqa: E402
 from degu_tf.training.settings import TrainingSettings, settings_for  # noqa: E402
 from degu_tf.training.train import write_table  # noqa: E402
 from degu_tf.uncertainty.calibration import JUDGED_ON, compare_intervals, find_calibration  # noqa: E402
@@ -87,18 +90,26 @@ def train(options: argparse.Namespace) -> None:
             splits,
             spec,
             options.members,
-            settings,
-            options.seed,
-            options.out,
-            augment=None if options.augment is None else scheme("evoaug_one"),
-            finetune=asked_finetuning(options, settings_for(splits.train.targets)),
+            replace(
+                settings,
+                augment=None if options.augment is None else scheme("evoaug_one"),
+                finetune=asked_finetuning(options, settings_for(splits.train.targets)),
+            ),
+            _run(options, subset),
             executor=executor,
-            provenance={"subset": subset},
-            notes={"data_file": _relative(options.data, options.out)},
-            progress=_progress(options),
         )
     say(f"{ensemble.n_members} members in {options.out}")
     _report(options.out, splits)
+
+
+def _run(options: argparse.Namespace, subset: Mapping[str, Any]) -> Run:
+    return Run(
+        options.out,
+        options.seed,
+        provenance={"subset": dict(subset)},
+        notes={"data_file": _relative(options.data, options.out)},
+        progress=_progress(options),
+    )
 
 
 def distill_teachers(options: argparse.Namespace) -> None:
@@ -119,18 +130,18 @@ def distill_teachers(options: argparse.Namespace) -> None:
     distill(
         teachers,
         splits,
-        spec=asked_spec(teachers.spec, options),
-        settings=asked_settings(options, settings_as_taught(teachers, splits)),
-        seed=options.seed,
-        folder=options.out,
-        epistemic=options.epistemic_form,
-        epistemic_weight=options.epistemic_weight,
-        aleatoric_weight=options.aleatoric_weight,
-        augmentation=asked_augmentation(options),
-        finetune=asked_finetuning(options, settings_as_taught(teachers, splits)),
-        provenance={"subset": subset},
-        notes={"data_file": _relative(options.data, options.out)},
-        progress=_progress(options),
+        asked_spec(teachers.spec, options),
+        replace(
+            asked_settings(options, settings_as_taught(teachers, splits)),
+            finetune=asked_finetuning(options, settings_as_taught(teachers, splits)),
+        ),
+        _run(options, subset),
+        distillation=DistillationSettings(
+            options.epistemic_form,
+            options.epistemic_weight,
+            options.aleatoric_weight,
+            asked_augmentation(options),
+        ),
     )
     say(f"A student of {teachers.n_members} teachers in {options.out}")
     _report(options.out, splits)
@@ -182,7 +193,7 @@ def calibrate(options: argparse.Namespace) -> None:
     others = JUDGED_ON[options.split]
     table = compare_intervals(calibrated, getattr(splits, others), splits.heads, options.level)
     say(f"Wrote {Path(options.run) / CALIBRATION}")
-    gaussian = NormalDist().inv_cdf(0.5 + options.level / 2)
+    gaussian = gaussian_factor(options.level)
     say(f"Factor on the {options.component} uncertainty (Gaussian: {gaussian:.3f})")
     factors = calibrated.conformal.factors(options.level)
     say(factors.to_string(index=False, float_format=lambda value: f"{value:.3f}"))

@@ -1,7 +1,6 @@
 """Distil an ensemble into one student: the teachers' mean and spread are its labels."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +18,8 @@ from degu_tf.models.predictor import ModelPredictor
 from degu_tf.training.augmentation.schemes import describe
 from degu_tf.training.losses import DistillationLoss, Weight
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.objective import Objective
+from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.train import train
 from degu_tf.utils.errors import InputError
@@ -84,22 +85,48 @@ class Augmentation:
         return described
 
 
+@dataclass(frozen=True)
+class DistillationSettings:
+    """How a student learns from its teachers; the defaults are the paper's static distillation.
+
+    Attributes
+    ----------
+    epistemic
+        Form of the student's epistemic column: ``"std"``, or ``"log_variance"`` as in
+        Supplementary Fig. 11.
+    epistemic_weight, aleatoric_weight
+        Lambda and gamma of the loss, one number or one a target (paper: 1).
+    augmentation
+        How minibatches are augmented and labelled; None for the data as they are, labelled once.
+
+    Examples
+    --------
+    >>> DistillationSettings(epistemic_weight=2.0).epistemic
+    'std'
+    """
+
+    epistemic: Form = "std"
+    epistemic_weight: Weight = 1.0
+    aleatoric_weight: Weight = 1.0
+    augmentation: Augmentation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Weights and augmentation as plain values; the form is in the student's heads."""
+        weights = {"epistemic": self.epistemic_weight, "aleatoric": self.aleatoric_weight}
+        described: dict[str, Any] = {"loss_weights": weights}
+        if self.augmentation is not None:
+            described["augmentation"] = self.augmentation.to_dict()
+        return described
+
+
 def distill(
     teachers: Ensemble,
     splits: Splits,
-    *,
     spec: ModelSpec | None = None,
     settings: TrainingSettings | None = None,
-    seed: int = 0,
-    folder: str | os.PathLike | None = None,
-    epistemic: Form = "std",
-    epistemic_weight: Weight = 1.0,
-    aleatoric_weight: Weight = 1.0,
-    augmentation: Augmentation | None = None,
-    finetune: TrainingSettings | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    notes: Mapping[str, Any] | None = None,
-    progress: bool | None = None,
+    run: Run | None = None,
+    *,
+    distillation: DistillationSettings | None = None,
 ) -> ModelPredictor:
     """Train a student on an ensemble's labels: static ones, or made for each augmented minibatch.
 
@@ -112,19 +139,12 @@ def distill(
         teachers.
     spec
         The student's architecture; the teachers' own by default.
-    settings, seed, folder, progress
-        As for `degu_tf.training.train.train`.
-    epistemic
-        Form of the student's epistemic column: ``"std"`` or ``"log_variance"``.
-    epistemic_weight, aleatoric_weight
-        Lambda and gamma of the loss, one number or one a target (paper: 1).
-    augmentation
-        How minibatches are augmented and labelled; None for the data as they are, labelled once.
-    finetune
-        Settings of a second stage on the unaugmented training data with the teachers' labels, as
-        the released scripts have it; None, as in the paper, for none.
-    provenance, notes
-        More plain values for `settings.json` (part of the run's identity) and for the manifest.
+    settings
+        How it is trained, with a second stage if it has one; the paper's by default.
+    run
+        Folder, seed and what is recorded.
+    distillation
+        Labels, loss weights and augmentation; the paper's static distillation by default.
 
     Returns
     -------
@@ -135,95 +155,85 @@ def distill(
     Raises
     ------
     InputError
-        If targets differ, or no architecture is known.
+        If targets differ, no architecture is known, or the folder holds another run.
+
+    Examples
+    --------
+    >>> from degu_tf.data.simulation.mpra import simulate
+    >>> from degu_tf.distillation.ensemble import train_ensemble
+    >>> splits = simulate((40, 10, 10), length=40).splits
+    >>> spec, quick = ModelSpec("deepstarr", {"width": 0.05}), TrainingSettings(epochs=1)
+    >>> teachers = train_ensemble(splits, spec, 2, quick, Run(progress=False))
+    >>> student = distill(teachers, splits, settings=quick, run=Run(progress=False))
+    >>> student.heads.epistemic
+    'std'
     """
-    return train_student(
-        student_splits(teachers, splits, epistemic, progress),
-        teachers,
-        spec=spec,
-        settings=settings,
-        seed=seed,
-        folder=folder,
-        epistemic_weight=epistemic_weight,
-        aleatoric_weight=aleatoric_weight,
-        augmentation=augmentation,
-        finetune=finetune,
-        provenance=provenance,
-        notes=notes,
-        progress=progress,
-    )
+    distillation, run = distillation or DistillationSettings(), run or Run()
+    labelled = student_splits(teachers, splits, distillation.epistemic, run.progress)
+    return train_student(teachers, labelled, spec, settings, run, distillation=distillation)
 
 
 def train_student(
-    labelled: Splits,
     teachers: Ensemble,
-    *,
+    labelled: Splits,
     spec: ModelSpec | None = None,
     settings: TrainingSettings | None = None,
-    seed: int = 0,
-    folder: str | os.PathLike | None = None,
-    epistemic_weight: Weight = 1.0,
-    aleatoric_weight: Weight = 1.0,
-    augmentation: Augmentation | None = None,
-    finetune: TrainingSettings | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    notes: Mapping[str, Any] | None = None,
-    progress: bool | None = None,
+    run: Run | None = None,
+    *,
+    distillation: DistillationSettings | None = None,
 ) -> ModelPredictor:
     """Train a student on data from `student_splits`, so that several share one labelling.
 
-    Parameters are those of `distill`.
+    Parameters are those of `distill`; the form of the epistemic column is that of the labels.
     """
     spec = spec or teachers.spec
     if spec is None:
         raise InputError("the teachers' architecture is not known: name the student's (spec=...)")
-    settings = settings or TrainingSettings()
-    _check_profiles(labelled, teachers, settings, augmentation)
-    if settings.likelihood is not None:
-        raise InputError(
-            "a student learns its teachers' labels, by loss='mse' or 'poisson'. "
-            f"Received: loss={settings.loss!r}"
-        )
+    settings, run = settings or TrainingSettings(), run or Run()
+    distillation = distillation or DistillationSettings()
+    _check_student(labelled, teachers, settings, distillation.augmentation)
     loss = DistillationLoss(
         labelled.heads,
-        epistemic_weight,
-        aleatoric_weight,
+        distillation.epistemic_weight,
+        distillation.aleatoric_weight,
         error="poisson" if settings.loss == "poisson" else "mse",
     )
-    weights = {"epistemic": epistemic_weight, "aleatoric": aleatoric_weight}
-    described = {} if augmentation is None else {"augmentation": augmentation.to_dict()}
 
     def learner(student: keras.Model) -> DistillationModel:
-        return _learner(student, labelled.heads, teachers, augmentation, seed)
+        return _learner(student, labelled.heads, teachers, distillation.augmentation, run.seed)
 
+    provenance = {
+        "kind": "student",
+        **distillation.to_dict(),
+        "teachers": {"fingerprint": teachers.fingerprint(), "n_members": teachers.n_members},
+    }
     return train(
         labelled,
         replace(spec, init=None, head="linear") if spec is teachers.spec else spec,
         settings,
-        seed,
-        folder,
-        loss=loss,
-        finetune=finetune,
+        run.recording(provenance, {"teachers": _relative(teachers.folder, run.folder)}),
+        objective=Objective(labelled.heads, loss),
         learner=learner,
-        provenance={
-            "kind": "student",
-            "loss_weights": weights,
-            **described,
-            "teachers": {"fingerprint": teachers.fingerprint(), "n_members": teachers.n_members},
-            **(provenance or {}),
-        },
-        notes={"teachers": _relative(teachers.folder, folder), **(notes or {})},
-        progress=progress,
     )
 
 
-def _check_profiles(
+def _check_student(
     labelled: Splits,
     teachers: Ensemble,
     settings: TrainingSettings,
     augmentation: Augmentation | None,
 ) -> None:
-    """Refuse what suits numbers but not profiles."""
+    """Refuse settings of teachers, and what suits numbers but not profiles."""
+    if settings.likelihood is not None:
+        raise InputError(
+            "a student learns its teachers' labels, by loss='mse' or 'poisson'. "
+            f"Received: loss={settings.loss!r}"
+        )
+    if settings.augment is not None:
+        raise InputError(
+            "a student's minibatches are augmented by DistillationSettings.augmentation, which "
+            "says who labels them. Received: TrainingSettings.augment"
+        )
     if labelled.train.targets.ndim != 3:
         return
     if augmentation is not None and augmentation.labels == "static":

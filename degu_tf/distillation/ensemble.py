@@ -1,13 +1,13 @@
 """Deep ensembles: members trained from their own seeds on any executor, and predicted together."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.pooling import pool_members
@@ -15,12 +15,14 @@ from degu_tf.heads import Form, HeadLayout, Prediction
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, as_array
 from degu_tf.training.model_spec import ModelSpec
-from degu_tf.training.settings import TrainingSettings, predicted_heads
+from degu_tf.training.objective import Objective, measured_objective
+from degu_tf.training.run import Run, member_folder
+from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.train import (
     check_augmentable,
+    initial_model,
     load_model,
     run_settings,
-    stages,
     train,
     write_table,
 )
@@ -168,43 +170,19 @@ class Ensemble:
         return cls(members, ModelSpec(**settings["model"]), Path(folder))
 
 
-def member_seed(seed: int, member: int) -> int:
-    """The seed of a member: the same whatever the ensemble's size.
-
-    Raises
-    ------
-    InputError
-        If the ensemble's seed is negative.
-    """
-    if seed < 0:
-        raise InputError(f"seed must not be negative. Received: seed={seed}")
-    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0] & 0x7FFFFFFF)
-
-
-def member_folder(folder: str | os.PathLike, member: int) -> Path:
-    """Where a member of an ensemble's run is kept."""
-    return Path(folder) / f"member_{member:02d}"
-
-
 def train_ensemble(
     splits: Splits,
     spec: ModelSpec,
     n_members: int = 10,
     settings: TrainingSettings | None = None,
-    seed: int = 0,
-    folder: str | os.PathLike | None = None,
+    run: Run | None = None,
     *,
-    augment: AugmentBase | None = None,
-    finetune: TrainingSettings | None = None,
     executor: Executor | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    notes: Mapping[str, Any] | None = None,
-    progress: bool | None = None,
 ) -> Ensemble:
     """Train the members of an ensemble, each built anew from its own seed.
 
-    With a folder the run resumes at the member it had reached, an ensemble that is there is
-    loaded, and asking for more members than it has trains the missing ones.
+    With a folder the run resumes at the member it had reached, a finished ensemble is loaded, and
+    asking for more members than it has trains the missing ones.
 
     Parameters
     ----------
@@ -216,82 +194,92 @@ def train_ensemble(
         How many (paper: 10).
     settings
         How each is trained; the paper's by default.
-    seed
-        The ensemble's seed, from which each member's is derived.
-    folder
-        Where to keep the run: `member_00/ ...`, `settings.json`, `metrics.csv`, `manifest.json`.
-    augment, finetune
-        As for `degu_tf.training.train.train`; with EvoAug the paper's teachers get exactly one
-        augmentation a minibatch (``degu_tf.training.augmentation.schemes.scheme("evoaug_one")``).
+    run
+        Folder, seed and what is recorded; each member's seed is derived from the run's. The folder
+        then holds `member_00/ ...`, `settings.json`, `metrics.csv`, `manifest.json`.
     executor
         Any `concurrent.futures` executor; members then train in its workers and need a folder,
         through which they come back. Without one they train one after another.
-    provenance, notes
-        More plain values for `settings.json` (part of the run's identity) and for the manifest.
-    progress
-        Show bars over members and epochs; None where standard error is a terminal.
 
     Raises
     ------
     InputError
         If the folder holds another run, or an executor is given without a folder.
+
+    Examples
+    --------
+    >>> from degu_tf.data.simulation.mpra import simulate
+    >>> splits = simulate((40, 10, 10), length=40).splits
+    >>> spec = ModelSpec("deepstarr", {"width": 0.05})
+    >>> settings = TrainingSettings(epochs=1)
+    >>> train_ensemble(splits, spec, 2, settings, Run(progress=False)).n_members
+    2
     """
-    settings = settings or TrainingSettings()
+    settings, run = settings or TrainingSettings(), run or Run()
+    _check_request(splits, n_members, settings, run, executor)
+    objective = measured_objective(settings, splits.heads, spec.head)
+    if run.folder is not None:
+        folder = RunFolder(run.folder)
+        if not folder.finished:
+            initial_model(splits, spec, settings, objective.heads, run.of_member(0))
+        folder.begin(run_settings("ensemble", splits, spec, settings, objective.heads, run))
+        if folder.finished and folder.manifest()["n_members"] >= n_members:
+            return Ensemble.load(run.folder, n_members)
+    tasks = [(splits, spec, settings, run.of_member(i), objective) for i in range(n_members)]
+    ensemble = Ensemble(_train_members(tasks, run.progress, executor), spec, run.folder)
+    if run.folder is not None:
+        test = splits.test.centred(ensemble.input_length)
+        table = score(ensemble.predict(test.sequences), test.targets, splits.heads, split="test")
+        write_table(folder / METRICS, table)
+        folder.finish(n_members=n_members, **run.notes)
+    return ensemble
+
+
+_Task = tuple[Splits, ModelSpec, TrainingSettings, Run, Objective]
+
+
+def _train_members(
+    tasks: Sequence[_Task], progress: bool | None, executor: Executor | None
+) -> list[ModelPredictor]:
+    if executor is None:
+        return [_train_member(task) for task in bar(tasks, "members", progress, keep=True)]
+    futures = [executor.submit(_train_elsewhere, task) for task in tasks]
+    try:
+        done = as_completed(futures)
+        for future in bar(done, "members", progress, total=len(tasks), keep=True):
+            future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+    return [load_model(run.folder) for _, _, _, run, _ in tasks]
+
+
+def _train_member(task: _Task) -> ModelPredictor:
+    splits, spec, settings, run, objective = task
+    return train(splits, spec, settings, run, objective=objective)
+
+
+def _train_elsewhere(task: _Task) -> None:
+    """Train without bars and return nothing: the model comes back through its folder."""
+    splits, spec, settings, run, objective = task
+    train(splits, spec, settings, replace(run, progress=False), objective=objective)
+
+
+def _check_request(
+    splits: Splits,
+    n_members: int,
+    settings: TrainingSettings,
+    run: Run,
+    executor: Executor | None,
+) -> None:
+    """Refuse what no ensemble can be trained of, before anything is."""
     if n_members < 2:
         raise InputError(f"an ensemble has two or more members. Received: n_members={n_members}")
-    if executor is not None and folder is None:
+    if executor is not None and run.folder is None:
         raise InputError("members trained by an executor need a folder to come back through")
-    check_augmentable(splits, augment)
+    check_augmentable(splits, settings)
     if splits.heads.epistemic and settings.likelihood is None:
         raise InputError(
             "teachers learn measurements; data with epistemic columns are labels for a student "
             f"(`degu distill TEACHERS DATA`). Received: columns {splits.heads.columns}"
         )
-    if folder is not None:
-        run = RunFolder(folder)
-        if not run.finished:
-            heads = predicted_heads(settings, splits.heads, spec.head)
-            spec.build(settings.input_shape(splits.input_shape), heads, member_seed(seed, 0))
-        identity = {**stages(augment, finetune), **(provenance or {})}
-        run.begin(run_settings("ensemble", splits, spec, settings, seed, identity))
-        if run.finished and run.manifest()["n_members"] >= n_members:
-            return Ensemble.load(folder, n_members)
-    tasks = [
-        {
-            "splits": splits,
-            "spec": spec,
-            "settings": settings,
-            "seed": member_seed(seed, i),
-            "folder": None if folder is None else member_folder(folder, i),
-            "augment": augment,
-            "finetune": finetune,
-            "provenance": provenance,
-            "member": i,
-        }
-        for i in range(n_members)
-    ]
-    if executor is None:
-        members = [
-            train(**task, progress=progress) for task in bar(tasks, "members", progress, keep=True)
-        ]
-    else:
-        futures = [executor.submit(_train_member, task) for task in tasks]
-        try:
-            done = as_completed(futures)
-            for future in bar(done, "members", progress, total=n_members, keep=True):
-                future.result()
-        finally:
-            for future in futures:
-                future.cancel()
-        members = [load_model(task["folder"]) for task in tasks]
-    ensemble = Ensemble(members, spec, None if folder is None else Path(folder))
-    if folder is not None:
-        test = splits.test.centred(ensemble.input_length)
-        table = score(ensemble.predict(test.sequences), test.targets, splits.heads, split="test")
-        write_table(run / METRICS, table)
-        run.finish(n_members=n_members, **(notes or {}))
-    return ensemble
-
-
-def _train_member(task: Mapping[str, Any]) -> None:
-    train(**task, progress=False)

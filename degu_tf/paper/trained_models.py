@@ -10,12 +10,13 @@ from typing import Any
 from degu_tf.data.splits import (
     Splits,
 )
-from degu_tf.distillation.ensemble import Ensemble, member_seed
-from degu_tf.heads import Form
+from degu_tf.distillation.distill import DistillationSettings
+from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.data_sets import Setup
 from degu_tf.paper.script import Context
 from degu_tf.paper.store import Store
+from degu_tf.training.run import member_seed
 
 
 class Taught:
@@ -50,17 +51,16 @@ class Taught:
         )
 
     def students_of(
-        self, teachers: Ensemble, epistemic: Form = "std", **options: Any
+        self, teachers: Ensemble, distillation: DistillationSettings | None = None
     ) -> Iterator[ModelPredictor]:
-        """Students, each from its own seed; `options` are more of `Store.student`."""
+        """Students, each from its own seed."""
         for index in range(self._settings.n_students):
             yield self._store.student(
                 teachers,
                 self.splits,
                 settings=self._setup.training,
                 seed=student_seed(self._seed, index),
-                epistemic=epistemic,
-                **options,
+                distillation=distillation,
             )
 
 

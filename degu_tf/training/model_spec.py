@@ -14,7 +14,6 @@ import numpy as np
 from degu_tf.heads import HeadLayout
 from degu_tf.models import registry
 from degu_tf.models.released.output_heads import with_head
-from degu_tf.training.initial_weights import load_initial_weights
 from degu_tf.utils.errors import InputError
 
 _HEADS = ("linear", "mean_std", "dense_normal")
@@ -62,18 +61,18 @@ class ModelSpec:
             raise InputError(f"head must be one of {_HEADS}. Received: {self.head!r}")
 
     def build(
-        self, input_shape: tuple[int | None, int], heads: HeadLayout, seed: int, member: int = 0
+        self, input_shape: tuple[int | None, int], heads: HeadLayout, seed: int
     ) -> keras.Model:
         """Build the model from its seed: equal seeds, equal weights; other seeds, others.
 
-        `member` chooses among the members when `init` is an ensemble's run. Building sets
+        Weights of `init` are not read here (`degu_tf.training.initial_weights`). Building sets
         TensorFlow's global seed; those of Python and numpy are put back as they were.
 
         Raises
         ------
         InputError
-            If the seed is not a whole number of 32 bits, the architecture refuses what it is
-            given, or the weights of `init` do not fit.
+            If the seed is not a whole number of 32 bits, or the architecture refuses what it is
+            given.
         """
         if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
             raise InputError(
@@ -81,10 +80,7 @@ class ModelSpec:
             )
         with _seeded(int(seed)):
             model = registry.build(self.name, input_shape, heads, **self.options)
-            model = with_head(model, self.head, heads.n_columns)
-        if self.init is not None:
-            load_initial_weights(model, self.init, member)
-        return model
+            return with_head(model, self.head, heads.n_columns)
 
     def to_dict(self) -> dict[str, Any]:
         """The specification as plain values for JSON."""

@@ -1,14 +1,15 @@
-"""What is trained and how, as data: settings of a training, an architecture with its options."""
+"""How a model is trained, as data."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from numbers import Integral
 from typing import Any
 
 import keras
 import numpy as np
+from evoaug_tf.augment import AugmentBase
 
-from degu_tf.heads import HeadLayout
+from degu_tf.training.augmentation.schemes import describe
 from degu_tf.training.losses import LIKELIHOODS, Likelihood
 from degu_tf.utils.errors import InputError
 
@@ -28,7 +29,8 @@ class TrainingSettings:
     loss
         Any Keras loss by name: ``"mse"``, ``"poisson"`` for profiles. Or a likelihood,
         ``"gaussian_nll"`` or ``"deep_evidential"`` (`degu_tf.training.losses.LIKELIHOODS`): the
-        model then learns from the means alone and predicts their uncertainty (`predicted_heads`).
+        model then learns from the means alone and predicts their uncertainty
+        (`degu_tf.training.objective.measured_objective`).
     lr_factor, lr_patience
         The rate is multiplied by the factor after so many epochs without a validation loss lower
         by 1e-4 (Keras' tolerance, as in the released code).
@@ -41,7 +43,19 @@ class TrainingSettings:
         Of profiles: bases of each sequence that the model sees, in training at a place drawn anew
         for each batch, in validation and test the middle ones (paper: 2048 of 3072); None for all.
     reverse_complement
-        Turn half of each training batch to the other strand, profiles with their sequences.
+        Turn half of each training batch to the reverse complement, profiles with their sequences.
+    augment
+        How each training minibatch is augmented, such as
+        ``degu_tf.training.augmentation.schemes.scheme("evoaug_one")``, as the paper's EvoAug
+        teachers are; labels stay as they are. None for none.
+    finetune
+        Settings of a second stage on the data without augmentation, as the released scripts have
+        it; None, as in the paper, for none.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range, or the second stage has an augmentation or a stage after it.
 
     Examples
     --------
@@ -59,6 +73,8 @@ class TrainingSettings:
     steps_per_epoch: int | None = None
     crop: int | None = None
     reverse_complement: bool = False
+    augment: AugmentBase | None = None
+    finetune: "TrainingSettings | None" = None
 
     def __post_init__(self) -> None:
         may_be_none = ("patience", "steps_per_epoch", "crop")
@@ -72,6 +88,11 @@ class TrainingSettings:
             raise InputError(f"learning_rate must be positive. Received: {self.learning_rate}")
         if not 0.0 < self.lr_factor < 1.0:
             raise InputError(f"lr_factor must lie between 0 and 1. Received: {self.lr_factor}")
+        if self.finetune is not None and (self.finetune.augment or self.finetune.finetune):
+            raise InputError(
+                "fine-tuning is one stage without augmentation. "
+                f"Received: finetune={self.finetune!r}"
+            )
         if self.likelihood is None:
             try:
                 keras.losses.get(self.loss)
@@ -91,12 +112,29 @@ class TrainingSettings:
         return shape if self.crop is None else (self.crop, *shape[1:])
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values; those of profiles only where they are used."""
-        described = asdict(self)
+        """The first stage as plain values without its augmentation; see `stages` for the rest.
+
+        Values of profiles are there only where they are used, so that runs of other data keep the
+        identity they always had.
+        """
+        described = {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in ("augment", "finetune")
+        }
         if self.crop is None:
             del described["crop"]
         if not self.reverse_complement:
             del described["reverse_complement"]
+        return described
+
+    def stages(self) -> dict[str, Any]:
+        """Augmentation and second stage, where there are any, as values of a run's identity."""
+        described: dict[str, Any] = {}
+        if self.augment is not None:
+            described["augment"] = describe(self.augment)
+        if self.finetune is not None:
+            described["finetune"] = self.finetune.to_dict()
         return described
 
 
@@ -120,40 +158,3 @@ def settings_for(targets: np.ndarray) -> TrainingSettings:
         return TrainingSettings()
     longer = targets.shape[1] > PROFILE_SETTINGS.crop
     return PROFILE_SETTINGS if longer else replace(PROFILE_SETTINGS, crop=None)
-
-
-def predicted_heads(
-    settings: TrainingSettings, measured: HeadLayout, head: str = "linear"
-) -> HeadLayout:
-    """What the columns of a trained model mean: the data's, or a likelihood's parameters.
-
-    Parameters
-    ----------
-    settings
-        How it is trained.
-    measured
-        Layout of the data.
-    head
-        As in `ModelSpec`.
-
-    Raises
-    ------
-    InputError
-        If that loss cannot train an output of this form.
-
-    Examples
-    --------
-    >>> settings = TrainingSettings(loss="gaussian_nll")
-    >>> predicted_heads(settings, HeadLayout(("K562",), aleatoric="std")).aleatoric
-    'log_variance'
-    """
-    if head != "linear" and settings.loss != "gaussian_nll":
-        raise InputError(
-            f"an output of the form {head!r} is trained by loss='gaussian_nll'. "
-            f"Received: loss={settings.loss!r}"
-        )
-    if settings.likelihood is None:
-        return measured
-    if settings.loss == "deep_evidential":
-        return HeadLayout(measured.targets, "evidential", "evidential")
-    return HeadLayout(measured.targets, "std" if head == "mean_std" else "log_variance")

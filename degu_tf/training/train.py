@@ -8,18 +8,18 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from degu_tf.data.splits import Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, batch_size_of
-from degu_tf.training.augmentation.schemes import augmented, describe
-from degu_tf.training.initial_weights import weights_hash
-from degu_tf.training.losses import Likelihood
+from degu_tf.training.augmentation.schemes import augmented
+from degu_tf.training.initial_weights import load_initial_weights, weights_hash
 from degu_tf.training.model_spec import ModelSpec
-from degu_tf.training.settings import TrainingSettings, predicted_heads
+from degu_tf.training.objective import Objective, measured_objective
+from degu_tf.training.run import Run
+from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write
 from degu_tf.utils.progress import bar
@@ -55,32 +55,29 @@ def fit(
     model: keras.Model,
     splits: Splits,
     settings: TrainingSettings | None = None,
+    *,
+    objective: Objective | None = None,
     seed: int = 0,
-    loss: keras.losses.Loss | None = None,
     progress: bool | None = None,
-    augment: AugmentBase | None = None,
 ) -> pd.DataFrame:
     """Train a model; afterwards it holds the weights of the epoch with the lowest validation loss.
+
+    One stage: `settings.finetune` is left to `train`.
 
     Parameters
     ----------
     model
-        A functional model whose output columns are those of `splits.heads`, or for a likelihood
-        those of its `heads`.
+        A functional model whose output columns are those of `objective.heads`.
     splits
         Training and validation data; a likelihood learns from the means alone.
     settings
         How to train; the paper's by default.
+    objective
+        Columns and loss; those that `settings` name for the data's columns by default.
     seed
-        Decides the order of the training data.
-    loss
-        A loss object in place of the one `settings` names.
+        Decides the order of the training data and the augmentation.
     progress
         Show a bar over epochs; None where standard error is a terminal.
-    augment
-        How each training minibatch is augmented, such as
-        ``degu_tf.training.augmentation.schemes.scheme("evoaug_one")`` for teachers; its labels stay
-        as they are.
 
     Returns
     -------
@@ -96,15 +93,13 @@ def fit(
         If no epoch's validation loss was finite, or not the first one.
     """
     settings = settings or TrainingSettings()
-    if loss is None and settings.likelihood is not None:
-        loss = settings.likelihood(predicted_heads(settings, splits.heads))
-    if isinstance(loss, Likelihood):
-        splits = splits.without_uncertainty()
+    objective = objective or measured_objective(settings, splits.heads)
+    splits = objective.data(splits)
     validation = splits.validation.centred(settings.crop)
-    check_fits(model, validation, getattr(loss, "heads", None) or splits.heads)
+    check_fits(model, validation, objective.heads)
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=loss or settings.loss,
+        loss=objective.loss,
         jit_compile=False,
     )
     epoch_bar = _EpochBar(settings.epochs, progress)
@@ -121,8 +116,8 @@ def fit(
         crop=settings.crop,
         reverse_complement=settings.reverse_complement,
     )
-    if augment is not None:
-        batches = augmented(batches, augment, seed, steps)
+    if settings.augment is not None:
+        batches = augmented(batches, settings.augment, seed, steps)
     history = model.fit(
         batches,
         epochs=settings.epochs,
@@ -186,17 +181,10 @@ def train(
     splits: Splits,
     spec: ModelSpec,
     settings: TrainingSettings | None = None,
-    seed: int = 0,
-    folder: str | os.PathLike | None = None,
+    run: Run | None = None,
     *,
-    loss: keras.losses.Loss | None = None,
-    augment: AugmentBase | None = None,
-    finetune: TrainingSettings | None = None,
+    objective: Objective | None = None,
     learner: Callable[[keras.Model], keras.Model] | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    notes: Mapping[str, Any] | None = None,
-    member: int = 0,
-    progress: bool | None = None,
 ) -> ModelPredictor:
     """Build a model from its seed, train it, and keep it in a run folder if one is named.
 
@@ -206,59 +194,85 @@ def train(
     Parameters
     ----------
     splits
-        The data; `splits.heads` is what the model will predict, unless a likelihood trains it
-        (`predicted_heads`).
+        The data.
     spec
         The architecture.
-    settings, seed, loss, augment, progress
-        As for `fit`; the seed also decides the initial weights.
-    finetune
-        Settings of a second stage on the data as they are, without augmentation, as the released
-        scripts have it; None, as in the paper, for none.
+    settings
+        How to train, with its augmentation and second stage; the paper's by default.
+    run
+        Folder, seed, and what is recorded. The folder then holds `model.keras`, `settings.json`,
+        `history.csv`, `metrics.csv` (test set) and `manifest.json`.
+    objective
+        Columns and loss; those that `settings` name for the data's columns by default.
     learner
         Makes of the built model what is fitted in the first stage, such as a `DistillationModel`
         around it; the model itself by default.
-    folder
-        Where to keep the run: `model.keras`, `settings.json`, `history.csv`, `metrics.csv` (test
-        set) and `manifest.json`.
-    provenance
-        More plain values for `settings.json` that say what made the run: part of its identity.
-    notes
-        Plain values for the manifest, such as where files lay: not part of its identity.
-    member
-        Place of the model in its ensemble, for `ModelSpec.init`.
 
     Raises
     ------
     InputError
         If the folder holds another run, or the data do not fit the architecture.
+
+    Examples
+    --------
+    >>> from degu_tf.data.simulation.mpra import simulate
+    >>> splits = simulate((40, 10, 10), length=40).splits
+    >>> spec = ModelSpec("deepstarr", {"width": 0.05})
+    >>> model = train(splits, spec, TrainingSettings(epochs=1), Run(seed=1, progress=False))
+    >>> model.predict(splits.test.sequences).mean.shape
+    (10, 2)
     """
-    settings = settings or TrainingSettings()
-    check_augmentable(splits, augment)
-    heads = predicted_heads(settings, splits.heads, spec.head)
-    if loss is None and settings.likelihood is not None:
-        loss = settings.likelihood(heads)
-    run = None if folder is None else RunFolder(folder)
-    model = None
-    if run is None or not run.finished:
-        model = spec.build(settings.input_shape(splits.input_shape), heads, seed, member)
-    if run is not None:
-        provenance = {**stages(augment, finetune), **(provenance or {})}
-        run.begin(run_settings("model", splits, spec, settings, seed, provenance))
-        if model is None:
-            return load_model(run.path)
-    fitted = model if learner is None else learner(model)
-    history = fit(fitted, splits, settings, seed, loss, progress, augment)
-    if finetune is not None:
-        second = fit(model, splits, finetune, seed, loss, progress)
-        history = pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
-    predictor = ModelPredictor(model, heads)
-    if run is not None:
-        _write_model(run, predictor, splits, history, notes or {})
+    settings, run = settings or TrainingSettings(), run or Run()
+    check_augmentable(splits, settings)
+    objective = objective or measured_objective(settings, splits.heads, spec.head)
+    folder = None if run.folder is None else RunFolder(run.folder)
+    finished = folder is not None and folder.finished
+    model = None if finished else initial_model(splits, spec, settings, objective.heads, run)
+    if folder is not None:
+        folder.begin(run_settings("model", splits, spec, settings, objective.heads, run))
+    if model is None:
+        return load_model(run.folder)
+    history = _fit_stages(model, learner, splits, settings, objective, run)
+    predictor = ModelPredictor(model, objective.heads)
+    if folder is not None:
+        _write_model(folder, predictor, splits, history, run.notes)
     return predictor
 
 
-def check_augmentable(splits: Splits, augment: AugmentBase | None) -> None:
+def _fit_stages(
+    model: keras.Model,
+    learner: Callable[[keras.Model], keras.Model] | None,
+    splits: Splits,
+    settings: TrainingSettings,
+    objective: Objective,
+    run: Run,
+) -> pd.DataFrame:
+    """History of the first stage and, if there is one, the second, epochs counted through."""
+    given = {"objective": objective, "seed": run.seed, "progress": run.progress}
+    history = fit(model if learner is None else learner(model), splits, settings, **given)
+    if settings.finetune is None:
+        return history
+    second = fit(model, splits, settings.finetune, **given)
+    return pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
+
+
+def initial_model(
+    splits: Splits, spec: ModelSpec, settings: TrainingSettings, heads: HeadLayout, run: Run
+) -> keras.Model:
+    """The model before training: built from the run's seed, with the weights of `spec.init`.
+
+    Raises
+    ------
+    InputError
+        If the architecture refuses the data, or the weights do not fit.
+    """
+    model = spec.build(settings.input_shape(splits.input_shape), heads, run.seed)
+    if spec.init is not None:
+        load_initial_weights(model, spec.init, run.member)
+    return model
+
+
+def check_augmentable(splits: Splits, settings: TrainingSettings) -> None:
     """Refuse to augment sequences whose profiles would stay as they were.
 
     Raises
@@ -266,23 +280,11 @@ def check_augmentable(splits: Splits, augment: AugmentBase | None) -> None:
     InputError
         If the targets are profiles and there is an augmentation.
     """
-    if augment is not None and splits.train.targets.ndim == 3:
+    if settings.augment is not None and splits.train.targets.ndim == 3:
         raise InputError(
             "augmentations move bases, and the profile would stay behind; profiles are augmented "
             "by TrainingSettings.crop and reverse_complement. Received: an augmentation"
         )
-
-
-def stages(
-    augment: AugmentBase | None = None, finetune: TrainingSettings | None = None
-) -> dict[str, Any]:
-    """Augmentation and fine-tuning as plain values for a run's identity; nothing for neither."""
-    described: dict[str, Any] = {}
-    if augment is not None:
-        described["augment"] = describe(augment)
-    if finetune is not None:
-        described["finetune"] = finetune.to_dict()
-    return described
 
 
 def run_settings(
@@ -290,37 +292,38 @@ def run_settings(
     splits: Splits,
     spec: ModelSpec,
     settings: TrainingSettings,
-    seed: int,
-    provenance: Mapping[str, Any] | None = None,
+    heads: HeadLayout,
+    run: Run,
 ) -> dict[str, Any]:
     """What makes a run, as plain values: equal values, equal run."""
     return {
         "kind": kind,
         "model": spec.to_dict(),
-        "heads": predicted_heads(settings, splits.heads, spec.head).to_dict(),
+        "heads": heads.to_dict(),
         "input_shape": list(settings.input_shape(splits.input_shape)),
         "training": settings.to_dict(),
-        "seed": seed,
+        "seed": run.seed,
         **({} if spec.init is None else {"init_hash": weights_hash(spec.init)}),
         "data": {"fingerprint": splits.fingerprint, "n_train": len(splits.train)},
-        **(provenance or {}),
+        **settings.stages(),
+        **run.provenance,
     }
 
 
 def _write_model(
-    run: RunFolder,
+    folder: RunFolder,
     predictor: ModelPredictor,
     splits: Splits,
     history: pd.DataFrame,
     notes: Mapping[str, Any],
 ) -> None:
-    with atomic_write(run / MODEL) as temporary:
+    with atomic_write(folder / MODEL) as temporary:
         predictor.model.save(temporary)
-    write_table(run / HISTORY, history)
+    write_table(folder / HISTORY, history)
     test = splits.test.centred(predictor.input_length)
     prediction = predictor.predict(test.sequences)
-    write_table(run / METRICS, score(prediction, test.targets, splits.heads, split="test"))
-    run.finish(**notes)
+    write_table(folder / METRICS, score(prediction, test.targets, splits.heads, split="test"))
+    folder.finish(**notes)
 
 
 def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from degu_tf.distillation.distill import distill, train_student
+from degu_tf.distillation.distill import DistillationSettings, distill, train_student
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
 from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.runs import teachers_of
@@ -13,6 +13,7 @@ from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.train import load_model
 from degu_tf.utils.errors import InputError
@@ -31,15 +32,10 @@ def small_student(teachers, splits, spec, tmp_path_factory):
     return folder, distill(
         teachers,
         splits,
-        spec=ModelSpec("deepstarr", {**spec.options, "width": 0.5}),
-        settings=TrainingSettings(epochs=1, batch_size=40),
-        seed=1,
-        folder=folder,
-        epistemic="log_variance",
-        epistemic_weight={"Dev": 1.0, "Hk": 0.5},
-        aleatoric_weight=0.25,
-        notes={"data_file": "d.h5"},
-        progress=False,
+        ModelSpec("deepstarr", {**spec.options, "width": 0.5}),
+        TrainingSettings(epochs=1, batch_size=40),
+        Run(folder, 1, notes={"data_file": "d.h5"}, progress=False),
+        distillation=DistillationSettings("log_variance", {"Dev": 1.0, "Hk": 0.5}, 0.25),
     )
 
 
@@ -89,7 +85,7 @@ def test_teachers_without_aleatoric_make_students_without(splits, spec):
     assert labelled.heads == HeadLayout(("Dev", "Hk"), None, "std")
     assert np.array_equal(labelled.test.targets[:, :2], splits.test.targets[:, :2])
     with pytest.raises(InputError, match="architecture is not known"):
-        train_student(labelled, Ensemble(members))
+        train_student(Ensemble(members), labelled)
 
 
 def test_data_that_do_not_go_with_the_teachers(teachers, splits, make_splits):
@@ -154,8 +150,8 @@ def test_a_student_is_trained_with_the_weighted_loss(teachers, labelled, monkeyp
         "degu_tf.distillation.distill.train", lambda *_, **given: seen.update(given)
     )
     weights = {"epistemic_weight": {"Dev": 1.0, "Hk": 0.5}, "aleatoric_weight": 0.25}
-    train_student(labelled, teachers, **weights)
-    loss = seen["loss"]
+    train_student(teachers, labelled, distillation=DistillationSettings(**weights))
+    loss = seen["objective"].loss
     assert isinstance(loss, DistillationLoss)
     assert {name: getattr(loss, name) for name in weights} == weights
     assert loss.error == "mse"
@@ -164,10 +160,11 @@ def test_a_student_is_trained_with_the_weighted_loss(teachers, labelled, monkeyp
 def test_students_of_poisson_teachers_keep_poisson(teachers, labelled, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "degu_tf.distillation.distill.train", lambda *_, loss, **__: seen.append(loss)
+        "degu_tf.distillation.distill.train",
+        lambda *_, objective, **__: seen.append(objective.loss),
     )
     for name in ("poisson", "mse"):
-        train_student(labelled, teachers, settings=TrainingSettings(loss=name))
+        train_student(teachers, labelled, settings=TrainingSettings(loss=name))
     assert [loss.error for loss in seen] == ["poisson", "mse"]
 
 
@@ -177,9 +174,9 @@ def test_a_student_does_not_start_where_its_teachers_started(teachers, labelled,
         "degu_tf.distillation.distill.train", lambda _, spec, *__, **___: seen.append(spec)
     )
     started = dataclasses.replace(teachers.spec, init="pretrained.keras")
-    train_student(labelled, Ensemble(teachers.members, started))
+    train_student(Ensemble(teachers.members, started), labelled)
     own = dataclasses.replace(teachers.spec, init="mine.keras")
-    train_student(labelled, Ensemble(teachers.members, started), spec=own)
+    train_student(Ensemble(teachers.members, started), labelled, own)
     assert [spec.init for spec in seen] == [None, "mine.keras"]
 
 
@@ -189,12 +186,10 @@ def test_another_students_folder_is_refused(small_student, teachers, splits):
         distill(
             teachers,
             splits,
-            spec=ModelSpec(**RunFolder(folder).settings()["model"]),
-            settings=TrainingSettings(epochs=1, batch_size=40),
-            seed=1,
-            folder=folder,
-            epistemic="log_variance",
-            epistemic_weight={"Dev": 1.0, "Hk": 0.5},
+            ModelSpec(**RunFolder(folder).settings()["model"]),
+            TrainingSettings(epochs=1, batch_size=40),
+            Run(folder, 1),
+            distillation=DistillationSettings("log_variance", {"Dev": 1.0, "Hk": 0.5}),
         )
 
 

@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 from evoaug_tf.augment import AugmentBase
 
-from degu_tf.distillation.distill import Augmentation, distill, train_student
-from degu_tf.distillation.ensemble import member_seed, train_ensemble
+from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill, train_student
+from degu_tf.distillation.ensemble import train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.student_model import DistillationModel
@@ -25,6 +25,7 @@ from degu_tf.training.augmentation.operations import RandomMutation
 from degu_tf.training.augmentation.schemes import SCHEMES, describe, scheme
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import Run, member_seed
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.train import fit, load_model, train
 from degu_tf.utils.errors import InputError
@@ -32,12 +33,13 @@ from degu_tf.utils.run_folder import RunFolder
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning"),
-    pytest.mark.filterwarnings("ignore::degu_tf.metrics.activity.ConstantColumnWarning"),
+    pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning"),
 ]
 
 MUTAGENESIS = scheme("mutagenesis")
 SHORT = TrainingSettings(epochs=2, batch_size=100, learning_rate=0.01)
 FINE = TrainingSettings(epochs=3, batch_size=100, learning_rate=1e-3)
+BOTH = dataclasses.replace(SHORT, finetune=FINE)
 
 
 class Began(Exception):
@@ -54,8 +56,8 @@ def fits(monkeypatch):
     """What is asked of `fit` in place of training: its arguments, call by call."""
     asked = []
 
-    def note(model, splits, settings, seed, loss=None, progress=None, augment=None):
-        asked.append((model, splits, settings, seed, loss, augment))
+    def note(model, splits, settings, *, objective, seed, progress):
+        asked.append((model, splits, settings, seed, objective.loss))
         return pd.DataFrame({"epoch": range(1, settings.epochs + 1)})
 
     monkeypatch.setattr("degu_tf.training.train.fit", note)
@@ -83,21 +85,21 @@ def bfloat16(monkeypatch):
 
 def test_teachers_go_along_where_they_label(teachers, labelled, fits):
     shuffle = scheme("shuffle")
-    augmentation = Augmentation(shuffle, append=True)
-    train_student(labelled, teachers, settings=SHORT, seed=4, augmentation=augmentation)
-    ((model, splits, settings, seed, loss, augment),) = fits
+    dynamic = DistillationSettings(augmentation=Augmentation(shuffle, append=True))
+    train_student(teachers, labelled, settings=SHORT, run=Run(seed=4), distillation=dynamic)
+    ((model, splits, settings, seed, loss),) = fits
     assert isinstance(model, DistillationModel)
     assert model.teacher.ensemble is teachers
     assert (model.teacher.epistemic, model.teacher.dtype) == ("std", "float32")
     assert model.scheme is shuffle
     assert (model.append, model.seed, seed) == (True, 4, 4)
-    assert (splits, settings, augment) == (labelled, SHORT, None)
+    assert (splits, settings) == (labelled, SHORT)
     assert isinstance(loss, DistillationLoss)
 
 
 def test_static_labels_are_those_of_the_unaugmented_sequences(teachers, labelled, splits, fits):
     augmentation = Augmentation(scheme("evoaug_one"), labels="static")
-    train_student(labelled, teachers, augmentation=augmentation)
+    train_student(teachers, labelled, distillation=DistillationSettings(augmentation=augmentation))
     ((model, given, *_),) = fits
     assert model.teacher is None
     assert model.scheme is augmentation.scheme
@@ -105,14 +107,14 @@ def test_static_labels_are_those_of_the_unaugmented_sequences(teachers, labelled
 
 
 def test_without_augmentation_there_is_neither_teacher_nor_scheme(teachers, labelled, fits):
-    train_student(labelled, teachers)
+    train_student(teachers, labelled)
     ((model, *_),) = fits
     assert (model.teacher, model.scheme, model.append) == (None, None, False)
 
 
 def test_the_epistemic_form_is_the_teachers_too(teachers, splits, fits):
-    augmentation = Augmentation(scheme("shuffle"))
-    distill(teachers, splits, epistemic="log_variance", augmentation=augmentation, progress=False)
+    logged = DistillationSettings("log_variance", augmentation=Augmentation(scheme("shuffle")))
+    distill(teachers, splits, run=Run(progress=False), distillation=logged)
     ((model, *_),) = fits
     assert model.teacher.epistemic == "log_variance"
     assert model.heads.epistemic == "log_variance"
@@ -121,18 +123,22 @@ def test_the_epistemic_form_is_the_teachers_too(teachers, splits, fits):
 @pytest.mark.usefixtures("bfloat16")
 def test_the_teachers_type_is_what_was_asked_for(teachers, labelled, fits):
     augmentation = Augmentation(scheme("shuffle"), teacher_dtype="bfloat16")
-    train_student(labelled, teachers, augmentation=augmentation)
+    train_student(teachers, labelled, distillation=DistillationSettings(augmentation=augmentation))
     ((model, *_),) = fits
     assert model.teacher.dtype == "bfloat16"
 
 
 def test_finetuning_is_on_the_data_as_they_are(teachers, labelled, fits):
     student = train_student(
-        labelled, teachers, seed=4, augmentation=Augmentation(scheme("evoaug")), finetune=FINE
+        teachers,
+        labelled,
+        settings=TrainingSettings(finetune=FINE),
+        run=Run(seed=4),
+        distillation=DistillationSettings(augmentation=Augmentation(scheme("evoaug"))),
     )
-    (first, *_), (second, splits, settings, seed, loss, augment) = fits
+    (first, *_), (second, splits, settings, seed, loss) = fits
     assert second is first.student is student.model
-    assert (splits, settings, seed, augment) == (labelled, FINE, 4, None)
+    assert (splits, settings, seed) == (labelled, FINE, 4)
     assert isinstance(loss, DistillationLoss)
 
 
@@ -155,12 +161,9 @@ def make(teachers, splits, folder):
     return distill(
         teachers,
         splits,
-        settings=SHORT,
-        seed=3,
-        folder=folder,
-        augmentation=Augmentation(MUTAGENESIS),
-        finetune=FINE,
-        progress=False,
+        settings=BOTH,
+        run=Run(folder, 3, progress=False),
+        distillation=DistillationSettings(augmentation=Augmentation(MUTAGENESIS)),
     )
 
 
@@ -243,8 +246,10 @@ OTHERS = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_student_is_refused_in_its_folder(name, run, teachers, labelled):
     options = {"augmentation": Augmentation(MUTAGENESIS), "finetune": FINE, **OTHERS[name]}
+    settings = dataclasses.replace(SHORT, finetune=options.pop("finetune"))
+    other = DistillationSettings(**options)
     with pytest.raises(InputError, match=rf"another run.*{re.escape(name)}.*: holds"):
-        train_student(labelled, teachers, settings=SHORT, seed=3, folder=run[0], **options)
+        train_student(teachers, labelled, settings=settings, run=Run(run[0], 3), distillation=other)
 
 
 @pytest.mark.usefixtures("no_training")
@@ -255,9 +260,12 @@ def test_bfloat16_teachers_that_compute_in_float32_make_the_same_run(
     rough = Augmentation(MUTAGENESIS, teacher_dtype="bfloat16")
     with warnings.catch_warnings(action="ignore", category=Bfloat16Warning):
         student = train_student(
-            labelled, teachers, settings=SHORT, seed=3, folder=run[0],
-            augmentation=rough, finetune=FINE,
-        )  # fmt: skip
+            teachers,
+            labelled,
+            settings=BOTH,
+            run=Run(run[0], 3),
+            distillation=DistillationSettings(augmentation=rough),
+        )
     assert student.fingerprint() == run[1].fingerprint()
 
 
@@ -268,8 +276,8 @@ def test_bfloat16_teachers_that_compute_in_float32_make_the_same_run(
 def test_without_augmentation_nothing_is_added_to_the_settings(
     teachers, splits, labelled, spec, tmp_path
 ):
-    train_student(labelled, teachers, folder=tmp_path / "student")
-    train_ensemble(splits, spec, 2, folder=tmp_path / "teachers", progress=False)
+    train_student(teachers, labelled, run=Run(tmp_path / "student"))
+    train_ensemble(splits, spec, 2, run=Run(tmp_path / "teachers", progress=False))
     common = {"kind", "model", "heads", "input_shape", "training", "seed", "data"}
     held = {
         folder: set(RunFolder(tmp_path / folder).settings())
@@ -300,8 +308,8 @@ def test_training_sees_augmented_sequences_and_validation_does_not(splits):
     model = keras.Model(sequence, output)
     kernel = rng.normal(0.0, 0.02, (128, 4)).astype("float32")
     model.set_weights([kernel, np.zeros(4, "float32")])
-    settings = TrainingSettings(epochs=6, batch_size=40, learning_rate=0.05)
-    history = fit(model, splits, settings, progress=False, augment=Blank())
+    settings = TrainingSettings(epochs=6, batch_size=40, learning_rate=0.05, augment=Blank())
+    history = fit(model, splits, settings, progress=False)
     learnt, bias = model.get_weights()
     assert np.array_equal(learnt, kernel)
     np.testing.assert_allclose(bias, splits.train.targets.mean(axis=0), atol=0.1)
@@ -314,11 +322,9 @@ def test_training_sees_augmented_sequences_and_validation_does_not(splits):
 
 def test_teachers_are_augmented_then_finetuned(splits, spec, fits, tmp_path):
     evoaug = scheme("evoaug_one")
-    options = {"augment": evoaug, "finetune": FINE, "folder": tmp_path, "progress": False}
-    train_ensemble(splits, spec, 2, SHORT, **options)
-    assert [(settings, augment) for _, _, settings, _, _, augment in fits] == [
-        (SHORT, evoaug), (FINE, None), (SHORT, evoaug), (FINE, None),
-    ]  # fmt: skip
+    both = dataclasses.replace(SHORT, augment=evoaug, finetune=FINE)
+    train_ensemble(splits, spec, 2, both, Run(tmp_path, progress=False))
+    assert [settings for _, _, settings, *_ in fits] == [both, FINE, both, FINE]
     assert fits[0][0] is fits[1][0] is not fits[2][0]
     for folder in (tmp_path, tmp_path / "member_01"):
         settings = RunFolder(folder).settings()
@@ -331,11 +337,12 @@ def test_teachers_are_augmented_then_finetuned(splits, spec, fits, tmp_path):
         ({"augment": None}, "augment."),
         ({"finetune": None}, "finetune."),
     ):
+        other = dataclasses.replace(both, **changed)
         with pytest.raises(InputError, match=rf"another run.*{re.escape(name)}"):
-            train_ensemble(splits, spec, 2, SHORT, **{**options, **changed})
-        alone = {**options, **changed, "folder": tmp_path / "member_00"}
+            train_ensemble(splits, spec, 2, other, Run(tmp_path))
+        alone = Run(tmp_path / "member_00", member_seed(0, 0))
         with pytest.raises(InputError, match=rf"another run.*{re.escape(name)}"):
-            train(splits, spec, SHORT, member_seed(0, 0), **alone)
+            train(splits, spec, other, alone)
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -352,11 +359,11 @@ def asked(monkeypatch, tmp_path):
     monkeypatch.setattr("degu_tf.paper.store.student_splits", lambda *_: None)
     monkeypatch.setattr(
         "degu_tf.paper.store.train_student",
-        lambda *_, folder, **options: (folder.name, options),
+        lambda _, __, ___, settings, run, *, distillation: (run.folder, settings, distillation),
     )
     monkeypatch.setattr(
         "degu_tf.paper.store.train_ensemble",
-        lambda *arguments, **options: (arguments[5].name, options),
+        lambda _, __, ___, settings, run, **____: (run.folder, settings),
     )
     return Store(tmp_path, progress=False)
 
@@ -376,20 +383,31 @@ def test_whatever_makes_a_student_changes_its_folder(asked, teachers, splits):
         {"augmentation": dataclasses.replace(evoaug, append=True)},
         {"augmentation": dataclasses.replace(evoaug, teacher_dtype="bfloat16")},
     ]
-    found = [asked.student(teachers, splits, settings=SHORT, **each) for each in variants]
-    assert len({folder for folder, _ in found}) == len(variants)
-    for (_, options), variant in zip(found, variants, strict=True):
-        assert {name: options[name] for name in variant} == variant
-    again = asked.student(
-        teachers, splits, settings=SHORT, augmentation=Augmentation(scheme("evoaug"))
-    )
-    assert again[0] == found[2][0]
+    found = [
+        asked.student(
+            teachers,
+            splits,
+            settings=dataclasses.replace(SHORT, finetune=each.get("finetune")),
+            distillation=DistillationSettings(augmentation=each.get("augmentation")),
+        )
+        for each in variants
+    ]
+    assert len({folder for folder, *_ in found}) == len(variants)
+    for (_, settings, distillation), each in zip(found, variants, strict=True):
+        assert settings.finetune == each.get("finetune")
+        assert distillation.augmentation == each.get("augmentation")
+    again = DistillationSettings(augmentation=Augmentation(scheme("evoaug")))
+    assert asked.student(teachers, splits, settings=SHORT, distillation=again)[0] == found[2][0]
 
 
 def test_static_labels_do_not_hang_on_the_teachers_type(asked, teachers, splits):
     folders = {
         asked.student(
-            teachers, splits, augmentation=Augmentation(MUTAGENESIS, "static", False, dtype)
+            teachers,
+            splits,
+            distillation=DistillationSettings(
+                augmentation=Augmentation(MUTAGENESIS, "static", False, dtype)
+            ),
         )[0]
         for dtype in ("float32", "bfloat16")
     }
@@ -404,10 +422,10 @@ def test_whatever_makes_teachers_changes_their_folder(asked, splits, spec):
         {"finetune": FINE},
         {"augment": scheme("evoaug_one"), "finetune": FINE},
     ]
-    found = [asked.teachers(splits, spec, 2, SHORT, **each) for each in variants]
+    asked_for = [dataclasses.replace(SHORT, **each) for each in variants]
+    found = [asked.teachers(splits, spec, 2, each) for each in asked_for]
     assert len({folder for folder, _ in found}) == len(variants)
-    for (_, options), variant in zip(found, variants, strict=True):
-        assert {name: options[name] for name in variant} == variant
+    assert [settings for _, settings in found] == asked_for
 
 
 @pytest.mark.usefixtures("no_training")
@@ -415,17 +433,17 @@ def test_a_dynamic_student_of_the_store_is_found_again(
     store, teachers, splits, labelled, run, monkeypatch
 ):
     """It is there, so it is neither labelled nor trained."""
-    options = {"settings": SHORT, "seed": 3, "augmentation": Augmentation(MUTAGENESIS)}
+    dynamic = DistillationSettings(augmentation=Augmentation(MUTAGENESIS))
     folders = []
     with monkeypatch.context() as patch:
         patch.setattr("degu_tf.paper.store.student_splits", lambda *_: labelled)
         patch.setattr(
             "degu_tf.paper.store.train_student",
-            lambda *_, folder, **__: folders.append(shutil.copytree(run[0], folder)),
+            lambda *given, **_: folders.append(shutil.copytree(run[0], given[4].folder)),
         )
-        store.student(teachers, splits, finetune=FINE, **options)
+        store.student(teachers, splits, None, BOTH, 3, distillation=dynamic)
     monkeypatch.setattr("degu_tf.paper.store.student_splits", None)
-    found = store.student(teachers, splits, finetune=FINE, **options)
+    found = store.student(teachers, splits, None, BOTH, 3, distillation=dynamic)
     assert found.fingerprint() == run[1].fingerprint()
     assert len(folders) == 1
 
@@ -433,6 +451,7 @@ def test_a_dynamic_student_of_the_store_is_found_again(
 def test_options_of_another_model(teachers, labelled, fits, spec):
     """A student of its own architecture learns dynamically too."""
     wider = ModelSpec("deepstarr", {**spec.options, "width": 2.0})
-    train_student(labelled, teachers, spec=wider, augmentation=Augmentation(scheme("shuffle")))
+    dynamic = DistillationSettings(augmentation=Augmentation(scheme("shuffle")))
+    train_student(teachers, labelled, wider, distillation=dynamic)
     ((model, *_),) = fits
     assert model.count_params() > teachers.members[0].model.count_params()

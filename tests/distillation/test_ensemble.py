@@ -6,16 +6,12 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-from degu_tf.distillation.ensemble import (
-    Ensemble,
-    member_folder,
-    member_seed,
-    train_ensemble,
-)
+from degu_tf.distillation.ensemble import Ensemble, train_ensemble
 from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.models.predictor import Predictor
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import Run, member_folder, member_seed
 from degu_tf.training.train import train
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import RunFolder
@@ -37,7 +33,8 @@ def train_again(splits, spec, quick):
     """A function that asks for the ensemble of the shared fixture in another folder."""
 
     def ask(folder, n_members=2, **options):
-        return train_ensemble(splits, spec, n_members, quick, 5, folder, progress=False, **options)
+        run = Run(folder, 5, progress=False)
+        return train_ensemble(splits, spec, n_members, quick, run, **options)
 
     return ask
 
@@ -271,26 +268,26 @@ def test_requests_that_cannot_be_met_claim_no_folder(tmp_path, train_again, spli
     with ThreadPoolExecutor(1) as executor, pytest.raises(InputError, match="need a folder"):
         train_again(None, executor=executor)
     with pytest.raises(InputError, match="Received: name='deepsea'"):
-        train_ensemble(splits, ModelSpec("deepsea"), 2, quick, 0, folder)
-    with pytest.raises(InputError, match="seed must not be negative"):
-        train_ensemble(splits, ModelSpec("deepstarr"), 2, quick, -3, folder)
+        train_ensemble(splits, ModelSpec("deepsea"), 2, quick, Run(folder))
+    with pytest.raises(InputError, match=r"seed must be a whole .* Received: seed=-3"):
+        train_ensemble(splits, ModelSpec("deepstarr"), 2, quick, Run(folder, -3))
     assert not os.path.exists(folder)
 
 
 def test_another_ensembles_folder_is_refused(teachers, splits, spec, quick):
     with pytest.raises(InputError, match=r"another run.*\(seed: holds 5, asked 6\)"):
-        train_ensemble(splits, spec, 2, quick, 6, teachers.folder)
+        train_ensemble(splits, spec, 2, quick, Run(teachers.folder, 6))
     with pytest.raises(InputError, match=r"another run.*kind: holds 'ensemble', asked 'model'"):
-        train(splits, spec, quick, 5, teachers.folder)
+        train(splits, spec, quick, Run(teachers.folder, 5))
 
 
 def test_each_member_starts_from_its_own_weights_of_a_run(teachers, splits, spec, monkeypatch):
     built = []
     monkeypatch.setattr(
-        "degu_tf.training.train.fit", lambda model, *_: built.append(model.get_weights())
+        "degu_tf.training.train.fit", lambda model, *_, **__: built.append(model.get_weights())
     )
     started = ModelSpec(spec.name, spec.options, str(teachers.folder))
-    train_ensemble(splits, started, 3, seed=1)
+    train_ensemble(splits, started, 3, run=Run(seed=1))
     for given, member in zip(built, (0, 1, 0), strict=True):
         expected = teachers.members[member].model.get_weights()
         assert all(np.array_equal(a, b) for a, b in zip(given, expected, strict=True))

@@ -1,6 +1,7 @@
 """Teachers and students of profiles: labels of whole bins and of drawn parts, and learning."""
 
 import itertools
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -217,9 +218,12 @@ def test_profiles_are_learnt_and_distilled_with_augmentation(splits, store):
     )  # fmt: skip
     teachers = store.teachers(splits, spec, 2, settings)
     student = store.student(
-        teachers, splits, settings=settings, seed=7,
-        augmentation=Augmentation(scheme("evoaug")),
-    )  # fmt: skip
+        teachers,
+        splits,
+        settings=settings,
+        seed=7,
+        distillation=DistillationSettings(augmentation=Augmentation(scheme("evoaug"))),
+    )
     middle = splits.test.centred(WINDOW)
     for predictor in (teachers, student):
         prediction = predictor.predict(middle.sequences)

@@ -4,6 +4,7 @@ import os
 import numpy as np
 import pytest
 
+from degu_tf.distillation.distill import DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.runs import open_run, teachers_of
@@ -37,12 +38,12 @@ def folder_of(monkeypatch):
         taken = []
 
         def note(self, kind, *rest):
-            taken.append(kept(self, kind, *rest))
+            taken.append(kept(self, kind, *rest).folder)
             raise Began
 
-        kept = Store._folder
+        kept = Store._run
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "_folder", note)
+            patch.setattr(Store, "_run", note)
             with pytest.raises(Began):
                 method(*arguments, **options)
         return taken[0].name
@@ -101,8 +102,10 @@ def test_whatever_makes_a_run_changes_its_folder(
     assert folders[0].startswith("teachers-deepstarr-")
 
     def studying(ensemble=teachers, data=splits, **changes):
-        options = {"spec": spec, "settings": quick, "seed": 3, **changes}
-        return folder_of(store.student, ensemble, data, **options)
+        given = {"spec": spec, "settings": quick, "seed": 3, **changes}
+        options = {name: given.pop(name) for name in ("spec", "settings", "seed")}
+        distillation = DistillationSettings(**given)
+        return folder_of(store.student, ensemble, data, **options, distillation=distillation)
 
     other = Ensemble(teachers.members[::-1], spec)
     students = [
@@ -127,11 +130,13 @@ def test_whatever_makes_a_run_changes_its_folder(
 def test_students_of_the_same_teachers_share_the_labels(
     store, teachers, splits, quick, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("degu_tf.paper.store.train_student", lambda labelled, *_, **__: labelled)
+    monkeypatch.setattr(
+        "degu_tf.paper.store.train_student", lambda _, labelled, *__, **___: labelled
+    )
     fresh = Store(tmp_path, progress=False)
     first, second = (fresh.student(teachers, splits, seed=seed) for seed in (10, 11))
     assert first is second
-    logged = fresh.student(teachers, splits, epistemic="log_variance")
+    logged = fresh.student(teachers, splits, distillation=DistillationSettings("log_variance"))
     assert logged.heads.epistemic == "log_variance"
     half = fresh.student(teachers, splits.fraction(0.5))
     assert len(half.train) == 200

@@ -12,7 +12,9 @@ from degu_tf.data.splits import Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.recipes import RECIPES, recipe
+from degu_tf.training.initial_weights import load_initial_weights
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.train import check_fits, fit, load_model, train
 from degu_tf.utils.errors import InputError
@@ -143,7 +145,7 @@ def test_the_seed_decides_the_order_of_the_training_data(make_splits):
     for seed in (0, 1):
         model = linear()
         settings = TrainingSettings(epochs=1, batch_size=10)
-        fit(model, make_splits(length=6, sizes=(40, 4, 4)), settings, seed, progress=False)
+        fit(model, make_splits(length=6, sizes=(40, 4, 4)), settings, seed=seed, progress=False)
         weights.append(model.get_weights()[0])
     assert not np.allclose(weights[0], weights[1], atol=1e-6)
     assert np.allclose(weights[0], weights[1], atol=1e-2)
@@ -253,7 +255,7 @@ def no_training(monkeypatch):
 @pytest.mark.usefixtures("no_training")
 def test_a_finished_run_is_loaded_not_trained(run, splits, spec, quick, teachers):
     before = {file.name: (file.stat().st_mtime_ns, file_hash(file)) for file in run.iterdir()}
-    again = train(splits, spec, quick, seed_of(run), run)
+    again = train(splits, spec, quick, Run(run, seed_of(run)))
     assert again.fingerprint() == teachers.members[1].fingerprint()
     after = {file.name: (file.stat().st_mtime_ns, file_hash(file)) for file in run.iterdir()}
     assert after == before
@@ -268,10 +270,11 @@ def test_another_runs_folder_is_refused_and_the_difference_named(run, splits, sp
         ((splits.subset(60), spec, quick, seed), "n_train: holds 400, asked 60, data.finger"),
         ((splits, ModelSpec("deepstarr", {**spec.options, "width": 2}), quick, seed), "width"),
     ):
+        *given, own_seed = changed
         with pytest.raises(InputError, match="already holds another run.*" + message):
-            train(*changed, run)
+            train(*given, Run(run, own_seed))
     with pytest.raises(InputError, match=r"\(subset: holds None, asked 3\)"):
-        train(splits, spec, quick, seed, run, provenance={"subset": 3})
+        train(splits, spec, quick, Run(run, seed, {"subset": 3}))
 
 
 def test_a_tampered_model_is_refused(run):
@@ -293,16 +296,23 @@ def test_an_unfinished_run_is_refused_when_loaded_and_trained_when_asked(
 
     monkeypatch.setattr("degu_tf.training.train.fit", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        train(splits, spec, quick, seed_of(run), run)
+        train(splits, spec, quick, Run(run, seed_of(run)))
     assert not (run / "manifest.json").exists()
 
 
 def test_what_cannot_be_built_claims_no_folder(splits, quick, tmp_path):
     with pytest.raises(InputError, match="Did you mean deepstarr"):
-        train(splits, ModelSpec("depstarr"), quick, 0, tmp_path / "run")
+        train(splits, ModelSpec("depstarr"), quick, Run(tmp_path / "run"))
     with pytest.raises(InputError, match="seed must be"):
-        train(splits, ModelSpec("deepstarr"), quick, -1, tmp_path / "run")
+        train(splits, ModelSpec("deepstarr"), quick, Run(tmp_path / "run", -1))
     assert not (tmp_path / "run").exists()
+
+
+def started(spec, heads, place, member=0):
+    """A model that starts from weights of a file or a run."""
+    model = spec.build((32, 4), heads, 9)
+    load_initial_weights(model, place, member)
+    return model
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
@@ -319,11 +329,10 @@ def test_initial_weights_from_every_kind_of_file(teachers, splits, spec, tmp_pat
         teachers.folder: 1,
     }
     for place in places:
-        built = dataclasses.replace(spec, init=str(place)).build((32, 4), splits.heads, 9, 1)
+        built = started(spec, splits.heads, place, member=1)
         for given, wanted in zip(built.get_weights(), source.get_weights(), strict=True):
             assert np.array_equal(given, wanted)
-    beyond = dataclasses.replace(spec, init=str(teachers.folder))
-    built = beyond.build((32, 4), splits.heads, 9, member=7)
+    built = started(spec, splits.heads, teachers.folder, member=7)
     assert np.array_equal(built.get_weights()[0], teachers.members[0].model.get_weights()[0])
 
 
@@ -335,7 +344,7 @@ def test_initial_weights_of_another_model_are_refused_by_name(teachers, spec, tm
         teachers.members[0].model.save_weights(place)
 
     def build(heads, **options):
-        ModelSpec("deepstarr", {**spec.options, **options}, str(place)).build((32, 4), heads, 0)
+        started(ModelSpec("deepstarr", {**spec.options, **options}), heads, place)
 
     with pytest.raises(
         InputError, match=r"output of deepstarr has .*\(8, 6\).*Received: .*\(8, 4\)"
@@ -351,9 +360,8 @@ def test_a_file_of_more_layers_is_not_read_in_part(spec, tmp_path):
     heads = HeadLayout(tuple("abcdefgh"))
     deeper = ModelSpec("deepstarr", {**spec.options, "dense_units": (8, 8)})
     deeper.build((32, 4), heads, 0).save_weights(tmp_path / "m.weights.h5")
-    started = dataclasses.replace(spec, init=str(tmp_path / "m.weights.h5"))
     with pytest.raises(InputError, match=r"1 Dense|2 Dense layers, the file 3"):
-        started.build((32, 4), heads, 0)
+        started(spec, heads, tmp_path / "m.weights.h5")
 
 
 @pytest.mark.parametrize(
@@ -370,15 +378,15 @@ def test_initial_weights_that_cannot_be_read(name, message, splits, spec, tmp_pa
     for file in ("m.h5", "broken.keras"):
         (tmp_path / file).write_text("x")
     with pytest.raises(InputError, match=message):
-        dataclasses.replace(spec, init=str(tmp_path / name)).build((32, 4), splits.heads, 0)
+        started(spec, splits.heads, tmp_path / name)
 
 
 @pytest.mark.usefixtures("no_training")
 def test_initial_weights_are_part_of_what_makes_a_run(splits, spec, quick, teachers, tmp_path):
     teachers.members[0].model.save(tmp_path / "init.keras")
-    started = dataclasses.replace(spec, init=str(tmp_path / "init.keras"))
+    pretrained = dataclasses.replace(spec, init=str(tmp_path / "init.keras"))
     with pytest.raises(AssertionError, match="training began"):
-        train(splits, started, quick, 0, tmp_path / "run")
+        train(splits, pretrained, quick, Run(tmp_path / "run"))
     teachers.members[1].model.save(tmp_path / "init.keras")
     with pytest.raises(InputError, match=r"another run.*init_hash"):
-        train(splits, started, quick, 0, tmp_path / "run")
+        train(splits, pretrained, quick, Run(tmp_path / "run"))

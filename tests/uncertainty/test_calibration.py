@@ -12,6 +12,7 @@ from degu_tf.distillation.ensemble import train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.runs import open_run
 from degu_tf.models.predictor import Predictor, StrandAveraged
+from degu_tf.training.run import Run
 from degu_tf.uncertainty.calibration import (
     Calibrated,
     calibrate,
@@ -114,9 +115,9 @@ def test_other_weights_are_not_calibrated_by_it(run, splits, spec, quick, monkey
     calibrate(run, splits)
     with monkeypatch.context() as patch:
         patch.setattr("degu_tf.training.train.fit", lambda *_, **__: pd.DataFrame({"epoch": [0]}))
-        same = train_ensemble(splits, spec, 2, quick, 5, run)
+        same = train_ensemble(splits, spec, 2, quick, Run(run, 5))
         assert find_calibration(run, same) is not None
-        larger = train_ensemble(splits, spec, 3, quick, 5, run)
+        larger = train_ensemble(splits, spec, 3, quick, Run(run, 5))
     for use in (lambda: load_calibration(run), lambda: find_calibration(run, larger)):
         with pytest.raises(InputError, match=r"belongs to other weights.*--force, or .*--gaussian"):
             use()
@@ -208,7 +209,7 @@ def test_files_that_are_not_this_runs(run, splits, teachers):
 def test_a_model_without_uncertainty(run, splits, spec, quick, tmp_path, monkeypatch):
     monkeypatch.setattr("degu_tf.training.train.fit", lambda *_, **__: pd.DataFrame({"epoch": [0]}))
     bare = splits.without_uncertainty()
-    train_ensemble(bare, spec, 2, quick, 0, tmp_path / "bare")
+    train_ensemble(bare, spec, 2, quick, Run(tmp_path / "bare"))
     with pytest.raises(InputError, match="gives no total uncertainty to scale"):
         calibrate(tmp_path / "bare" / "member_00", bare)
 

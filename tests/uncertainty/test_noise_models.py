@@ -13,7 +13,9 @@ from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import HeadLayout
 from degu_tf.training.model_spec import ModelSpec
-from degu_tf.training.settings import TrainingSettings, predicted_heads
+from degu_tf.training.objective import measured_objective
+from degu_tf.training.run import Run
+from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.train import fit, load_model, train
 from degu_tf.uncertainty.noise_models import NOISE_MODELS, with_noise_model
 from degu_tf.utils.errors import InputError
@@ -54,7 +56,7 @@ def learnt(noisy, tmp_path_factory):
     """A run of each noise model."""
     folder = tmp_path_factory.mktemp("noise")
     return {
-        name: train(noisy[0], *learner(name), 3, folder / name, progress=False)
+        name: train(noisy[0], *learner(name), Run(folder / name, 3, progress=False))
         for name in NOISE_MODELS
     }
 
@@ -87,8 +89,8 @@ def test_the_released_evidential_layer_cannot_say_less_than_one(learnt, noisy):
 
 def test_replicates_deviation_is_left_alone_but_kept_for_comparison(splits, spec, quick, tmp_path):
     settings = replace(quick, loss="gaussian_nll", epochs=1)
-    with_std = train(splits, spec, settings, 1, tmp_path / "run", progress=False)
-    without = train(splits.without_uncertainty(), spec, settings, 1, progress=False)
+    with_std = train(splits, spec, settings, Run(tmp_path / "run", 1, progress=False))
+    without = train(splits.without_uncertainty(), spec, settings, Run(seed=1, progress=False))
     assert with_std.fingerprint() == without.fingerprint()
     assert load_model(tmp_path / "run").heads == HeadLayout(("Dev", "Hk"), "log_variance")
     table = evaluate_run(tmp_path / "run", splits.test, splits.heads)
@@ -99,22 +101,24 @@ def test_an_ensemble_and_its_student(noisy, learnt, tmp_path):
     splits, _ = noisy
     spec, settings = learner("heteroscedastic")
     settings = replace(settings, epochs=1)
-    train_ensemble(splits, spec, 2, settings, 0, tmp_path / "teachers", progress=False)
+    train_ensemble(splits, spec, 2, settings, Run(tmp_path / "teachers", progress=False))
     teachers = Ensemble.load(tmp_path / "teachers")
     columns = teachers.member_columns(splits.test.sequences)
     pooled = pool_members(columns, teachers.heads)
     expected = np.sqrt(np.exp(columns[..., 1].mean(axis=0)))
     assert pooled[:, 1] == pytest.approx(expected, rel=1e-5)
-    student = distill(teachers, splits, settings=replace(settings, loss="mse"), progress=False)
+    student = distill(
+        teachers, splits, settings=replace(settings, loss="mse"), run=Run(progress=False)
+    )
     assert student.heads == HeadLayout(("activity",), "std", "std")
 
 
 def test_a_student_of_released_heads_has_a_linear_output(splits, spec, quick, tmp_path):
     settings = replace(quick, epochs=1)
     pair = with_noise_model("heteroscedastic_released", spec, settings)
-    teachers = train_ensemble(splits, *pair[:1], 2, pair[1], 0, tmp_path / "t", progress=False)
+    teachers = train_ensemble(splits, pair[0], 2, pair[1], Run(tmp_path / "t", progress=False))
     assert Ensemble.load(tmp_path / "t").spec.head == "mean_std"
-    student = distill(teachers, splits, settings=settings, progress=False)
+    student = distill(teachers, splits, settings=settings, run=Run(progress=False))
     assert student.model.get_layer("output").__class__.__name__ == "Dense"
 
 
@@ -136,7 +140,7 @@ def test_fit_takes_a_likelihood_by_name(noisy):
 @pytest.mark.parametrize(("loss", "head"), [("mse", "mean_std"), ("deep_evidential", "mean_std")])
 def test_outputs_that_a_loss_cannot_train(loss, head):
     with pytest.raises(InputError, match="'mean_std' is trained by loss='gaussian_nll'"):
-        predicted_heads(TrainingSettings(loss=loss), HeadLayout(("a",)), head)
+        measured_objective(TrainingSettings(loss=loss), HeadLayout(("a",)), head)
 
 
 def test_names_that_are_none():

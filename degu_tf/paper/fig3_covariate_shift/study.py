@@ -6,7 +6,7 @@ of any predictors.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,8 +15,8 @@ import pandas as pd
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.data.splits import Split, Splits
-from degu_tf.distillation.distill import Augmentation
-from degu_tf.distillation.ensemble import Ensemble, member_seed
+from degu_tf.distillation.distill import Augmentation, DistillationSettings
+from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, Predictor
@@ -31,6 +31,7 @@ from degu_tf.paper.script import Context
 from degu_tf.paper.trained_models import DYNAMIC, student_seed
 from degu_tf.training.augmentation.schemes import scheme
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import member_seed
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
 
@@ -142,9 +143,8 @@ class Study:
             self.splits,
             settings.spec,
             settings.n_members,
-            settings.training,
+            replace(settings.training, augment=scheme("evoaug_one")),
             member_seed(self.seed, _ORACLE),
-            augment=scheme("evoaug_one"),
         )
 
     @cached_property
@@ -188,7 +188,7 @@ class Study:
                 self.splits,
                 settings=self.settings.training,
                 seed=student_seed(self.seed, index),
-                augmentation=augmentation,
+                distillation=DistillationSettings(augmentation=augmentation),
             )
             for index in range(self.settings.n_students)
         ]

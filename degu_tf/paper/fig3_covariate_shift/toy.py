@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from degu_tf.distillation.ensemble import member_seed
+from degu_tf.training.run import member_seed
 from degu_tf.utils.errors import InputError
 
 RANGE = (-3.0, 3.0)

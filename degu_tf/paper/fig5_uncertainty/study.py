@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from degu_tf.data.splits import Splits
+from degu_tf.distillation.distill import DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.labels import student_splits
 from degu_tf.heads import Form
@@ -150,7 +151,9 @@ class Methods(Taught):
             "student_of_heteroscedastic": lambda: self.students_of(
                 self._noise_models("heteroscedastic")
             ),
-            "student_log_variance": lambda: self.students_of(self.teachers, "log_variance"),
+            "student_log_variance": lambda: self.students_of(
+                self.teachers, DistillationSettings(epistemic="log_variance")
+            ),
         }
 
     def models(self, method: str) -> Iterator[tuple[int, Predictor]]:

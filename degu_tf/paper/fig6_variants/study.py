@@ -11,7 +11,7 @@ import pandas as pd
 
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.splits import Splits
-from degu_tf.distillation.distill import Augmentation
+from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.models.predictor import ModelPredictor, Predictor
 from degu_tf.paper import data_sets
 from degu_tf.paper.data_sets import ONE_TARGET, SEVERAL_TARGETS, Setup, at_most
@@ -174,7 +174,7 @@ class Models(Taught):
 
     def _students(self, method: str) -> Iterator[ModelPredictor]:
         augmentation = Augmentation(scheme(DYNAMIC[method])) if method in DYNAMIC else None
-        return self.students_of(self.teachers, augmentation=augmentation)
+        return self.students_of(self.teachers, DistillationSettings(augmentation=augmentation))
 
 
 def study(context: Context, methods: Sequence[str] = METHODS) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from degu_tf.data.simulation.atac import CONTIGS, simulate_profiles
 from degu_tf.data.sources.atac import write_profiles
 from degu_tf.data.splits import Split, Splits
 from degu_tf.data.tracks import replicate_columns
-from degu_tf.distillation.distill import Augmentation
+from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.metrics.profiles import ProfileScore
@@ -210,7 +210,7 @@ def trained(context: Context, splits: Splits) -> tuple[Ensemble, dict[str, list[
                 splits,
                 settings=training,
                 seed=student_seed(context.seed, index),
-                augmentation=augmentation,
+                distillation=DistillationSettings(augmentation=augmentation),
             )
             for index in range(n)
         ]

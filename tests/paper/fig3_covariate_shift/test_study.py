@@ -5,7 +5,6 @@ results that say what the paper says, and on results that say the opposite.
 """
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.heads import HeadLayout
-from degu_tf.metrics.activity import correlation
+from degu_tf.metrics.correlation import correlation
 from degu_tf.paper.claims import (
     FAILS,
     HOLDS,
@@ -31,41 +30,11 @@ from degu_tf.paper.fig3_covariate_shift.study import (
     SHIFTS,
     Study,
 )
-from degu_tf.paper.script import Context
+from degu_tf.paper.script import Context, main
 from degu_tf.paper.trained_models import DYNAMIC
 from degu_tf.sequences.encoding import as_float
 from degu_tf.training.augmentation.schemes import describe, scheme
 from degu_tf.utils.errors import InputError
-
-EXPERIMENTS = Path(__file__).parents[3] / "experiments"
-
-
-def load(name):
-    """A script as a module, from its path."""
-    spec = importlib.util.spec_from_file_location(f"script_{name}", EXPERIMENTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def fig3():
-    return load("02_fig3_covariate_shift")
-
-
-@pytest.fixture(scope="module")
-def s03():
-    return load("s03_evoaug_teachers")
-
-
-@pytest.fixture(scope="module")
-def s05():
-    return load("s05_shifted_activity")
-
-
-@pytest.fixture(scope="module")
-def s06():
-    return load("s06_dynamic_test_performance")
 
 
 class Counts:
@@ -92,14 +61,22 @@ class Ledger:
     def __init__(self):
         self.asked = []
 
-    def teachers(self, splits, spec, n_members, settings, seed, *, augment=None):
-        made_of = (splits.fingerprint, spec, n_members, settings, seed)
+    def teachers(self, splits, spec, n_members, settings, seed):
+        augment = settings.augment
+        made_of = (
+            splits.fingerprint,
+            spec,
+            n_members,
+            dataclasses.replace(settings, augment=None),
+            seed,
+        )
         self.asked.append(("teachers", *made_of, augment and str(describe(augment))))
         group = Group(1.0 if augment is None else 1.5, n_members)
         group.key = self.asked[-1]
         return group
 
-    def student(self, teachers, splits, *, settings, seed, augmentation=None):
+    def student(self, teachers, splits, *, settings, seed, distillation):
+        augmentation = distillation.augmentation
         described = augmentation and str(augmentation.to_dict())
         self.asked.append(("student", teachers.key, settings, seed, described))
         return Counts(1.2)
@@ -120,7 +97,7 @@ class TestStudy:
         asked = {}
         for name, script in (("fig3", fig3), ("s05", s05), ("s06", s06)):
             ledger = Ledger()
-            script.compute(context(ledger, settings=script.SCRIPT.presets["smoke"]))
+            script.compute(context(ledger, settings=script.PRESETS["smoke"]))
             asked[name] = set(map(str, ledger.asked))
         n_students = PRESETS["smoke"].n_students
         assert len(asked["fig3"]) == 2 + 4 * n_students
@@ -169,9 +146,9 @@ class TestStudy:
         with pytest.raises(InputError, match=r"dynamic_shuffle\. Received: 'shuffle'"):
             study.students("shuffle")
 
-    def test_the_quick_preset_has_figure_2s_teachers(self):
+    def test_the_quick_preset_has_figure_2s_teachers(self, fig2):
         """So whoever ran one does not train them again for the other."""
-        quick, setup = PRESETS["quick"], load("01_fig2_training_size").PRESETS["quick"]
+        quick, setup = PRESETS["quick"], fig2.PRESETS["quick"]
         several = setup.several_targets
         assert (quick.spec, quick.training, quick.sizes) == (
             several.spec, several.training, several.sizes,
@@ -193,7 +170,7 @@ class TestStudy:
     @pytest.mark.parametrize("script", ["fig3", "s03", "s05", "s06"])
     def test_the_paper_preset_asks_for_the_data(self, script, request, tmp_path, capsys):
         module = request.getfixturevalue(script)
-        assert module.SCRIPT.main(["--preset", "paper", "--out", str(tmp_path / "out")]) == 2
+        assert main(vars(module), ["--preset", "paper", "--out", str(tmp_path / "out")]) == 2
         assert "the paper preset needs the data: --data" in capsys.readouterr().err
 
 

@@ -17,7 +17,7 @@ from degu_tf.attribution.saliency import saliency
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.simulation.grammar import find_motifs
 from degu_tf.data.simulation.mpra import simulate
-from degu_tf.distillation.ensemble import Ensemble, member_seed
+from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.claims import judge as decide
@@ -45,6 +45,7 @@ from degu_tf.paper.script import Context
 from degu_tf.paper.store import Store
 from degu_tf.sequences.encoding import as_tokens, decode
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import member_seed
 from degu_tf.training.settings import TrainingSettings
 
 SPEC = ModelSpec("deepstarr", {"conv_filters": (6,), "conv_kernels": (5,), "dense_units": (16,)})
@@ -70,8 +71,9 @@ class Untrained(Store):
             )
         return self.made[splits.fingerprint]
 
-    def student(self, teachers, splits, settings, seed, epistemic):
-        heads = teachers.heads.student(epistemic)
+    def student(self, teachers, splits, settings, seed, distillation=None):
+        assert distillation is None
+        heads = teachers.heads.student()
         return ModelPredictor(teachers.spec.build(splits.input_shape, heads, seed), heads)
 
 
@@ -220,7 +222,7 @@ def test_the_paper_preset_is_the_papers():
     assert settings.one_target.spec.name == "residualbind"
 
 
-def test_heads_of_a_student(context, tmp_path):
+def test_heads_of_a_student(context, tmp_path, x01):
     write_splits(tmp_path / "k562.h5", one_target(simulate((4, 4, 8), 230).splits, "Hk"))
     settings = replace(context.settings, n_students=1)
     context = replace(context, settings=settings, data=(tmp_path / "k562.h5",))
@@ -234,7 +236,7 @@ def test_heads_of_a_student(context, tmp_path):
         ("aleatoric", "epistemic"),
     ]
     assert pairs["value"].abs().max() < 1.0
-    assert isinstance(attribution_figures.heads(table), Figure)
+    assert isinstance(x01.draw(table), Figure)
     assert "ETS" in uncertainty_heads.conclude(table)
     assert set(decide(uncertainty_heads.CLAIMS, table)["verdict"]) == {UNDECIDED}
 

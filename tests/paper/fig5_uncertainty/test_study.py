@@ -11,7 +11,7 @@ import pytest
 
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.splits import Split, Splits
-from degu_tf.distillation.ensemble import Ensemble, member_seed
+from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import MIN_STD, HeadLayout, Prediction
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper import data_sets
@@ -31,7 +31,8 @@ from degu_tf.paper.fig5_uncertainty.study import (
 )
 from degu_tf.paper.script import Context
 from degu_tf.paper.store import Store
-from degu_tf.training.settings import predicted_heads
+from degu_tf.training.objective import measured_objective
+from degu_tf.training.run import member_seed
 from degu_tf.uncertainty.mc_dropout import MCDropout
 from degu_tf.utils.errors import InputError
 
@@ -122,7 +123,7 @@ class Untrained(Store):
         self.ensembles = {}
 
     def teachers(self, splits, spec, n_members, settings, seed):
-        heads = predicted_heads(settings, splits.heads, spec.head)
+        heads = measured_objective(settings, splits.heads, spec.head).heads
         key = (splits.fingerprint, spec.head, settings.loss, n_members, seed)
         if key not in self.ensembles:
             members = [
@@ -132,8 +133,8 @@ class Untrained(Store):
             self.ensembles[key] = Ensemble(members, spec)
         return self.ensembles[key]
 
-    def student(self, teachers, splits, settings, seed, epistemic):
-        heads = teachers.heads.student(epistemic)
+    def student(self, teachers, splits, settings, seed, distillation=None):
+        heads = teachers.heads.student(distillation.epistemic if distillation else "std")
         model = replace(teachers.spec, head="linear").build(splits.input_shape, heads, seed)
         return ModelPredictor(model, heads)
 
@@ -183,7 +184,7 @@ def test_methods_are_made_of_what_they_should_be(methods):
     }
 
 
-@pytest.mark.filterwarnings("ignore::degu_tf.metrics.activity.ConstantColumnWarning")
+@pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
 def test_heads_at_every_share(context, one_target):
     table = study.head_performance(context, one_target, context.settings.one_target, dataset="x")
     assert set(table["fraction"]) == {0.5, 1.0}

@@ -15,7 +15,7 @@ from scipy import stats
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.simulation.grammar import true_activity, true_noise
 from degu_tf.data.simulation.mpra import simulate
-from degu_tf.distillation.ensemble import Ensemble, member_seed
+from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import Prediction
 from degu_tf.metrics.effects import ALL, PERCENTILES
 from degu_tf.models.predictor import ModelPredictor
@@ -56,6 +56,7 @@ from degu_tf.paper.fig6_variants.study import METHODS, PRESETS
 from degu_tf.paper.script import Context
 from degu_tf.paper.store import Store
 from degu_tf.sequences.genomes import elements as variant_data_elements
+from degu_tf.training.run import member_seed
 from degu_tf.utils.errors import InputError
 
 CLAIMS = (*FIGURE_SIX, *STRATIFIED_CLAIMS, *UNCERTAINTY_CLAIMS)
@@ -322,8 +323,9 @@ class Untrained(Store):
         ]
         return Ensemble(members, spec)
 
-    def student(self, teachers, splits, settings, seed, epistemic, augmentation):
-        heads = teachers.heads.student(epistemic)
+    def student(self, teachers, splits, settings, seed, distillation):
+        augmentation = distillation.augmentation
+        heads = teachers.heads.student(distillation.epistemic)
         self.asked = getattr(self, "asked", [])
         self.asked.append(None if augmentation is None else type(augmentation.scheme).__name__)
         return ModelPredictor(teachers.spec.build(splits.input_shape, heads, seed), heads)
@@ -442,7 +444,7 @@ def test_conclusions_name_every_experiment(table):
 
 
 @pytest.mark.filterwarnings("ignore:.* rows are not finite:UserWarning")
-def test_figures_are_drawn(table):
+def test_figures_are_drawn(table, s15):
     pair = pd.concat([table, table.assign(method="dynamic_mutagenesis")])
     pair = pair[~((pair["what"] == VARIANT) & (pair["method"] == "dynamic_mutagenesis"))]
     figure = variant_figures.figure_six(pair)
@@ -461,7 +463,7 @@ def test_figures_are_drawn(table):
     )
     assert len(variant_figures.methods(pair).axes) == 4
     assert len(variant_figures.strata(pair).axes) == 4
-    assert len(variant_figures.uncertainty(pair).axes) == 4
+    assert len(s15.draw(pair).axes) == 4
 
 
 def test_the_papers_experiment_is_drawn_where_it_is():

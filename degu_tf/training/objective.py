@@ -1,0 +1,71 @@
+"""What a model is trained to predict: the meaning of its columns, and the loss that judges them."""
+
+from dataclasses import dataclass
+
+import keras
+
+from degu_tf.data.splits import Splits
+from degu_tf.heads import HeadLayout
+from degu_tf.training.losses import Likelihood
+from degu_tf.training.settings import TrainingSettings
+from degu_tf.utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Columns and loss of a training, settled once where it begins.
+
+    Attributes
+    ----------
+    heads
+        What the model's output columns mean.
+    loss
+        A Keras loss, or the name of one.
+    """
+
+    heads: HeadLayout
+    loss: keras.losses.Loss | str
+
+    def data(self, splits: Splits) -> Splits:
+        """The columns of the data that the loss takes: of a likelihood the means alone."""
+        return splits.without_uncertainty() if isinstance(self.loss, Likelihood) else splits
+
+
+def measured_objective(
+    settings: TrainingSettings, measured: HeadLayout, head: str = "linear"
+) -> Objective:
+    """The objective of a model trained on measurements: their columns, or a likelihood's.
+
+    Parameters
+    ----------
+    settings
+        How it is trained; `loss` names a loss of Keras or a likelihood.
+    measured
+        Layout of the data.
+    head
+        As in `ModelSpec`.
+
+    Raises
+    ------
+    InputError
+        If that loss cannot train an output of this form.
+
+    Examples
+    --------
+    >>> settings = TrainingSettings(loss="gaussian_nll")
+    >>> measured_objective(settings, HeadLayout(("K562",), aleatoric="std")).heads.aleatoric
+    'log_variance'
+    """
+    if head != "linear" and settings.loss != "gaussian_nll":
+        raise InputError(
+            f"an output of the form {head!r} is trained by loss='gaussian_nll'. "
+            f"Received: loss={settings.loss!r}"
+        )
+    likelihood = settings.likelihood
+    if likelihood is None:
+        return Objective(measured, settings.loss)
+    if settings.loss == "deep_evidential":
+        heads = HeadLayout(measured.targets, "evidential", "evidential")
+    else:
+        heads = HeadLayout(measured.targets, "std" if head == "mean_std" else "log_variance")
+    return Objective(heads, likelihood(heads))

@@ -1,0 +1,110 @@
+"""Where a trained model is kept, the seed it is made from, and what is recorded beside it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from degu_tf.utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class Run:
+    """The circumstances of a training, as opposed to what is trained and how.
+
+    Attributes
+    ----------
+    folder
+        Where to keep the run; None keeps it in memory alone. A folder that holds the same run
+        finished is loaded, the same run unfinished is resumed, another run is refused.
+    seed
+        Decides initial weights, the order of the data, dropout and augmentation.
+    provenance
+        More plain values that say what made the run: part of its identity, in `settings.json`.
+    notes
+        Plain values for the manifest, such as where files lay: not part of the identity.
+    progress
+        Show bars; None where standard error is a terminal.
+    member
+        Place of the model in its ensemble, which chooses its weights where `ModelSpec.init` is an
+        ensemble's run.
+
+    Raises
+    ------
+    InputError
+        If the seed is negative or no whole number.
+
+    Examples
+    --------
+    >>> run = Run("runs/teachers", seed=7)
+    >>> run.of_member(3).folder.as_posix()
+    'runs/teachers/member_03'
+    """
+
+    folder: Path | None = None
+    seed: int = 0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    progress: bool | None = None
+    member: int = 0
+
+    def __init__(
+        self,
+        folder: str | os.PathLike | None = None,
+        seed: int = 0,
+        provenance: Mapping[str, Any] | None = None,
+        notes: Mapping[str, Any] | None = None,
+        progress: bool | None = None,
+        member: int = 0,
+    ) -> None:
+        if not isinstance(seed, Integral) or seed < 0:
+            raise InputError(f"seed must be a whole number from 0. Received: seed={seed!r}")
+        for name, value in (
+            ("folder", None if folder is None else Path(folder)),
+            ("seed", int(seed)),
+            ("provenance", dict(provenance or {})),
+            ("notes", dict(notes or {})),
+            ("progress", progress),
+            ("member", member),
+        ):
+            object.__setattr__(self, name, value)
+
+    def of_member(self, member: int) -> "Run":
+        """The run of one member of an ensemble: its own folder, and a seed of its own."""
+        return replace(
+            self,
+            folder=None if self.folder is None else member_folder(self.folder, member),
+            seed=member_seed(self.seed, member),
+            notes={},
+            member=member,
+        )
+
+    def recording(self, provenance: Mapping[str, Any], notes: Mapping[str, Any]) -> "Run":
+        """The same run with more provenance and notes; those it has already take precedence."""
+        return replace(
+            self,
+            provenance={**provenance, **self.provenance},
+            notes={**notes, **self.notes},
+        )
+
+
+def member_seed(seed: int, member: int) -> int:
+    """The seed of a member: the same whatever the ensemble's size.
+
+    Raises
+    ------
+    InputError
+        If the ensemble's seed is negative.
+    """
+    if seed < 0:
+        raise InputError(f"seed must not be negative. Received: seed={seed}")
+    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0] & 0x7FFFFFFF)
+
+
+def member_folder(folder: str | os.PathLike, member: int) -> Path:
+    """Where a member of an ensemble's run is kept."""
+    return Path(folder) / f"member_{member:02d}"
