@@ -1,0 +1,163 @@
+"""What a predictor says of sequences: means, and uncertainties as standard deviations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+import numpy as np
+
+from degu_tf.utils.errors import InputError
+
+MIN_STD = 1e-6
+"""Standard deviations below this, negative ones included, are raised to it (and counted)."""
+
+
+class FlooredUncertaintyWarning(UserWarning):
+    """A linear uncertainty head came out below the smallest standard deviation and was floored."""
+
+
+def gaussian_factor(level: float) -> float:
+    """Half the width of the central interval of a standard normal distribution.
+
+    Times a standard deviation it is the half-width of a Gaussian interval.
+
+    Raises
+    ------
+    InputError
+        If the level is not between 0 and 1.
+
+    Examples
+    --------
+    >>> round(gaussian_factor(0.95), 2)
+    1.96
+    """
+    if not 0.0 < level < 1.0:
+        raise InputError(f"level must lie between 0 and 1. Received: level={level}")
+    return NormalDist().inv_cdf(0.5 + level / 2.0)
+
+
+def total_std(*parts: np.ndarray) -> np.ndarray:
+    """Standard deviation of a sum of independent parts: the root of their summed squares.
+
+    Examples
+    --------
+    >>> float(total_std(np.array(3.0), np.array(4.0)))
+    5.0
+    """
+    return np.sqrt(sum(np.square(part) for part in parts))
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a predictor says of N sequences, uncertainties as standard deviations.
+
+    Attributes
+    ----------
+    targets
+        Names of the predicted quantities.
+    mean
+        Predicted values `(N, n_targets)` or `(N, length, n_targets)`, in the targets' units.
+    aleatoric, epistemic
+        Standard deviations of the same shape and unit, or None where the predictor has none.
+    columns
+        The raw output that was read, before any floor, or None.
+    floored
+        For each component, how many standard deviations were below `MIN_STD`.
+
+    Raises
+    ------
+    InputError
+        If the mean has not one column a target, or an uncertainty another shape than the mean.
+
+    Examples
+    --------
+    >>> from degu_tf.heads import HeadLayout
+    >>> layout = HeadLayout(("activity",), epistemic="std")
+    >>> prediction = layout.prediction(np.array([[1.0, 0.5]]))
+    >>> lower, upper = prediction.interval(0.95)
+    >>> round(float(upper[0, 0]), 2)
+    1.98
+    """
+
+    targets: tuple[str, ...]
+    mean: np.ndarray
+    aleatoric: np.ndarray | None = None
+    epistemic: np.ndarray | None = None
+    columns: np.ndarray | None = None
+    floored: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.mean.ndim not in (2, 3) or self.mean.shape[-1] != len(self.targets):
+            raise InputError(
+                f"the mean must have shape (N, {len(self.targets)}) or (N, length, "
+                f"{len(self.targets)}), a column for each of {self.targets}. "
+                f"Received: shape {self.mean.shape}"
+            )
+        for component in ("aleatoric", "epistemic"):
+            std = getattr(self, component)
+            if std is not None and std.shape != self.mean.shape:
+                raise InputError(
+                    f"{component} must have the mean's shape {self.mean.shape}. "
+                    f"Received: shape {std.shape}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    @property
+    def total(self) -> np.ndarray | None:
+        """Total standard deviation, the root of the summed variances of what is present.
+
+        None where the predictor has neither component (paper, Methods, "Interval coverage").
+        """
+        present = [std for std in (self.aleatoric, self.epistemic) if std is not None]
+        return total_std(*present) if present else None
+
+    def component(self, name: str) -> np.ndarray | None:
+        """Give the std of ``"aleatoric"``, ``"epistemic"`` or ``"total"``; None if absent."""
+        if name not in ("aleatoric", "epistemic", "total"):
+            raise InputError(
+                f"expected 'aleatoric', 'epistemic' or 'total'. Received: component={name!r}"
+            )
+        return getattr(self, name)
+
+    def interval(
+        self, level: float = 0.95, component: str = "total"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper end of the central Gaussian interval that holds `level` of the mass.
+
+        Parameters
+        ----------
+        level
+            Probability inside, between 0 and 1.
+        component
+            Which uncertainty to use: ``"total"``, ``"aleatoric"`` or ``"epistemic"``.
+
+        Raises
+        ------
+        InputError
+            If the level is not between 0 and 1 or the predictor lacks that uncertainty.
+        """
+        std = self.component(component)
+        if std is None:
+            raise InputError(
+                f"this predictor gives no {component} uncertainty, so no interval. "
+                "Use a student, an ensemble, or a model with uncertainty columns"
+            )
+        half = gaussian_factor(level) * std
+        return self.mean - half, self.mean + half
+
+    def select(self, rows: Sequence[int] | np.ndarray | slice) -> "Prediction":
+        """The prediction for some of the sequences."""
+
+        def pick(array: np.ndarray | None) -> np.ndarray | None:
+            return None if array is None else array[rows]
+
+        return Prediction(
+            self.targets,
+            pick(self.mean),
+            pick(self.aleatoric),
+            pick(self.epistemic),
+            pick(self.columns),
+            {name: int(np.sum(pick(getattr(self, name)) <= MIN_STD)) for name in self.floored},
+        )
