@@ -1,7 +1,6 @@
 """What `degu mutagenize` does: sequences in, a table of all their variants and heat maps out."""
 
 import argparse
-import gzip
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,12 @@ import pandas as pd
 
 from degu_tf.data.sources.sequences import read_sequences
 from degu_tf.distillation.runs import open_run
-from degu_tf.plots.heat_maps import heat_maps, layers_of
+from degu_tf.plots.variant_maps import heat_maps, layers_of
 from degu_tf.sequences.encoding import as_tokens, decode
 from degu_tf.sequences.fasta import read_fasta
 from degu_tf.uncertainty.calibration import find_calibration
 from degu_tf.utils.errors import InputError, blaming
+from degu_tf.utils.file_types import is_fasta
 from degu_tf.utils.files import atomic_write
 from degu_tf.utils.progress import bar
 from degu_tf.variants.saturation import check_known_bases, input_length, saturate
@@ -25,7 +25,6 @@ TABLE = "effects.tsv"
 HEAT_MAPS = "heat_maps"
 """Name of the folder of figures within the output folder."""
 
-_GZIP = b"\x1f\x8b"
 _DPI = 150
 _DRAWN = re.compile(r"\d{3,}_.*\.(pdf|png)")
 
@@ -94,7 +93,7 @@ def read_records(options: argparse.Namespace) -> tuple[list[str], list[str]]:
     InputError
         If the file cannot be read, its sequences are not one-hot, or two have one name.
     """
-    if _is_fasta(Path(options.sequences)):
+    if is_fasta(options.sequences):
         names, sequences = read_fasta(options.sequences)
     else:
         named = read_sequences(
@@ -131,17 +130,3 @@ def _clear(folder: Path) -> None:
     for file in folder.glob("*"):
         if _DRAWN.fullmatch(file.name):
             file.unlink()
-
-
-def _is_fasta(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with open(path, "rb") as handle:
-        start = handle.read(64)
-    if start.startswith(_GZIP):
-        try:
-            with gzip.open(path) as handle:
-                start = handle.read(64)
-        except (OSError, EOFError):
-            return False
-    return start.lstrip().startswith(b">")

@@ -17,12 +17,12 @@ from typing import Any, Self
 import numpy as np
 
 from degu_tf.utils.errors import InputError, blaming
+from degu_tf.utils.file_types import file_type
 from degu_tf.utils.files import atomic_write
 
 SUFFIXES = (".bw", ".bigwig")
 """How the names of bigWig files end, letter case aside."""
 
-_MAGIC = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
 _RECORDS = 2**16
 _LONGEST = 2**32 - 1
 
@@ -263,12 +263,10 @@ def _checked_contigs(contigs: Mapping[str, int]) -> Mapping[str, int]:
 def _opened(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"expected a bigWig file. Received: no file at {path}")
-    with open(path, "rb") as handle:
-        magic = handle.read(4)
-    if magic not in _MAGIC:
+    if file_type(path) != "bigWig":
         raise InputError(
             "expected a bigWig file; convert bedGraph or wiggle first, with bedGraphToBigWig for "
-            f"example. Received: {magic!r} at the start of {path}"
+            f"example. Received: {path}, which begins with {_start(path)!r}"
         )
     try:
         file = _library("pyBigWig").open(str(path))
@@ -278,6 +276,11 @@ def _opened(path: Path) -> Any:
         file.close()
         raise InputError(f"expected a bigWig file with contigs. Received: {path}")
     return file
+
+
+def _start(path: Path) -> bytes:
+    with open(path, "rb") as handle:
+        return handle.read(4)
 
 
 def _library(name: str) -> ModuleType:

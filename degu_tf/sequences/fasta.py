@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from degu_tf.sequences.alphabet import check_letters, text_records
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.file_types import first_bytes
 from degu_tf.utils.files import atomic_write
 
 
@@ -106,13 +106,7 @@ def write_fasta(
 def _check_fasta_start(path: Path) -> None:
     if not path.is_file():
         raise InputError(f"expected a FASTA file. Received: no file at {path}")
-    try:
-        with open(path, "rb") as handle:
-            gzipped = handle.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if gzipped else open(path, "rb") as handle:
-            start = handle.read(2**16).lstrip()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"expected a readable FASTA file ({error}). Received: {path}") from error
+    start = first_bytes(path, "FASTA file", 2**16).lstrip()
     if not start:
         raise InputError(f"expected at least one FASTA record. Received: empty file {path}")
     if not start.startswith(b">"):

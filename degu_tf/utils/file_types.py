@@ -82,6 +82,12 @@ def open_bytes(path: str | os.PathLike) -> BinaryIO:
     return cast(BinaryIO, handle)
 
 
+def has_byte_order_mark(path: str | os.PathLike) -> bool:
+    """Whether a file, not decompressed, begins with the byte-order mark of UTF-8."""
+    with open(path, "rb") as handle:
+        return handle.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+
+
 def _opened(path: str | os.PathLike) -> gzip.GzipFile | io.BufferedReader:
     return gzip.open(path, "rb") if is_gzipped(path) else open(path, "rb")
 

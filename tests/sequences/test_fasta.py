@@ -46,7 +46,7 @@ def test_fasta_lines_names_and_line_ends(tmp_path):
         (b">a\nAC\n+\nII\n", r"record 'a' is another.*qualities \(FASTQ\)"),
         (b">a\nAC\n> b\nGT\n", "record 1 without a name"),
         (b">a\nAC\xe9\n", "reading stopped after 0 records"),
-        (b"\x1f\x8b\x08\x00", "readable FASTA"),
+        (b"\x1f\x8b\x08\x00", "whole FASTA"),
     ],
 )
 def test_broken_fasta_is_refused(tmp_path, content, message):

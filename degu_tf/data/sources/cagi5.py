@@ -1,10 +1,8 @@
 """Measured effects of single-nucleotide variants: CAGI5 tables and saturation mutagenesis."""
 
-import gzip
 import os
 import re
 import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.open import using_genome
 from degu_tf.sequences.genomes.windows import Variant
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.file_types import open_text
 
 CELL_TYPES = {"PKLR": "K562", "LDLR": "HepG2", "F9": "HepG2", "SORT1": "HepG2"}
 """Elements of the paper and the cells they were measured in (Methods, "CAGI5")."""
@@ -225,13 +224,8 @@ def _read_table(path: Path) -> pd.DataFrame:
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
         raise InputError(f"expected a table of variants. Received: {path}, which is no file")
-    with open(path, "rb") as handle:
-        zipped = handle.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path) if zipped else open(path, "rb") as handle:
-            lines = handle.read().decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"expected a whole table in UTF-8 ({error}). Received: {path}") from error
+    with open_text(path, "table") as handle:
+        lines = handle.read().splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:

@@ -1,10 +1,7 @@
 """The lentiMPRA tables of Agarwal et al., with both orientations of an element in one split."""
 
-import gzip
 import os
-import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -14,6 +11,7 @@ from degu_tf.data.sources.text_tables import pick_columns, read_frame
 from degu_tf.data.splits import Splits
 from degu_tf.sequences.fasta import read_fasta
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.file_types import is_fasta
 
 REPLICATES = tuple(f"replicate {number} [log2(rna/dna)]" for number in (1, 2, 3))
 """Columns of the three replicates in the published summary tables."""
@@ -142,7 +140,7 @@ def _library(
     source: str | os.PathLike | pd.DataFrame, sequence: str | None, name: str
 ) -> dict[str, str]:
     """Sequences by name, from a table or FASTA file."""
-    if _is_fasta(source):
+    if not isinstance(source, pd.DataFrame) and is_fasta(source):
         names, sequences = read_fasta(source)
     else:
         frame = read_frame(source)
@@ -156,15 +154,3 @@ def _library(
                 f"expected one sequence for each name. Received: two sequences for {key!r}"
             )
     return library
-
-
-def _is_fasta(source: str | os.PathLike | pd.DataFrame) -> bool:
-    if isinstance(source, pd.DataFrame) or not Path(source).is_file():
-        return False
-    for opened in (gzip.open, open):
-        try:
-            with opened(source, "rb") as handle:
-                return handle.read(1) == b">"
-        except (OSError, EOFError, zlib.error):
-            continue
-    return False

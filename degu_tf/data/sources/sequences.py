@@ -1,12 +1,9 @@
 """Sequences to predict, from FASTA, a table, HDF5, or intervals of a genome."""
 
-import gzip
 import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -17,10 +14,7 @@ from degu_tf.sequences.encoding import encode, reverse_complement
 from degu_tf.sequences.fasta import read_fasta
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.utils.errors import InputError, blaming
-
-_HDF5 = b"\x89HDF"
-_GZIP = b"\x1f\x8b"
-_START = 64
+from degu_tf.utils.file_types import file_type, first_bytes, open_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,31 +65,17 @@ def read_sequences(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"expected a file of sequences. Received: {path}, which is no file")
-    with _opened(path) as handle:
-        start = _read(handle, path, _START)
-    if start.startswith(_HDF5):
+    if file_type(path) == "HDF5":
         return _from_hdf5(path, split, targets, length)
-    if not start.strip():
+    start = first_bytes(path, "file of sequences").lstrip()
+    if not start:
         raise InputError(f"expected a file of sequences. Received: {path}, which is empty")
-    if start.lstrip().startswith((b">", b"@")):
+    if start.startswith((b">", b"@")):
         names, strings = read_fasta(path)
     else:
         names, strings = _from_table(path, sequence, name)
     _check_lengths(names, strings, length)
     return NamedSequences(names, encode(strings, names=names))
-
-
-def _opened(path: Path) -> BinaryIO:
-    with open(path, "rb") as handle:
-        gzipped = handle.read(2) == _GZIP
-    return gzip.open(path) if gzipped else open(path, "rb")
-
-
-def _read(handle: BinaryIO, path: Path, size: int = -1) -> bytes:
-    try:
-        return handle.read(size)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"expected a whole gzip file ({error}). Received: {path}") from error
 
 
 def _check_lengths(names: Sequence[str], strings: Sequence[str], length: int | None) -> None:
@@ -182,12 +162,8 @@ def _read_intervals(
 ) -> list[tuple[int, tuple[str, int, int, str | None, str]]]:
     if not bed.is_file():
         raise InputError(f"expected a BED file. Received: {bed}, which is no file")
-    with _opened(bed) as handle:
-        content = _read(handle, bed)
-    try:
-        lines = content.decode().splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"expected a BED file in UTF-8 ({error}). Received: {bed}") from error
+    with open_text(bed, "BED file") as handle:
+        lines = handle.read().splitlines()
     intervals = []
     for number, line in enumerate(lines, start=1):
         fields = line.split("\t") if "\t" in line else line.split()

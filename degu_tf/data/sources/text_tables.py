@@ -2,25 +2,24 @@
 
 import csv
 import difflib
-import gzip
 import os
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn, TextIO
 
 import pandas as pd
 
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.file_types import file_type, open_text
 
 _NOT_TEXT = {
-    b"PK\x03\x04": "an Excel or zip file; save the sheet as TSV or CSV",
-    b"\x89HDF": "an HDF5 file; it needs no preparing",
-    b"BZh": "a bzip2 file; decompress it",
-    b"\xfd7zX": "an xz file; decompress it",
+    "zip": "an Excel or zip file; save the sheet as TSV or CSV",
+    "HDF5": "an HDF5 file; it needs no preparing",
+    "bzip2": "a bzip2 file; decompress it",
+    "xz": "an xz file; decompress it",
 }
-_UNREADABLE = (ValueError, EOFError, OSError, zlib.error, csv.Error, pd.errors.ParserWarning)
 
 
 def read_frame(
@@ -87,43 +86,78 @@ def _read(path: str | os.PathLike | pd.DataFrame, columns: list[str] | None) -> 
     path = Path(path)
     if not path.is_file():
         raise InputError(f"expected a table file. Received: {path}, which is not a file")
-    with open(path, "rb") as handle:
-        start = handle.read(4)
-    if start == b"PAR1":
+    kind = file_type(path)
+    if kind == "parquet":
         return pick_columns(_read_parquet(path), columns, path)
-    for magic, kind in _NOT_TEXT.items():
-        if start.startswith(magic):
-            raise InputError(f"expected a TSV, CSV or parquet table. Received: {path}, {kind}")
-    return _read_text(path, columns, gzipped=start.startswith(b"\x1f\x8b"))
+    if kind in _NOT_TEXT:
+        raise InputError(
+            f"expected a TSV, CSV or parquet table. Received: {path}, {_NOT_TEXT[kind]}"
+        )
+    return _read_text(path, columns)
 
 
-def _read_text(path: Path, columns: list[str] | None, gzipped: bool) -> pd.DataFrame:
-    options = {"encoding": "utf-8-sig", "newline": ""}
+def _read_text(path: Path, columns: list[str] | None) -> pd.DataFrame:
+    with open_text(path, "table", newline="") as handle:
+        lines = enumerate(handle, 1)
+        number, header = next(((n, line) for n, line in lines if line.strip()), (1, ""))
+        separator = _separator(header)
+        names = _fields(header, separator, f"line {number} of {path}")
+        _check_columns(columns, names, path)
+        n_rows = _count_rows(lines, separator, len(names), path)
+    with open_text(path, "table", newline="") as handle:
+        frame = _parse(handle, separator, path)
+    if len(frame) != n_rows:
+        raise InputError(
+            f"expected a row in each of {n_rows} lines below the header. "
+            f"Received: {len(frame)} rows in {path}"
+        )
+    return (frame if columns is None else frame[columns]).fillna("")
+
+
+def _count_rows(
+    lines: Iterable[tuple[int, str]], separator: str, n_columns: int, path: Path
+) -> int:
+    """Count lines that hold a row; refuse quotes that would join columns or lines."""
+    blank = " \r\n" if separator == "\t" else " \t\r\n"
+    n_rows = 0
+    for number, line in lines:
+        n_rows += bool(line.strip(blank))
+        if '"' not in line:
+            continue
+        place = f"line {number} of {path}"
+        fields = _fields(line, separator, place)
+        if len(fields) < n_columns and any(separator in field for field in fields):
+            _refuse_quotes(line, place)
+    return n_rows
+
+
+def _fields(line: str, separator: str, place: str) -> list[str]:
+    """The fields of one line."""
     try:
-        with gzip.open(path, "rt", **options) if gzipped else open(path, **options) as handle:
-            line = next((line for line in handle if line.strip()), "")
-            separator = _separator(line)
-            header = next(csv.reader([line], delimiter=separator), [])
-            _check_columns(columns, header, path)
+        return next(csv.reader([line], delimiter=separator, strict=True), [])
+    except csv.Error:
+        _refuse_quotes(line, place)
+
+
+def _refuse_quotes(line: str, place: str) -> NoReturn:
+    raise InputError(
+        f"{place}: expected quotes around whole fields, opened and closed in one line, or none; "
+        f"remove the stray one. Received: {line.strip():.80}"
+    )
+
+
+def _parse(handle: TextIO, separator: str, path: Path) -> pd.DataFrame:
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                path,
-                sep=separator,
-                dtype=str,
-                keep_default_na=False,
-                index_col=False,
-                encoding="utf-8-sig",
-                compression="gzip" if gzipped else None,
+            return pd.read_csv(
+                handle, sep=separator, dtype=str, keep_default_na=False, index_col=False
             )
-    except InputError:
-        raise
-    except _UNREADABLE as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise InputError(
             f"expected a whole table whose rows have the header's columns ({str(error).strip()}). "
             f"Received: {path}"
         ) from error
-    return (frame if columns is None else frame[columns]).fillna("")
 
 
 def _separator(header: str) -> str:

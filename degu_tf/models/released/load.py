@@ -40,10 +40,11 @@ from degu_tf.models.released.stored_weights import (
 )
 from degu_tf.models.released.torch_files import read_torch
 from degu_tf.utils.errors import InputError, blaming
+from degu_tf.utils.file_types import file_type
 
 KERAS_MOMENTUM = 0.99
 
-_HDF5, _ZIP, _PICKLE = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80"
+_PICKLE = b"\x80"
 
 _DAMAGED = (
     OSError,
@@ -270,10 +271,11 @@ def read_stored(path: Path) -> Stored:
         raise InputError("there is no such file")
     with open(path, "rb") as handle:
         start = handle.read(8)
+    kind = file_type(path)
     try:
-        if start == _HDF5:
+        if kind == "HDF5":
             return read_keras_hdf5(path)
-        if start[:4] == _ZIP:
+        if kind == "zip":
             return read_torch(path) if _is_torch(path) else read_keras_zip(path)
         if start[:1] == _PICKLE:
             return read_torch(path)

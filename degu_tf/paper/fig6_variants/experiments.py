@@ -3,9 +3,7 @@
 Official and published tables come through `degu_tf.data.sources.cagi5`.
 """
 
-import gzip
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from degu_tf.sequences.genomes.elements import Genomes, SequenceGenome
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.sequences.genomes.windows import Variant, Windows
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.file_types import file_type, is_fasta
 from degu_tf.variants.saturation import single_nucleotide_variants
 
 MEASURED, TRUTH = "measured", "truth"
@@ -31,10 +30,6 @@ REPLICATES = 10
 
 CANDIDATES = 100
 """Most active sequences among which simulated elements are chosen."""
-
-_HDF5 = b"\x89HDF"
-_GZIP = b"\x1f\x8b"
-_TWOBIT = (b"\x1a\x41\x27\x43", b"\x43\x27\x41\x1a")
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,14 +183,10 @@ def sort_files(paths: Sequence[Path]) -> Files:
 def _kind(path: Path) -> str:
     if not path.is_file():
         raise InputError(f"expected a file. Received: {path}, which is none")
-    with open(path, "rb") as handle:
-        start = handle.read(4)
-    if start.startswith(_GZIP):
-        with suppress(OSError, EOFError), gzip.open(path) as handle:
-            start = handle.read(4)
-    if start == _HDF5:
+    kind = file_type(path)
+    if kind == "HDF5":
         return "training"
-    return "genomes" if start in _TWOBIT or start.startswith(b">") else "tables"
+    return "genomes" if kind == "2bit" or is_fasta(path) else "tables"
 
 
 def read_experiments(

@@ -1,16 +1,14 @@
 """A genome as tokens, contig by contig in blocks, from a FASTA file read once from end to end."""
 
-import gzip
 import os
-import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from degu_tf.sequences.alphabet import INVALID, TOKEN_OF
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.file_types import open_bytes, readable
 
 _CHUNK_BYTES = 2**20
 _TABLE = bytes(TOKEN_OF)
@@ -117,38 +115,29 @@ def _tokens(held: bytes, contig: str, start: int) -> np.ndarray:
 def _pieces(path: Path) -> Iterator[tuple[str, bytes]]:
     """Contigs and their lines piece by piece; the first piece of each contig is empty."""
     name, header, in_header, before = None, b"", False, b"\n"
-    try:
-        with _handle(path) as handle:
-            while chunk := handle.read(_CHUNK_BYTES):
-                while chunk:
-                    if in_header:
-                        line, newline, chunk = chunk.partition(b"\n")
-                        header += line
-                        if newline:
-                            name, in_header, before = _name(header, path), False, newline
-                            yield name, b""
-                        continue
-                    letters, mark, chunk = chunk.partition(b">")
-                    before = letters[-1:] or before
-                    if (name is None and letters.strip()) or (mark and before != b"\n"):
-                        raise InputError(
-                            "expected a FASTA file, whose headers begin with '>' at the start of a "
-                            f"line. Received: {(letters.strip() or mark)[-20:]!r} in {path}"
-                        )
-                    if letters and name is not None:
-                        yield name, letters
-                    if mark:
-                        header, in_header = b"", True
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"expected a whole FASTA file ({error}). Received: {path}") from error
+    with readable(path, "FASTA file"), open_bytes(path) as handle:
+        while chunk := handle.read(_CHUNK_BYTES):
+            while chunk:
+                if in_header:
+                    line, newline, chunk = chunk.partition(b"\n")
+                    header += line
+                    if newline:
+                        name, in_header, before = _name(header, path), False, newline
+                        yield name, b""
+                    continue
+                letters, mark, chunk = chunk.partition(b">")
+                before = letters[-1:] or before
+                if (name is None and letters.strip()) or (mark and before != b"\n"):
+                    raise InputError(
+                        "expected a FASTA file, whose headers begin with '>' at the start of a "
+                        f"line. Received: {(letters.strip() or mark)[-20:]!r} in {path}"
+                    )
+                if letters and name is not None:
+                    yield name, letters
+                if mark:
+                    header, in_header = b"", True
     if name is None or in_header:
         raise InputError(f"expected contigs with bases. Received: {path}")
-
-
-def _handle(path: Path) -> IO[bytes]:
-    with open(path, "rb") as handle:
-        gzipped = handle.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if gzipped else open(path, "rb", buffering=0)
 
 
 def _name(header: bytes, path: Path) -> str:

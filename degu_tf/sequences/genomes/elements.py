@@ -1,24 +1,15 @@
 """Genomes known only in elements: FASTA records with coordinates in their headers."""
 
-import gzip
 import re
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
-from degu_tf.sequences.alphabet import (
-    record_as,
-    refuse_letter,
-)
+from degu_tf.sequences.alphabet import record_as, refuse_letter
 from degu_tf.sequences.encoding import decode, encode
 from degu_tf.sequences.genomes.base import Genome, _normal
 from degu_tf.utils.errors import InputError
-
-_GZIP = b"\x1f\x8b"
-
+from degu_tf.utils.file_types import open_text
 
 _LOCATION = re.compile(
     r"(?:^|[\s=])(?P<contig>[^\s=]+):(?P<start>[\d,]+)-(?P<end>[\d,]+)"
@@ -78,7 +69,7 @@ class _Elements(Genome):
 
 
 def _read_elements(path: Path) -> list[_Element]:
-    with _text(path) as handle:
+    with open_text(path, "FASTA file", errors="replace") as handle:
         records = "\n".join(["", *handle.read().splitlines()]).split("\n>")[1:]
     return [_element(*record.partition("\n")[::2], path) for record in records]
 
@@ -134,20 +125,9 @@ def _merged(elements: Sequence[_Element], path: Path) -> list[_Element]:
 
 
 def _first_header(path: Path) -> str:
-    with _text(path) as handle:
+    with open_text(path, "FASTA file", errors="replace") as handle:
         line = handle.readline(2**16)
     return line[1:] if line.startswith(">") else ""
-
-
-@contextmanager
-def _text(path: Path) -> Iterator[TextIO]:
-    with open(path, "rb") as handle:
-        opened = gzip.open if handle.read(2) == _GZIP else open
-    try:
-        with opened(path, "rt", encoding="utf-8", errors="replace") as handle:
-            yield handle
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"expected a whole gzip file ({error}). Received: {path}") from error
 
 
 class SequenceGenome(Genome):

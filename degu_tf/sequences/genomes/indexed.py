@@ -1,14 +1,17 @@
 """Genomes in FASTA or 2bit files, read by index or whole."""
 
+import codecs
 import os
+import shutil
+import tempfile
 from abc import abstractmethod
 from pathlib import Path
 
-from degu_tf.sequences.alphabet import (
-    refuse_letter,
-)
+from degu_tf.sequences.alphabet import refuse_letter
 from degu_tf.sequences.genomes.base import Genome, _normal
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.file_types import has_byte_order_mark, open_bytes
+from degu_tf.utils.files import atomic_write
 
 
 class _Whole(Genome):
@@ -48,22 +51,24 @@ class _Fasta(_Whole):
     def __init__(self, path: Path):
         import pysam
 
-        said = pysam.set_verbosity(0)
+        verbosity = pysam.set_verbosity(0)
         try:
+            if has_byte_order_mark(path) and not _index(path).exists():
+                _index_after_mark(path)
             self._file = pysam.FastaFile(os.fspath(path))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, pysam.SamtoolsError) as error:
             raise InputError(
                 "expected a genome FASTA with an index (.fai) beside it, or that can be indexed: "
                 "lines of one length, plain or compressed with bgzip, not gzip, in a folder that "
                 f"can be written to ({error}). Received: {path}"
             ) from error
         finally:
-            pysam.set_verbosity(said)
+            pysam.set_verbosity(verbosity)
         super().__init__(path, dict(zip(self._file.references, self._file.lengths, strict=True)))
 
     @property
     def index(self) -> Path:
-        return self.path.with_name(self.path.name + ".fai")
+        return _index(self.path)
 
     def index_is_old(self) -> bool:
         index = self.index
@@ -77,6 +82,26 @@ class _Fasta(_Whole):
                 f"cannot read {contig}:{start}-{end} ({error}); the file is closed or cut short, "
                 f"or its index belongs to another. Received: {self.path}"
             ) from error
+
+
+def _index(path: Path) -> Path:
+    return path.with_name(path.name + ".fai")
+
+
+def _index_after_mark(path: Path) -> None:
+    """Index a FASTA that begins with a byte-order mark, which `samtools faidx` refuses."""
+    import pysam
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "genome.fa"
+        with open_bytes(path) as source, open(copy, "wb") as out:
+            shutil.copyfileobj(source, out)
+        pysam.faidx(os.fspath(copy))
+        rows = [line.split("\t") for line in _index(copy).read_text().splitlines()]
+    with atomic_write(_index(path)) as temporary, open(temporary, "w", newline="\n") as index:
+        for name, length, offset, *rest in rows:
+            moved = int(offset) + len(codecs.BOM_UTF8)
+            index.write("\t".join([name, length, str(moved), *rest]) + "\n")
 
 
 class _TwoBit(_Whole):

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from degu_tf.sequences.genomes.base import Genome
-from degu_tf.sequences.genomes.elements import _GZIP, _LOCATION, _Elements, _first_header
+from degu_tf.sequences.genomes.elements import _LOCATION, _Elements, _first_header
 from degu_tf.sequences.genomes.indexed import _Fasta, _TwoBit
 from degu_tf.utils.errors import InputError
-
-_TWOBIT = (b"\x1a\x41\x27\x43", b"\x43\x27\x41\x1a")
+from degu_tf.utils.file_types import file_type
 
 
 def open_genome(path: str | os.PathLike) -> Genome:
@@ -65,13 +64,12 @@ def using_genome(genome: Genome | str | os.PathLike) -> Iterator[Genome]:
 def _open(path: Path) -> Genome:
     if not path.is_file():
         raise InputError(f"expected a genome FASTA. Received: {path}, which is no file")
-    with open(path, "rb") as handle:
-        start = handle.read(18)
-    if start.startswith(_TWOBIT):
+    kind = file_type(path)
+    if kind == "2bit":
         return _TwoBit(path)
     if _LOCATION.search(_first_header(path)):
         return _Elements(path)
-    if start.startswith(_GZIP) and start[12:16] != b"BC\x02\x00":
+    if kind == "gzip":
         raise InputError(
             "expected a genome FASTA that is plain or compressed with bgzip, not gzip, which "
             f"cannot be indexed; recompress it (gunzip, then bgzip). Received: {path}"

@@ -137,8 +137,8 @@ def test_columns_that_an_hdf5_file_leaves_open_can_be_named(tmp_path):
         (b"", "expected a file of sequences. Received: .*, which is empty"),
         (b"\n \n", "which is empty"),
         (gzip.compress(b""), "which is empty"),
-        (gzip.compress(b">a\nACG\n")[:-9], r"whole gzip file .*Received: .*s\.txt"),
-        (b"\x1f\x8b junk", "expected a whole gzip file"),
+        (gzip.compress(b">a\nACG\n")[:-9], r"expected a whole .*Received: .*s\.txt"),
+        (b"\x1f\x8b junk", "expected a whole"),
         (b"\x89HDF\r\n\x1a\n junk", "HDF5 file"),
         (bytes(range(128, 256)), "expected a whole table"),
         (b"ACG\nTTN\n", r"the columns \['seq'\] are not in .*Received: the columns \['ACG'\]"),
@@ -227,8 +227,8 @@ def test_the_index_is_made_once_and_its_age_is_noticed(bed, genome):
         ("chr1\t0\t6\tx\t0\tminus\n", r"the strand, \+ - or \. in column 6. Received: 'minus'"),
         ("", "expected intervals"),
         ("# nothing\n", "expected intervals"),
-        (b"chr1\t0\t6\tp\xff\n", "expected a BED file in UTF-8"),
-        (gzip.compress(b"chr1\t0\t6\n")[:-4], "expected a whole gzip file"),
+        (b"chr1\t0\t6\tp\xff\n", "expected a whole BED file in UTF-8"),
+        (gzip.compress(b"chr1\t0\t6\n")[:-4], "expected a whole"),
     ],
 )
 def test_lines_that_are_no_intervals_are_refused(bed, content, message):
