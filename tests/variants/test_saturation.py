@@ -15,7 +15,7 @@ import pytest
 from degu_tf import cli
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.heads import Prediction
-from degu_tf.plots.heat_maps import (
+from degu_tf.plots.variant_maps import (
     Layer,
     _norm,
     draw_heat_maps,

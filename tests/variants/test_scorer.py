@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -67,6 +68,7 @@ def variants(bases):
 
 @pytest.fixture(scope="module")
 def student():
+    keras.utils.set_random_seed(0)
     model = registry.build("deepstarr", (LENGTH, 4), STUDENT, width=0.05)
     return ModelPredictor(model, STUDENT)
 

@@ -17,7 +17,7 @@ from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write
 from degu_tf.utils.progress import bar
 from degu_tf.variants.effects import PARTS
-from degu_tf.variants.vcf.reader import Record, VcfReader, alternatives
+from degu_tf.variants.vcf.reader import TEXT, Record, VcfReader, alternatives
 
 KEY = ("contig", "position", "id", "ref", "alt")
 """The first columns of a table of variants."""
@@ -168,10 +168,10 @@ def join_vcf(
         made = temporary.with_name(temporary.name + suffix)
         try:
             with VcfReader(vcf, whole=True) as reader, opened(temporary) as file:
-                file.write(_header(reader, targets, keys).encode())
+                file.write(_bytes(_header(reader, targets, keys)))
                 rows = _Rows(parts)
                 for record in bar(reader, "writing", progress, total=total):
-                    file.write(_annotated(record, keys, rows).encode())
+                    file.write(_bytes(_annotated(record, keys, rows)))
                 if rows.ahead is not None:
                     raise InputError(f"the VCF is not the one that was scored. Received: {vcf}")
             pysam.tabix_index(os.fspath(temporary), preset="vcf", force=True, csi=suffix == ".csi")
@@ -239,6 +239,10 @@ def _header(reader: VcfReader, targets: Sequence[str], keys: Sequence[str]) -> s
     return "\n".join([*lines[:-1], *added, f"##degu_variantsVersion={__version__}", lines[-1], ""])
 
 
+def _bytes(text: str) -> bytes:
+    return text.encode(TEXT["encoding"], TEXT["errors"])
+
+
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
@@ -281,6 +285,6 @@ class _Rows:
 
 def _lines(parts: Iterable[str | os.PathLike]) -> Iterator[list[str]]:
     for part in parts:
-        with open(part, encoding="utf-8", newline="\n") as file:
+        with open(part, **TEXT) as file:
             for line in file:
                 yield line.rstrip("\n").split("\t")

@@ -17,16 +17,17 @@ from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.sequences.genomes.windows import Variant
 from degu_tf.uncertainty.calibration import find_calibration
+from degu_tf.utils.checksums import read_checksum, write_checksum
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write, content_hash, file_hash
 from degu_tf.utils.run_folder import CALIBRATION
 from degu_tf.variants.scorer import BATCH_SIZE, VariantScorer
 from degu_tf.variants.vcf.outputs import table_lines
-from degu_tf.variants.vcf.reader import VcfReader
+from degu_tf.variants.vcf.reader import TEXT, VcfReader
 from degu_tf.variants.vcf.survey import Part, WhyNot, scorable
 
 PART = "part_"
-"""How the files of parts begin."""
+"""Prefix of the names of the files of parts."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +143,13 @@ class PartWriter:
 
     def write(self, index: int, scored: Callable[[int], object] = lambda n: None) -> None:
         """Score a part; `scored` is told how many variants after each block."""
-        part = self.parts[index]
+        part, path = self.parts[index], part_file(self.folder, index)
+        self.scorer.floored = {}
         variants = islice(_scorable_from(self._reader, part, self.scorer.why_not), part.size)
         n = 0
         with (
-            atomic_write(part_file(self.folder, index)) as temporary,
-            open(temporary, "w", encoding="utf-8", newline="\n") as file,
+            atomic_write(path) as temporary,
+            open(temporary, "w", **TEXT) as file,
         ):
             for block in blocks(variants, self.block):
                 file.write(table_lines(self.scorer.score(block)[self.scorer.columns]))
@@ -158,6 +160,8 @@ class PartWriter:
                     f"the VCF or genome has changed while it was scored. Received: {n} of "
                     f"{part.size} variants from record {part.record + 1} on"
                 )
+        notes = {"index": index, **asdict(part), "floored": self.scorer.floored}
+        write_checksum(path, notes)
 
     def close(self) -> None:
         """Close the VCF."""
@@ -165,8 +169,19 @@ class PartWriter:
 
 
 def part_file(folder: Path, index: int) -> Path:
-    """Where a part is kept."""
+    """Path of a part."""
     return folder / f"{PART}{index:06d}.tsv"
+
+
+def read_floored(folder: Path, index: int, part: Part) -> dict[str, int] | None:
+    """Floored standard deviations of a part by component; None where the part is not intact.
+
+    A part is intact if its file holds what was written, and that is the part asked for.
+    """
+    notes = read_checksum(part_file(folder, index))
+    if notes is None or not {"index": index, **asdict(part)}.items() <= notes.items():
+        return None
+    return notes["floored"]
 
 
 def blocks(variants: Iterator[Variant], size: int) -> Iterator[list[Variant]]:

@@ -9,6 +9,9 @@ from typing import Any, Self
 from degu_tf.sequences.genomes.windows import Variant
 from degu_tf.utils.errors import InputError
 
+TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
+"""How files with text of a VCF are opened: bytes that are no UTF-8 come back unchanged."""
+
 NO_ALTERNATIVE = "no alternative allele"
 SYMBOLIC = "symbolic allele"
 SPANNING = "spanning deletion"
@@ -90,25 +93,24 @@ class VcfReader:
     """
 
     def __init__(self, path: str | os.PathLike, *, whole: bool = False) -> None:
-        import pysam
-
         self.path = Path(path)
         self.whole = whole
         if not self.path.is_file():
             raise InputError(f"expected a VCF or BCF. Received: {path}, which is no file")
-        self._pysam = pysam
-        self._said = pysam.set_verbosity(0)
         self._file: Any = None
+        _Pysam.enter()
         try:
             self._open()
+            self.header = str(self._file.header)
         except BaseException:
-            pysam.set_verbosity(self._said)
+            _Pysam.leave()
             raise
-        self.header = str(self._file.header)
 
     def _open(self) -> None:
+        import pysam
+
         try:
-            self._file = self._pysam.VariantFile(
+            self._file = pysam.VariantFile(
                 os.fspath(self.path), drop_samples=not self.whole, ignore_truncation=False
             )
         except NotImplementedError as error:
@@ -136,7 +138,7 @@ class VcfReader:
             found = next(self._file)
             record = Record(
                 place,
-                found.contig,
+                _contig(found),
                 found.pos,
                 found.id or ".",
                 found.ref or "",
@@ -179,14 +181,52 @@ class VcfReader:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
-        self._pysam.set_verbosity(self._said)
+        if self._file.is_open:
+            self._file.close()
+            _Pysam.leave()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Pysam:
+    """Pysam's settings, of the whole process, while any reader is open: silent, any bytes read."""
+
+    n_open = 0
+    verbosity = 0
+    handler = "strict"
+
+    @classmethod
+    def enter(cls) -> None:
+        import pysam
+        from pysam.libcutils import get_encoding_error_handler, set_encoding_error_handler
+
+        if cls.n_open == 0:
+            cls.verbosity = pysam.set_verbosity(0)
+            cls.handler = get_encoding_error_handler()
+            set_encoding_error_handler(TEXT["errors"])
+        cls.n_open += 1
+
+    @classmethod
+    def leave(cls) -> None:
+        import pysam
+        from pysam.libcutils import set_encoding_error_handler
+
+        cls.n_open -= 1
+        if cls.n_open == 0:
+            pysam.set_verbosity(cls.verbosity)
+            set_encoding_error_handler(cls.handler)
+
+
+def _contig(found: Any) -> str:
+    """Contig of a record; pysam reads this field as strict UTF-8 whatever its settings."""
+    try:
+        return found.contig
+    except UnicodeDecodeError:
+        return str(found).split("\t", 1)[0]
 
 
 def alternatives(record: Record) -> list[tuple[Variant, str | None]]:

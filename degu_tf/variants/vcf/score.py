@@ -6,23 +6,27 @@ Blocks of variants that are computed together begin at the same variants however
 whoever scores them, so the output's bytes depend on neither.
 """
 
-import fcntl
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.open import open_genome
+from degu_tf.utils.checksums import SUFFIX, read_checksum, write_checksum
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import (
     UNFINISHED,
     atomic_write,
+    check_output,
     file_hash,
+    is_stream,
     read_json,
     write_json,
 )
@@ -46,13 +50,17 @@ from degu_tf.variants.vcf.parts import (
     Scoring,
     layout,
     part_file,
+    read_floored,
 )
-from degu_tf.variants.vcf.reader import VcfReader
+from degu_tf.variants.vcf.reader import TEXT, VcfReader
 from degu_tf.variants.vcf.survey import Parts, Survey, survey
 from degu_tf.variants.vcf.workers import score_parts
 
 CHUNK = 8 * BLOCK
 """Variants that are scored before they are written."""
+
+_ATTEMPTS = 2
+"""How often a part is scored that is damaged again and again."""
 
 SURVEY = "survey.json"
 SKIPPED = "skipped.tsv"
@@ -129,7 +137,12 @@ def score_vcf(
     for name, value in (("chunk", chunk), ("workers", workers), ("block", block)):
         if value < 1:
             raise InputError(f"{name} must be a whole number from 1. Received: {name}={value}")
-    out, vcf = Path(out), Path(vcf)
+    out, vcf = check_output(out, overwrite=True), Path(vcf)
+    if is_stream(out):
+        raise InputError(
+            "expected an output file, beside which the skipped alleles and unfinished parts are "
+            f"kept. Received: {out}, a stream"
+        )
     kind = output_kind(out)
     for source in (vcf, Path(scoring.genome)):
         if out.exists() and source.exists() and out.samefile(source):
@@ -175,8 +188,8 @@ class _Task:
         """Claim the folder; the survey that it holds, if any."""
         with closing(VcfReader(self.vcf)):
             vcf = file_hash(self.vcf)
-        surveyed = (self.folder / SURVEY).is_file()
-        if not surveyed and (self.folder / SETTINGS).is_file():
+        surveyed = None not in [read_checksum(self.folder / name) for name in (SURVEY, SKIPPED)]
+        if not surveyed and not any(self.folder.path.glob(f"{PART}*")):
             self.clear()
         try:
             self.folder.begin({"kind": "variants", **identity, "block": self.block, "vcf": vcf})
@@ -193,7 +206,7 @@ class _Task:
             with (
                 VcfReader(self.vcf) as reader,
                 atomic_write(self.folder / SKIPPED) as temporary,
-                open(temporary, "w", encoding="utf-8", newline="\n") as file,
+                open(temporary, "w", **TEXT) as file,
             ):
                 parts = Parts(chunk, self.block)
                 found = survey(reader, self.scorer.why_not, genome, file, parts, self.progress)
@@ -202,15 +215,34 @@ class _Task:
             self.clear()
             raise
         write_json(self.folder / SURVEY, found.to_dict())
+        for name in (SKIPPED, SURVEY):
+            write_checksum(self.folder / name)
         return found
 
     def score(self, found: Survey, workers: int) -> None:
-        """Score the parts that are missing."""
-        sizes = {
-            index: part.size
+        """Score the parts that are missing or damaged, until none is."""
+        for _ in range(_ATTEMPTS):
+            missing = self._missing(found)
+            if not missing:
+                return
+            self._score(found, missing, workers)
+        missing = self._missing(found)
+        if missing:
+            raise InputError(
+                "expected parts to stay as they were written; check the disk, and that nothing "
+                f"else writes to this folder. Received: {len(missing)} damaged parts, such as "
+                f"{part_file(self.folder.path, missing[0])}"
+            )
+
+    def _missing(self, found: Survey) -> list[int]:
+        return [
+            index
             for index, part in enumerate(found.parts)
-            if not part_file(self.folder.path, index).is_file()
-        }
+            if read_floored(self.folder.path, index, part) is None
+        ]
+
+    def _score(self, found: Survey, missing: Sequence[int], workers: int) -> None:
+        sizes = {index: found.parts[index].size for index in missing}
         shown = bar(None, "scoring", self.progress, total=found.n_scorable, keep=True)
         shown.initial = shown.n = found.n_scorable - sum(sizes.values())
         rest = (self.vcf, self.folder.path, found.parts, self.block)
@@ -218,8 +250,7 @@ class _Task:
         with closing(shown):
             if workers > 1:
                 arguments = (vars(self.scoring), *rest)
-                floored = score_parts(workers, arguments, list(sizes), shown.update)
-                self.scorer.floored = floored
+                score_parts(workers, arguments, list(sizes), shown.update)
                 return
             with closing(PartWriter(self.scorer, *rest)) as writer:
                 for index in sizes:
@@ -227,7 +258,7 @@ class _Task:
 
     def join(self, out: Path, kind: str, found: Survey) -> Path | None:
         """Write the output from its parts; the index, where it has one."""
-        parts = [part_file(self.folder.path, index) for index in range(len(found.parts))]
+        parts = self._intact(found)
         if kind == "table":
             join_table(out, self.scorer.columns, parts)
             return None
@@ -236,29 +267,44 @@ class _Task:
             out, self.vcf, self.scorer.targets, parts, **numbers, progress=self.progress
         )
 
+    def _intact(self, found: Survey) -> Iterator[Path]:
+        """Each part's file, checked once more as it is about to be read; floors are added up."""
+        self.scorer.floored = {}
+        for index, part in enumerate(found.parts):
+            file = part_file(self.folder.path, index)
+            floored = read_floored(self.folder.path, index, part)
+            if floored is None:
+                raise InputError(
+                    "a part was changed while the output was written; run the same command again "
+                    f"to score it anew. Received: {file}"
+                )
+            for name, count in floored.items():
+                self.scorer.floored[name] = self.scorer.floored.get(name, 0) + count
+            yield file
+
     def clear(self) -> None:
-        """Empty the folder, but of nothing that is not of a scored VCF."""
+        """Remove from the folder whatever belongs to a scored VCF, and nothing else."""
         for file in self.folder.path.iterdir():
-            ours = file.name in (SETTINGS, SURVEY, SKIPPED)
+            name = file.name.removesuffix(SUFFIX)
+            ours = name in (SETTINGS, SURVEY, SKIPPED)
             if ours or file.name.startswith((UNFINISHED, PART)):
                 file.unlink()
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[Path]:
-    """Keep a folder from other processes that ask for it in this way; if left empty, it goes.
+    """Lock a folder, by a file beside it, while it is in use; if it is left empty, remove it.
 
     Raises
     ------
     InputError
-        If another process has it.
+        If another process has locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
+    lock = filelock.FileLock(f"{folder}.lock")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
         raise InputError(
             "another command is writing this output; let it finish, or stop it. "
             f"Received: {folder}, which is in use"
@@ -268,7 +314,9 @@ def alone(folder: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             folder.rmdir()
-        os.close(handle)
+        with suppress(OSError):  # while it is held, so that no other process can hold it unseen
+            os.unlink(lock.lock_file)
+        lock.release()
 
 
 def _warn_of_skipped(found: Survey) -> None:

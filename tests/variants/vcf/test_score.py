@@ -255,7 +255,7 @@ def test_what_was_interrupted_goes_on(work, scoring, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         score_vcf(scoring, work / "v.vcf", tmp_path / "o.tsv", **settings)
     assert not (tmp_path / "o.tsv").exists()
-    kept = sorted(path.name for path in (tmp_path / "o.tsv.parts").glob("part_*"))
+    kept = sorted(path.name for path in (tmp_path / "o.tsv.parts").glob("part_*.tsv"))
     assert len(kept) == 5
     stop, n_scored[:] = 0, []
     score_vcf(scoring, work / "v.vcf", tmp_path / "o.tsv", **{**settings, "chunk": 1000})
