@@ -1,4 +1,4 @@
-"""How close models' maps are to the ensemble's mean map, and how alike maps of equal models are.
+"""Attribution maps compared: distance to the ensemble's mean map, and spread between models.
 
 A group of models, such as ten students that differ in nothing but their initialisation, comes as
 one array of maps `(M, N, L, 4)`: M models, the same N sequences (paper, Methods, "Attribution
@@ -21,6 +21,9 @@ RMSE = "attribution_rmse"
 
 STD = "attribution_std"
 """Metric of `consistency`: spread of a sequence's maps over models."""
+
+NONE, LARGEST = "none", "largest"
+"""Values of the column `scaling`: raw maps, or maps divided by their largest absolute score."""
 
 TESTS = {RMSE: "independent", STD: "paired"}
 """The two-sided t-test that the paper takes for each metric."""
@@ -81,12 +84,12 @@ def compare(
     ['attribution_rmse', 'none', 'independent']
     """
     tables: list[list[pd.DataFrame]] = [[], [], []]
-    for scaling in ("none", "largest"):
+    for scaling in (NONE, LARGEST):
         scaled = maps
-        if scaling == "largest":
+        if scaling == LARGEST:
             scaled = {method: normalised(array) for method, array in maps.items()}
         near = similarity(
-            scaled, teachers=teachers, leave_one_out=leave_one_out, **labels, scaling=scaling
+            scaled, None, teachers=teachers, leave_one_out=leave_one_out, **labels, scaling=scaling
         )
         alike = consistency(scaled, ddof, **labels, scaling=scaling)
         tested = t_tests(pd.concat([near, alike]), first, teachers, **labels, scaling=scaling)
@@ -253,22 +256,21 @@ def similarity(
     >>> similarity(maps)["value"].tolist(), similarity(maps, leave_one_out=True)["value"].tolist()
     ([1.0, 1.0], [2.0, 2.0])
     """
-    shared = reference is None
-    if shared:
-        if teachers not in maps:
-            raise InputError(
-                f"expected maps of the teachers, {teachers!r}. Received: {', '.join(maps)}"
-            )
-        reference = mean_map(maps[teachers])
-    if leave_one_out and not (shared and len(maps[teachers]) > 1):
+    if reference is None and teachers not in maps:
+        raise InputError(
+            f"expected maps of the teachers, {teachers!r}. Received: {', '.join(maps)}"
+        )
+    n_teachers = len(maps.get(teachers, ()))
+    if leave_one_out and (reference is not None or n_teachers < 2):
         raise InputError(
             "leave_one_out takes the mean of the other teachers: give maps of two or more and no "
-            f"reference. Received: {len(maps.get(teachers, ()))} teachers, "
-            f"{'no' if shared else 'a'} reference"
+            f"reference. Received: {n_teachers} teachers, "
+            f"{'no' if reference is None else 'a'} reference"
         )
+    mean = mean_map(maps[teachers]) if reference is None else reference
     rows = []
     for method, array in maps.items():
-        means = rmse_to(array, reference).mean(axis=1)
+        means = rmse_to(array, mean).mean(axis=1)
         if leave_one_out and method == teachers:
             means *= len(array) / (len(array) - 1)
         rows += [
@@ -278,7 +280,7 @@ def similarity(
                 "seed": seed,
                 "metric": RMSE,
                 "value": float(value),
-                "n": len(reference),
+                "n": len(mean),
             }
             for seed, value in enumerate(means)
         ]
@@ -432,7 +434,3 @@ def _checked(maps: np.ndarray, what: str) -> np.ndarray:
                     f"expected finite scores; model {model} has others for sequence {row}"
                 )
     return maps
-
-
-NONE, LARGEST = "none", "largest"
-"""Words of the column `scaling`: maps as they are, or divided by their largest absolute score."""

@@ -1,10 +1,11 @@
-"""All pairs of sequences and references in pieces that fit into memory."""
+"""DeepSHAP contributions of all sequence-reference pairs, in pieces that fit into memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import DTypeLike
 
 from degu_tf.attribution.background import Background
 from degu_tf.attribution.deeplift.pairs import Saved
@@ -13,10 +14,14 @@ from degu_tf.sequences.encoding import as_float
 from degu_tf.utils.progress import bar
 
 PAIR_BYTES = 2**25
-"""Memory of the largest value of all pairs that are worked on at once; a few such are alive."""
+"""Memory for the largest tensor of the pairs of one piece; a few such tensors exist at a time."""
 
 KEPT_BYTES = 2**28
 """Memory for what is kept of the references at once."""
+
+
+_Block = tuple[tf.Tensor, tf.Tensor, list[Saved]]
+"""References `(S or 1, R, L, 4)`, their outputs, and what the engine keeps of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +37,10 @@ class Contributions:
     expected: np.ndarray
 
     @classmethod
-    def zeros(cls, n: int, length: int, dtype: type) -> "Contributions":
-        """Nothing contributed yet."""
-        maps = [np.zeros((n, length, 4), dtype) for _ in range(2)]
-        return cls(*maps, *(np.zeros(n, dtype) for _ in range(2)))
+    def zeros(cls, n: int, length: int, dtype: DTypeLike) -> "Contributions":
+        """Sums before the first reference is added."""
+        scores, hypothetical = (np.zeros((n, length, 4), dtype) for _ in range(2))
+        return cls(scores, hypothetical, np.zeros(n, dtype), np.zeros(n, dtype))
 
 
 def contributions(
@@ -47,13 +52,14 @@ def contributions(
     """Scores of sequences, tokens `(N, L)` or floats `(N, L, 4)`, against their references.
 
     Shared references go forward once for the whole call, unless what is kept of them exceeds
-    `KEPT_BYTES`: then the sequences are gone through once for every part that fits.
+    `KEPT_BYTES`: then there is one pass over the sequences for every part that fits.
     """
     n, length = sequences.shape[:2]
     made = Contributions.zeros(n, length, engine.dtype.as_numpy_dtype)
     n_rows, groups = _pieces(engine, background)
     starts = [(group, row) for group in groups for row in range(0, n, n_rows)]
-    kept_group, kept = None, []
+    kept_group: list[slice] | None = None
+    kept: list[_Block] = []
     for group, row in bar(starts, "explaining", progress):
         rows = slice(row, min(row + n_rows, n))
         if background.shared and group is not kept_group:
@@ -82,10 +88,8 @@ def as_float_keeping(sequences: np.ndarray) -> np.ndarray:
     return as_float(sequences) if sequences.ndim == 2 else sequences
 
 
-def _references(
-    engine: Rescale, background: Background, rows: slice, block: slice
-) -> tuple[tf.Tensor, tf.Tensor, list[Saved]]:
-    """References `(S or 1, R, L, 4)`, their outputs, and what the engine keeps of them."""
+def _references(engine: Rescale, background: Background, rows: slice, block: slice) -> _Block:
+    """One block of references for some sequences, run forward."""
     references = tf.cast(background.of(rows, block), engine.dtype)
     front = references.shape[:2]
     outputs, kept = engine.forward(tf.reshape(references, (-1, *references.shape[2:])))

@@ -4,8 +4,6 @@ DeepLIFT's rescale rule (Shrikumar et al. 2017), averaged over references (Lundb
 The scores of a sequence sum to the difference between its output and the mean of its references'.
 """
 
-import warnings
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
@@ -14,8 +12,13 @@ import tensorflow as tf
 
 from degu_tf.attribution.background import as_background
 from degu_tf.attribution.contributions import Contributions, contributions
+from degu_tf.attribution.convergence import (
+    AttributionResult,
+    convergence_delta,
+    warn_of_delta,
+)
 from degu_tf.attribution.deeplift.rescale import Rescale
-from degu_tf.attribution.scalar_output import ConvergenceWarning, model_and_column
+from degu_tf.attribution.scalar_output import model_and_column
 from degu_tf.attribution.shap_deep_explainer import shap_contributions
 from degu_tf.models.predictor import (
     ModelPredictor,
@@ -27,37 +30,6 @@ from degu_tf.utils.errors import InputError
 
 CONVERGENCE = 1e-3
 """Convergence deltas above this share of the largest output difference are warned of."""
-
-
-@dataclass(frozen=True, eq=False)
-class DeepShapResult:
-    """Scores of N sequences for one output.
-
-    Attributes
-    ----------
-    scores
-        `(N, L, 4)`, in the output's unit: multiplier times the difference between sequence and
-        reference, averaged over references. Bases that the references have and the sequence has
-        not get scores too.
-    delta
-        `(N,)`, the sum of the scores minus the difference between `prediction` and `expected`; zero
-        but for rounding.
-    prediction, expected
-        `(N,)`, the output for each sequence, and its mean over the sequence's references.
-    hypothetical
-        `(N, L, 4)`, what each base would contribute in that place with the multipliers as they are
-        (TF-MoDISco's hypothetical contributions), or None if they were not asked for. At the
-        sequence's own base they are the sum of `scores` over the four channels.
-    output
-        The column as it was asked for.
-    """
-
-    scores: np.ndarray
-    delta: np.ndarray
-    prediction: np.ndarray
-    expected: np.ndarray
-    hypothetical: np.ndarray | None
-    output: int | str
 
 
 def deepshap(
@@ -72,7 +44,7 @@ def deepshap(
     seed: int = 1234,
     dtype: Literal["float32", "float64"] = "float32",
     progress: bool | None = False,
-) -> DeepShapResult:
+) -> AttributionResult:
     """DeepSHAP scores of sequences for one output of a model.
 
     Rules: linear layers hand multipliers on exactly; an activation by the slope of its secant
@@ -109,7 +81,7 @@ def deepshap(
 
     Returns
     -------
-    DeepShapResult
+    AttributionResult
 
     Raises
     ------
@@ -151,9 +123,10 @@ def deepshap(
         made = shap_contributions(keras_model, column, sequences, references, progress)
     else:
         raise InputError(f"method must be 'rescale' or 'shap'. Received: method={method!r}")
-    delta = convergence_delta(made)
+    delta = convergence_delta(made.scores, made.prediction, made.expected)
+    delta = delta.astype(made.scores.dtype)
     _warn(delta, made)
-    return DeepShapResult(
+    return AttributionResult(
         scores=made.scores,
         delta=delta,
         prediction=made.prediction,
@@ -163,25 +136,16 @@ def deepshap(
     )
 
 
-def convergence_delta(made: Contributions) -> np.ndarray:
-    """Sum of the scores minus the difference of outputs, `(N,)`."""
-    explained = made.scores.sum(axis=(1, 2), dtype=np.float64)
-    difference = made.prediction.astype(np.float64) - made.expected
-    return (explained - difference).astype(made.scores.dtype)
-
-
 def _warn(delta: np.ndarray, made: Contributions) -> None:
     largest = np.abs(made.prediction - made.expected).max()
     size = np.abs([made.prediction, made.expected]).max()
     if largest <= 4.0 * np.finfo(delta.dtype).eps * size:
         return  # all outputs agree to the last digits: their differences are rounding
-    wrong = np.flatnonzero(~(np.abs(delta) <= CONVERGENCE * largest))
-    if wrong.size:
-        worst = wrong[np.argmax(np.abs(delta[wrong]))]
-        warnings.warn(
-            f"the scores of {wrong.size} of {len(delta)} sequences miss the difference of outputs "
-            f"by more than {CONVERGENCE:g} of the largest, {largest:.3g}; sequence {worst} most, "
-            f"by {delta[worst]:.3g}. dtype='float64' leaves less to rounding",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+    warn_of_delta(
+        delta,
+        CONVERGENCE * largest,
+        largest,
+        method="DeepSHAP",
+        share=CONVERGENCE,
+        advice="Compute with dtype='float64' for less rounding error",
+    )

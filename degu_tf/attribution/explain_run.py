@@ -213,7 +213,13 @@ def _explained(
             if array is not None:
                 sums[name] = sums.get(name, 0.0) + array.astype(np.float64)
     means = {name: (total / predictor.n_members).astype(np.float32) for name, total in sums.items()}
-    return replace(made, **means)
+    return replace(
+        made,
+        scores=means["scores"],
+        hypothetical=means["hypothetical"],
+        value=means["value"],
+        delta=means.get("delta"),
+    )
 
 
 def _check(
@@ -264,6 +270,8 @@ def _values(prediction: Prediction, heads: HeadLayout, head: str) -> np.ndarray:
     """What is predicted of a head `(N,)`: activity, or an uncertainty as standard deviation."""
     role = _role(heads, head)
     values = prediction.mean if role == "mean" else prediction.component(role)
+    if values is None:
+        raise InputError(f"expected a prediction with {role} uncertainty. Received: none")
     return _flat(values[..., heads.column(head) % heads.n_targets])
 
 

@@ -1,4 +1,4 @@
-"""Maps in files: compressed HDF5, written whole or not at all, and the pair TF-MoDISco reads."""
+"""Files of attribution maps: compressed HDF5, and the pair of arrays that TF-MoDISco reads."""
 
 import os
 from dataclasses import dataclass
@@ -117,8 +117,8 @@ def read_maps(path: str | os.PathLike) -> Maps:
         if missing:
             raise InputError(f"expected the dataset {missing[0]}. Received: {', '.join(file)}")
         arrays = {name: file[name][()] for name in (*_ARRAYS, *_OPTIONAL) if name in file}
-        words = {name: str(file.attrs[name]) for name in ("head", "target", "method")}
-        return Maps(**words, names=list(file["names"].asstr()[()]), **arrays)
+        head, target, method = (str(file.attrs[name]) for name in ("head", "target", "method"))
+        return Maps(head, target, method, names=list(file["names"].asstr()[()]), **arrays)
 
 
 def member_files(folder: str | os.PathLike) -> list[Path]:
@@ -184,8 +184,11 @@ def write_modisco_pair(
         raise InputError(
             f"expected scores of shape {encoded.shape}. Received: {hypothetical.shape}"
         )
-    contents = {ONE_HOT: encoded.astype(np.int8), ATTRIBUTIONS: hypothetical.astype(np.float32)}
-    for name, array in contents.items():
+    contents: list[tuple[str, np.ndarray]] = [
+        (ONE_HOT, encoded.astype(np.int8)),
+        (ATTRIBUTIONS, hypothetical.astype(np.float32)),
+    ]
+    for name, array in contents:
         with atomic_write(Path(folder) / name) as temporary:
             np.savez_compressed(temporary, array.transpose(0, 2, 1))
     return Path(folder) / ONE_HOT, Path(folder) / ATTRIBUTIONS

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from degu_tf.attribution.background import DINUCLEOTIDE
+from degu_tf.attribution.convergence import AttributionResult
 from degu_tf.attribution.deepshap import deepshap
 from degu_tf.attribution.mutagenesis import mutagenesis
 from degu_tf.attribution.saliency import gradient_correction, integrated_gradients, saliency
@@ -131,7 +132,6 @@ class Method:
         >>> Method(name="saliency").explain(model, ["ACGT" * 8]).hypothetical.shape
         (1, 32, 4)
         """
-        shown = {"progress": progress}
         if self.name == "deepshap":
             result = deepshap(
                 model,
@@ -141,18 +141,26 @@ class Method:
                 hypothetical=True,
                 n_references=self.n_references,
                 seed=self.seed,
-                **shown,
+                progress=progress,
             )
-            return Explanation(result.scores, result.hypothetical, result.delta)
+            return _explanation(result)
         if self.name == "integrated_gradients":
-            result = integrated_gradients(model, sequences, output, steps=self.steps, **shown)
-            return Explanation(result.scores, result.hypothetical, result.delta)
+            result = integrated_gradients(
+                model, sequences, output, steps=self.steps, progress=progress
+            )
+            return _explanation(result)
         if self.name == "input_x_gradient":
-            gradients = saliency(model, sequences, output, **shown)
+            gradients = saliency(model, sequences, output, progress=progress)
             return Explanation(gradients * as_float(as_array(sequences)), gradients)
         function = saliency if self.name == "saliency" else mutagenesis
-        scores = function(model, sequences, output, **shown)
+        scores = function(model, sequences, output, progress=progress)
         return Explanation(scores, gradient_correction(scores))
+
+
+def _explanation(result: AttributionResult) -> Explanation:
+    if result.hypothetical is None:
+        raise InputError("expected a result with hypothetical scores. Received: none")
+    return Explanation(result.scores, result.hypothetical, result.delta)
 
 
 def fingerprint(sequences: np.ndarray) -> str:

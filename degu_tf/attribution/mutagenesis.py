@@ -1,4 +1,4 @@
-"""In silico mutagenesis: every base in every place, predicted; the witness for other maps."""
+"""In silico mutagenesis: predicted changes of the output for every base at every position."""
 
 from collections.abc import Callable
 from typing import Any
@@ -104,10 +104,9 @@ def _component(prediction: Prediction, output: int | str) -> np.ndarray:
                 name = target if role == "mean" else f"{target}_{role}"
                 held[name] = values[..., index]
     names = [name for name in held if not name.endswith("_total") or name in prediction.targets]
-    is_index = isinstance(output, int | np.integer) and not isinstance(output, bool)
-    if is_index and 0 <= output < len(names):
-        output = names[output]
-    if output not in held:
+    if isinstance(output, int | np.integer) and not isinstance(output, bool):
+        output = names[output] if 0 <= output < len(names) else output
+    if not isinstance(output, str) or output not in held:
         raise InputError(
             f"expected one of {tuple(held)}, or a number from 0 to {len(names) - 1}. "
             f"Received: output={output!r}"

@@ -4,15 +4,18 @@ All maps are `(N, L, 4)` in the output's unit, channels A C G T, for all four ba
 position and not only the one that is there.
 """
 
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from degu_tf.attribution.scalar_output import ConvergenceWarning, Scalar, check_positive, floats
+from degu_tf.attribution.convergence import (
+    AttributionResult,
+    convergence_delta,
+    warn_of_delta,
+)
+from degu_tf.attribution.scalar_output import Scalar, check_positive, floats
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.models.predictor import ModelPredictor, as_array
 from degu_tf.sequences.alphabet import brief
@@ -24,34 +27,6 @@ BATCH_SIZE = 64
 
 CONVERGENCE = 0.05
 """Integrated gradients that miss more than this share of the largest difference are warned of."""
-
-
-@dataclass(frozen=True, eq=False)
-class IntegratedGradientsResult:
-    """Integrated gradients of N sequences, in the fields of `DeepShapResult`.
-
-    Attributes
-    ----------
-    scores
-        `(N, L, 4)`: mean gradient on the way from the baseline, times the way.
-    delta
-        `(N,)`, the sum of the scores minus the difference between `prediction` and `expected`: the
-        error of taking a sum over steps for the integral.
-    prediction, expected
-        `(N,)`, the output for each sequence and for its baseline.
-    hypothetical
-        `(N, L, 4)`, what each base would contribute in that place with the mean gradients as they
-        are; at the sequence's own base the sum of `scores` over the four channels.
-    output
-        The column as it was asked for.
-    """
-
-    scores: np.ndarray
-    delta: np.ndarray
-    prediction: np.ndarray
-    expected: np.ndarray
-    hypothetical: np.ndarray
-    output: int | str
 
 
 def saliency(
@@ -155,7 +130,7 @@ def integrated_gradients(
     steps: int = 50,
     batch_size: int = BATCH_SIZE,
     progress: bool | None = False,
-) -> IntegratedGradientsResult:
+) -> AttributionResult:
     """Gradients on the straight way from a baseline, averaged, times the way.
 
     Sundararajan et al. 2017; the integral is a Gauss-Legendre sum. The scores of a sequence sum to
@@ -173,7 +148,7 @@ def integrated_gradients(
 
     Returns
     -------
-    IntegratedGradientsResult
+    AttributionResult
 
     Raises
     ------
@@ -203,15 +178,23 @@ def integrated_gradients(
         _integrate(Scalar(member, output), array, start, steps, batch_size, progress)
         for member in members
     ]
-    scores, prediction, expected, hypothetical = (
-        parts[0] if len(made) == 1 else np.mean(parts, axis=0, dtype=np.float64)
-        for parts in zip(*made, strict=True)
-    )
-    delta = scores.sum(axis=(1, 2), dtype=np.float64) - (prediction.astype(np.float64) - expected)
+    scores, prediction, expected, hypothetical = (_mean(parts) for parts in zip(*made, strict=True))
+    delta = convergence_delta(scores, prediction, expected)
     dtype = made[0][0].dtype
     _warn(delta, prediction, expected, dtype)
-    fields = (scores, delta, prediction, expected, hypothetical)
-    return IntegratedGradientsResult(*(each.astype(dtype) for each in fields), output)
+    return AttributionResult(
+        scores=scores.astype(dtype),
+        delta=delta.astype(dtype),
+        prediction=prediction.astype(dtype),
+        expected=expected.astype(dtype),
+        hypothetical=hypothetical.astype(dtype),
+        output=output,
+    )
+
+
+def _mean(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over members in float64; a single one as it is."""
+    return parts[0] if len(parts) == 1 else np.asarray(np.mean(parts, axis=0, dtype=np.float64))
 
 
 def _integrate(
@@ -267,13 +250,11 @@ def _baseline(baseline: Any, sequences: np.ndarray) -> np.ndarray:
 def _warn(delta: np.ndarray, prediction: np.ndarray, expected: np.ndarray, dtype: np.dtype) -> None:
     largest = np.abs(prediction - expected).max()
     rounding = 64.0 * np.finfo(dtype).eps * np.abs([prediction, expected]).max()
-    wrong = np.flatnonzero(~(np.abs(delta) <= max(CONVERGENCE * largest, rounding)))
-    if wrong.size:
-        worst = wrong[np.argmax(np.abs(delta[wrong]))]
-        warnings.warn(
-            f"the integrated gradients of {wrong.size} of {len(delta)} sequences miss the "
-            f"difference of outputs by more than {CONVERGENCE:g} of the largest, {largest:.3g}; "
-            f"sequence {worst} most, by {delta[worst]:.3g}. Take more steps",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+    warn_of_delta(
+        delta,
+        max(CONVERGENCE * largest, rounding),
+        largest,
+        method="integrated gradients",
+        share=CONVERGENCE,
+        advice="Take more steps",
+    )

@@ -1,4 +1,4 @@
-"""One number for each sequence out of a model's columns, and its gradient: what maps explain."""
+"""The scalar that attribution maps explain: one output column of a model, and its gradient."""
 
 import functools
 from collections.abc import Callable
@@ -112,12 +112,13 @@ def model_and_column(
             f"Received: {type(model).__name__}"
         )
     shape, columns = _shapes(model)
-    if len(shape) != 3 or shape[2] != 4 or len(columns) not in (2, 3):
+    n_columns = columns[-1] if columns else None
+    if len(shape) != 3 or shape[2] != 4 or len(columns) not in (2, 3) or n_columns is None:
         raise InputError(
             "expected a model from (N, L, 4) to (N, n_columns) or (N, length, n_columns). "
             f"Received: {shape} to {columns}"
         )
-    return model, column_of(output, columns[-1], heads)
+    return model, column_of(output, n_columns, heads)
 
 
 def column_of(output: int | str, n_columns: int, heads: HeadLayout | None) -> int:
@@ -131,7 +132,7 @@ def column_of(output: int | str, n_columns: int, heads: HeadLayout | None) -> in
     if isinstance(output, str):
         if heads is None:
             raise InputError(
-                "a column has a name only with a predictor; give its index. "
+                "columns have names only with a predictor; give the column's index. "
                 f"Received: output={output!r}"
             )
         return heads.column(output)
@@ -170,7 +171,3 @@ def _shapes(model: keras.Model) -> tuple[tuple[int | None, ...], tuple[int | Non
             "expected a functional or sequential model that has been built. "
             f"Received: {type(model).__name__} {model.name!r}"
         ) from None
-
-
-class ConvergenceWarning(UserWarning):
-    """Scores do not sum to the difference of outputs that they should explain."""

@@ -1,4 +1,4 @@
-"""`shap.DeepExplainer` on one output column, for the models on which it is exact."""
+"""Contributions by `shap.DeepExplainer`, for one output column of models it is exact on."""
 
 import warnings
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def shap_contributions(
     check_exact(model)
     references = [background.of(slice(0, 1), slice(None))[0]]
     single = one_column(model, column)
-    made = Contributions.zeros(*sequences.shape[:2], np.float32)
+    made = Contributions.zeros(len(sequences), sequences.shape[1], np.float32)
     with _shap() as shap:
         explainer = shap.DeepExplainer(
             single, references[0] if background.shared else lambda _: references
@@ -134,7 +134,3 @@ def _complaint(layer: keras.layers.Layer) -> str | None:
     if type(layer) is layers.Conv1D and layer.groups != 1:
         return "groups"
     return None
-
-
-def _outputs(model: keras.Model, sequences: np.ndarray) -> np.ndarray:
-    return model.predict(sequences, verbose=0)[:, 0]

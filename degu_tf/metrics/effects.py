@@ -5,6 +5,7 @@ variants: intervals say what another choice of positions of the element would ha
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,7 @@ def below_percentiles(
     *,
     groups: np.ndarray | None = None,
     percentiles: Sequence[float] = PERCENTILES,
-    **options: object,
+    **options: Any,
 ) -> pd.DataFrame:
     """Correlations on the variants whose uncertainty lies below percentiles of it (Fig. 6c).
 
@@ -152,7 +153,7 @@ def against_uncertainty(
     uncertainties: Mapping[str, np.ndarray],
     *,
     groups: np.ndarray | None = None,
-    **options: object,
+    **options: Any,
 ) -> pd.DataFrame:
     """Spearman's rho of distances from zero with each uncertainty (Supplementary Fig. 15).
 

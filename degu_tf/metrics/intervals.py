@@ -136,9 +136,9 @@ def reliability_curve(
         As `coverage`, or if levels do not rise.
     """
     levels = _checked_levels(levels)
-    truth, components, chosen = _matched(prediction, measured, heads, components, targets)
+    truth, stds, chosen = _matched(prediction, measured, heads, components, targets)
     rows = []
-    for component in components:
+    for component in stds:
         by_target: dict[str, list] = {heads.targets[index]: [] for index in chosen}
         for level in levels:
             lower, upper = _ends(prediction, level, component, interval)
@@ -257,9 +257,8 @@ def comparisons(
     InputError
         As `coverage`, or if a standard deviation is not finite or not above 0.
     """
-    truth, components, chosen = _matched(prediction, measured, heads, components, targets)
-    for component in components:
-        std = prediction.component(component)
+    truth, stds, chosen = _matched(prediction, measured, heads, components, targets)
+    for component, std in stds.items():
         for index in chosen:
             target = heads.targets[index]
             sigma = std[..., index]
@@ -285,8 +284,8 @@ def _matched(
     heads: HeadLayout,
     components: Sequence[str] | None,
     targets: Sequence[str] | None,
-) -> tuple[np.ndarray, tuple[str, ...], list[int]]:
-    """Measured activity `(N, ..., targets)`, and the components and targets to go through."""
+) -> tuple[np.ndarray, dict[str, np.ndarray], list[int]]:
+    """Measured activity `(N, ..., targets)`, std of each component, and indices of targets."""
     measured = np.asarray(measured)
     heads.check(measured, "measured columns")
     truth = heads.take(measured, "mean")
@@ -297,13 +296,14 @@ def _matched(
         )
     if not truth.size:
         raise InputError(f"expected one sequence or more. Received: shape {truth.shape}")
-    present = tuple(name for name in COMPONENTS if prediction.component(name) is not None)
+    stds = ((name, prediction.component(name)) for name in COMPONENTS)
+    present = {name: std for name, std in stds if std is not None}
     if not present:
         raise InputError(
             "this predictor gives no uncertainty to judge; use a student, an ensemble, or a model "
             "with uncertainty columns. Received: a prediction of the mean alone"
         )
-    components = _names(components, present, "components that the prediction has")
+    components = _names(components, tuple(present), "components that the prediction has")
     names = _names(targets, heads.targets, "targets")
     chosen = [heads.targets.index(name) for name in names]
     for index in chosen:
@@ -314,7 +314,7 @@ def _matched(
                     f"{what} values must be finite; leave out sequences that are not. Received: "
                     f"{_worst(~finite, array[..., index])} of {heads.targets[index]}"
                 )
-    return truth, components, chosen
+    return truth, {name: present[name] for name in components}, chosen
 
 
 def _names(given: Sequence[str] | None, known: tuple[str, ...], what: str) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from degu_tf.attribution import deepshap
 from degu_tf.attribution import explain_run as maps_module
+from degu_tf.attribution.deepshap import deepshap
 from degu_tf.attribution.explain_run import explain_run, top_rows
 from degu_tf.attribution.map_files import (
     Maps,

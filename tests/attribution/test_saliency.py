@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from weight_files import MODELS, randomise
 
-from degu_tf.attribution import ConvergenceWarning
+from degu_tf.attribution.convergence import ConvergenceWarning
 from degu_tf.attribution.mutagenesis import mutagenesis
 from degu_tf.attribution.saliency import (
     gradient_correction,
@@ -154,7 +154,10 @@ def test_integrated_gradients_sum_to_the_difference_of_outputs(rng, tokens):
 
 def test_too_few_steps_are_warned_of(rng, tokens):
     model = toy(rng.normal(size=(LENGTH, 4)), -0.4, "relu")
-    with pytest.warns(ConvergenceWarning, match=r"sequence \d most.*Take more steps"):
+    with pytest.warns(
+        ConvergenceWarning,
+        match=r"integrated gradients exceeds 0.05 .*sequence \d\. Take more steps",
+    ):
         result = integrated_gradients(model, tokens, steps=1)
     summed = result.scores.sum(axis=(1, 2))
     np.testing.assert_allclose(
@@ -277,7 +280,7 @@ def test_what_cannot_be_explained_is_refused(tokens, ensemble):
             explain(member, np.zeros((2, 5), np.uint8))
         with pytest.raises(InputError, match=r"from 0 to 1. Received: output=2"):
             explain(member, tokens, 2)
-        with pytest.raises(InputError, match=r"name only with a predictor.*'Dev'"):
+        with pytest.raises(InputError, match=r"names only with a predictor.*'Dev'"):
             explain(member.model, tokens, "Dev")
         with pytest.raises(InputError, match=r"columns \('Dev', 'Hk'\).*'Dev_epistemic'"):
             explain(member, tokens, "Dev_epistemic")

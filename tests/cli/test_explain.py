@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from degu_tf import cli
-from degu_tf.attribution import deepshap, random_background
+from degu_tf.attribution.background import random_background
+from degu_tf.attribution.deepshap import deepshap
 from degu_tf.attribution.explain_run import TOP, explain_run
 from degu_tf.attribution.map_files import read_maps
 from degu_tf.attribution.methods import METHODS, Method

@@ -8,6 +8,7 @@ Layers that only move, average or repeat values are transposed by differentiatin
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -48,7 +49,7 @@ class Convolution:
         self.stride, self.dilation, self.groups = stride, dilation, groups
         self.padding = padding
         self.reach = (kernel.shape[0] - 1) * dilation
-        self.length: int | None = None
+        self.length = 0
         # tensors of their own, not constants that TensorFlow would merge with what follows
         self._kernels = [tf.constant(each) for each in np.split(kernel, groups, axis=2)]
 
@@ -124,7 +125,7 @@ def _overlap(parts: tf.Tensor, channels: int, left: int, length: int) -> tf.Tens
     The first output's first part lies `left` positions before the inputs, `(N, 1, L, channels)`.
     """
     width = parts.shape[3] // channels
-    own = 0.0
+    own: Any = 0.0
     for k in range(width):
         part = parts[:, 0, :, k * channels : (k + 1) * channels]
         own += _cut_or_pad(part, k - left, length - part.shape[1] - k + left)

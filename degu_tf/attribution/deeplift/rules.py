@@ -72,11 +72,13 @@ class Arrays:
     def __init__(self, dtype: tf.DType) -> None:
         self.dtype = dtype.as_numpy_dtype
 
-    def __call__(self, weight: object) -> np.ndarray | None:
-        """A variable, array or None."""
-        if weight is None:
-            return None
+    def __call__(self, weight: object) -> np.ndarray:
+        """The array of a variable or number."""
         return np.asarray(keras.ops.convert_to_numpy(weight), self.dtype)
+
+    def bias(self, layer: keras.layers.Layer) -> np.ndarray | None:
+        """A layer's bias, or None if it has none."""
+        return self(layer.bias) if layer.use_bias else None
 
 
 def activation_rules(function: Callable) -> list[Rule]:
@@ -101,7 +103,7 @@ def _convolution(layer: layers.Conv1D, _: int, arrays: Arrays) -> list[Rule]:
         raise NoRule("stride and dilation at once")
     rule = Convolution(
         arrays(layer.kernel),
-        arrays(layer.bias if layer.use_bias else None),
+        arrays.bias(layer),
         layer.strides[0],
         layer.dilation_rate[0],
         layer.groups,
@@ -111,8 +113,7 @@ def _convolution(layer: layers.Conv1D, _: int, arrays: Arrays) -> list[Rule]:
 
 
 def _dense(layer: layers.Dense, _: int, arrays: Arrays) -> list[Rule]:
-    bias = arrays(layer.bias if layer.use_bias else None)
-    return [Dense(arrays(layer.kernel), bias), *activation_rules(layer.activation)]
+    return [Dense(arrays(layer.kernel), arrays.bias(layer)), *activation_rules(layer.activation)]
 
 
 def _normalisation(layer: layers.BatchNormalization, _: int, arrays: Arrays) -> list[Rule]:
@@ -174,13 +175,24 @@ def _parametric(layer: layers.PReLU, _: int, arrays: Arrays) -> list[Rule]:
 
 
 def _lstm(layer: layers.LSTM, _: int, arrays: Arrays) -> list[Rule]:
+    return [_one_lstm(layer, arrays)]
+
+
+def _one_lstm(layer: layers.LSTM, arrays: Arrays) -> LSTM:
     if layer.stateful:
         raise NoRule("a stateful layer")
     cell = layer.cell
     functions = (cell.activation, cell.recurrent_activation)
     activation, gate = (_only_activation(function) for function in functions)
-    weights = (arrays(each) for each in (cell.kernel, cell.recurrent_kernel, cell.bias))
-    return [LSTM(*weights, activation, gate, layer.return_sequences, layer.go_backwards)]
+    return LSTM(
+        arrays(cell.kernel),
+        arrays(cell.recurrent_kernel),
+        arrays.bias(cell),
+        activation,
+        gate,
+        layer.return_sequences,
+        layer.go_backwards,
+    )
 
 
 def _only_activation(function: Callable) -> Activation:
@@ -197,7 +209,7 @@ def _bidirectional(layer: layers.Bidirectional, _: int, arrays: Arrays) -> list[
     for each in both:
         if type(each) is not layers.LSTM:
             raise NoRule(f"a {type(each).__name__} in both directions")
-    (forwards,), (backwards,) = (_lstm(each, 1, arrays) for each in both)
+    forwards, backwards = (_one_lstm(each, arrays) for each in both)
     return [Bidirectional(forwards, backwards, _MERGES[layer.merge_mode]())]
 
 

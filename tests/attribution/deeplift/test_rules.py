@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from degu_tf.attribution import contributions, deepshap
+from degu_tf.attribution import contributions
 from degu_tf.attribution.deeplift import compiled
 from degu_tf.attribution.deeplift.elementwise import ACTIVATIONS
+from degu_tf.attribution.deepshap import deepshap
 from degu_tf.sequences.encoding import one_hot
 from degu_tf.utils.errors import InputError
 
