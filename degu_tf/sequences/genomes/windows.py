@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from degu_tf.sequences.genomes.base import Genome
+from degu_tf.sequences.genomes.left_align import left_align, with_anchor
 from degu_tf.utils.errors import InputError
 
 MISMATCH = "reference mismatch"
@@ -51,23 +52,6 @@ class Variant:
         """Both alleles in capitals, an empty one for a deletion."""
         return self.ref.upper(), "" if self.alt == "-" else self.alt.upper()
 
-    @property
-    def change(self) -> tuple[int, str, str]:
-        """0-based start and alleles of what differs: without the bases they end or begin with.
-
-        Examples
-        --------
-        >>> Variant("1", 101, "CAT", "CGT").change, Variant("1", 101, "CA", "C").change
-        ((101, 'A', 'G'), (101, 'A', ''))
-        """
-        ref, alt = self.alleles
-        while ref and alt and ref[-1] == alt[-1]:
-            ref, alt = ref[:-1], alt[:-1]
-        start = self.start
-        while ref and alt and ref[0] == alt[0]:
-            start, ref, alt = start + 1, ref[1:], alt[1:]
-        return start, ref, alt
-
     def __str__(self) -> str:
         return f"{self.contig}:{self.position} {self.ref}>{self.alt}"
 
@@ -93,12 +77,12 @@ class Windows:
     """Cuts windows of one length around variants.
 
     The first base that differs sits in the middle, at index (`length` - 1) // 2, which is 114 of
-    230 (paper, Methods, "Single-nucleotide variant effect with CAGI5"), however many bases around
-    it a VCF spells out. Alternative alleles of another length keep what lies left of it in place:
-    after a deletion, bases from the right of the window move in, and after an insertion those at
-    its right end fall out, so both sequences have the window's length. Where a contig ends, the
-    window goes on with N. Where only an element is known, the window is moved to stay inside it, as
-    far as it must be and no further.
+    230 (paper, Methods, "Single-nucleotide variant effect with CAGI5"), wherever in a repeat a VCF
+    spells it and however many bases around it: alleles are left-aligned first. Alternative alleles
+    of another length keep what lies left of it in place: after a deletion, bases from the right of
+    the window move in, and after an insertion those at its right end fall out, so both sequences
+    have the window's length. Where a contig ends, the window goes on with N. Where only an element
+    is known, the window is moved to stay inside it, as far as it must be and no further.
 
     Parameters
     ----------
@@ -146,8 +130,8 @@ class Windows:
         if there != ref:
             known = all(base in ("N", allele) for base, allele in zip(there, ref, strict=True))
             return UNKNOWN_BASE if known else MISMATCH
-        start, ref, alt = variant.change
-        place = self._place(contig, variant)
+        change = start, ref, alt = self._change(contig, variant)
+        place = self._place(contig, variant, change)
         if place is None:
             return "its element is shorter than the window"
         index = start - place
@@ -170,18 +154,32 @@ class Windows:
             raise InputError(
                 f"expected a variant that can be scored ({reason}). Received: {variant}"
             )
-        start, ref, alt = variant.change
         contig = self.genome.contig(variant.contig)
-        place = self._place(contig, variant)
+        change = start, ref, alt = self._change(contig, variant)
+        place = self._place(contig, variant, change)
         stretch = self.genome.fetch(contig, place, place + self.length + _lost(ref, alt))
         index = start - place
         mutated = stretch[:index] + alt + stretch[index + len(ref) :]
         moved = place - (start - self.center + self.offset)
         return Window(stretch[: self.length], mutated[: self.length], moved)
 
-    def _place(self, contig: str, variant: Variant) -> int | None:
+    def normalised(self, variant: Variant) -> Variant:
+        """Spell a variant that has a window as `bcftools norm` does, left-aligned.
+
+        At the start of an element, left of which no base is known, a VCF's rule for the start of a
+        contig applies: an allele that would be empty gains the base behind it.
+        """
+        contig = self.genome.contig(variant.contig)
+        change = self._change(contig, variant)
+        position, ref, alt = with_anchor(self.genome, contig, *change)
+        return Variant(variant.contig, position, ref, alt, variant.id)
+
+    def _change(self, contig: str, variant: Variant) -> tuple[int, str, str]:
+        return left_align(self.genome, contig, variant.start, *variant.alleles)
+
+    def _place(self, contig: str, variant: Variant, change: tuple[int, str, str]) -> int | None:
         """0-based start of the window, None where an element is too short for it."""
-        first, ref, alt = variant.change
+        first, ref, alt = change
         start = first - self.center + self.offset
         bounds = self.genome.bounds(contig, variant.start)
         if bounds is None:
