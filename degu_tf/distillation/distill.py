@@ -75,7 +75,7 @@ class Augmentation:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for a run's identity."""
-        described = {
+        described: dict[str, Any] = {
             "scheme": None if self.scheme is None else describe(self.scheme),
             "labels": self.labels,
             "append": self.append,
@@ -260,11 +260,11 @@ def _learner(
         return DistillationModel(student, heads)
     teacher = None
     if augmentation.labels == "teachers":
-        teacher = Teacher(teachers, heads.epistemic, augmentation.teacher_dtype)
+        teacher = Teacher(teachers, heads.epistemic or "std", augmentation.teacher_dtype)
     return DistillationModel(
         student, heads, teacher, augmentation.scheme, augmentation.append, seed
     )
 
 
-def _relative(teachers: Path | None, folder: str | os.PathLike | None) -> str | None:
-    return None if None in (teachers, folder) else os.path.relpath(teachers, folder)
+def _relative(teachers: Path | None, folder: Path | None) -> str | None:
+    return None if teachers is None or folder is None else os.path.relpath(teachers, folder)

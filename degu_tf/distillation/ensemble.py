@@ -251,7 +251,7 @@ def _train_members(
     finally:
         for future in futures:
             future.cancel()
-    return [load_model(run.folder) for _, _, _, run, _ in tasks]
+    return [load_model(run.folder) for _, _, _, run, _ in tasks if run.folder is not None]
 
 
 def _train_member(task: _Task) -> ModelPredictor:

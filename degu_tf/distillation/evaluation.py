@@ -67,7 +67,7 @@ def _judged(
     table = score(prediction, split.targets, heads, **labels)
     if split.targets.ndim != 3:
         return table
-    by_bin = profile_score(prediction, split.targets, heads, **labels)
+    by_bin = profile_score(prediction, split.targets, heads).assign(**labels)
     by_bin = by_bin[by_bin["metric"] != WHOLE].drop(columns=["low", "high"])
     return pd.concat([table, by_bin], ignore_index=True)
 

@@ -21,12 +21,13 @@ def pool_members(columns: np.ndarray, heads: HeadLayout, epistemic: Form = "std"
     """
     columns = columns.astype(np.float64)
     activity = heads.take(columns, "mean")
-    parts = {"mean": activity.mean(axis=0), "epistemic": activity.std(axis=0)}
-    if heads.aleatoric == "evidential":
-        parts["aleatoric"] = heads.std(columns, "aleatoric").mean(axis=0)
-    elif heads.aleatoric is not None:
-        parts["aleatoric"] = heads.std(columns.mean(axis=0), "aleatoric")
-    return heads.student(epistemic).join(**parts).astype(np.float32)
+    evidential = heads.aleatoric == "evidential"
+    aleatoric = heads.std(columns if evidential else columns.mean(axis=0), "aleatoric")
+    if evidential and aleatoric is not None:
+        aleatoric = aleatoric.mean(axis=0)
+    student = heads.student(epistemic)
+    joined = student.join(activity.mean(axis=0), aleatoric, activity.std(axis=0))
+    return joined.astype(np.float32)
 
 
 def pool(columns: tf.Tensor, heads: HeadLayout, epistemic: Form = "std") -> tf.Tensor:

@@ -155,9 +155,9 @@ class Prediction:
 
         return Prediction(
             self.targets,
-            pick(self.mean),
+            self.mean[rows],
             pick(self.aleatoric),
             pick(self.epistemic),
             pick(self.columns),
-            {name: int(np.sum(pick(getattr(self, name)) <= MIN_STD)) for name in self.floored},
+            {name: int(np.sum(getattr(self, name)[rows] <= MIN_STD)) for name in self.floored},
         )

@@ -5,7 +5,7 @@ distribution, and their columns are the model's `HeadLayout`, not the data's.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -260,7 +260,7 @@ class EvidentialLoss(Likelihood):
         return {**super().get_config(), "weight": self.weight}
 
 
-LIKELIHOODS: dict[str, type[Likelihood]] = {
+LIKELIHOODS: dict[str, Callable[[HeadLayout], Likelihood]] = {
     "gaussian_nll": GaussianNLL,
     "deep_evidential": EvidentialLoss,
 }

@@ -1,6 +1,7 @@
 """How a model is trained, as data."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from numbers import Integral
 from typing import Any
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 from evoaug_tf.augment import AugmentBase
 
+from degu_tf.heads import HeadLayout
 from degu_tf.training.augmentation.schemes import describe
 from degu_tf.training.losses import LIKELIHOODS, Likelihood
 from degu_tf.utils.errors import InputError
@@ -103,7 +105,7 @@ class TrainingSettings:
                 ) from None
 
     @property
-    def likelihood(self) -> type[Likelihood] | None:
+    def likelihood(self) -> Callable[[HeadLayout], Likelihood] | None:
         """The likelihood that `loss` names, or None where it names a loss of Keras."""
         return LIKELIHOODS.get(self.loss)
 

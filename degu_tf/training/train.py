@@ -44,7 +44,8 @@ class _EpochBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.seconds.append(time.perf_counter() - self._started)
-        self._bar.set_postfix(loss=f"{logs['loss']:.4f}", val_loss=f"{logs['val_loss']:.4f}")
+        shown = {name: f"{(logs or {})[name]:.4f}" for name in ("loss", "val_loss")}
+        self._bar.set_postfix(**shown)
         self._bar.update()
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -226,12 +227,13 @@ def train(
     check_augmentable(splits, settings)
     objective = objective or measured_objective(settings, splits.heads, spec.head)
     folder = None if run.folder is None else RunFolder(run.folder)
-    finished = folder is not None and folder.finished
-    model = None if finished else initial_model(splits, spec, settings, objective.heads, run)
+    identity = run_settings("model", splits, spec, settings, objective.heads, run)
+    if folder is not None and folder.finished:
+        folder.begin(identity)
+        return load_model(folder.path)
+    model = initial_model(splits, spec, settings, objective.heads, run)
     if folder is not None:
-        folder.begin(run_settings("model", splits, spec, settings, objective.heads, run))
-    if model is None:
-        return load_model(run.folder)
+        folder.begin(identity)
     history = _fit_stages(model, learner, splits, settings, objective, run)
     predictor = ModelPredictor(model, objective.heads)
     if folder is not None:
@@ -248,11 +250,14 @@ def _fit_stages(
     run: Run,
 ) -> pd.DataFrame:
     """History of the first stage and, if there is one, the second, epochs counted through."""
-    given = {"objective": objective, "seed": run.seed, "progress": run.progress}
-    history = fit(model if learner is None else learner(model), splits, settings, **given)
+
+    def stage(fitted: keras.Model, how: TrainingSettings) -> pd.DataFrame:
+        return fit(fitted, splits, how, objective=objective, seed=run.seed, progress=run.progress)
+
+    history = stage(model if learner is None else learner(model), settings)
     if settings.finetune is None:
         return history
-    second = fit(model, splits, settings.finetune, **given)
+    second = stage(model, settings.finetune)
     return pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
 
 

@@ -329,7 +329,7 @@ def from_description(content: Mapping[str, Any]) -> AugmentBase:
     1
     """
     name = content.get("name") if isinstance(content, Mapping) else None
-    if name not in _OURS:
+    if not isinstance(name, str) or name not in _OURS:
         raise InputError(
             f"only schemes made of {', '.join(_OURS)} are made from a description; make another "
             f"as you did before and pass it anew. Received: {content!r}"
