@@ -28,7 +28,7 @@ class Zenodo:
         self.etags = True
         self.cut = None
         self.status = {}
-        self.busy = 0
+        self.busy, self.retry_after = 0, "7"
         self.record_body = None
         self.knows_all_versions = False
         self.requests = []
@@ -82,7 +82,7 @@ class Zenodo:
     def response(self, path, asked):
         if self.busy:
             self.busy -= 1
-            return 503, {"Retry-After": "7"}, b""
+            return 503, {"Retry-After": self.retry_after}, b""
         if path.endswith("/content"):
             return self.file(path.split("/")[-2], asked)
         if path == f"/records/{VERSION}" or (

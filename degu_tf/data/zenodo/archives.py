@@ -1,4 +1,8 @@
-"""Archives unpacked into a folder and nowhere else, once every name in them has been looked at."""
+"""Tar and zip archives, unpacked into a folder and nowhere else.
+
+Every member is checked before anything is written: tar members by tarfile's data filter, room on
+the disk, and symbolic links that lie in the folder already, through which a file would leave it.
+"""
 
 import os
 import shutil
@@ -9,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -17,8 +22,15 @@ from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write
 from degu_tf.utils.progress import bar
 
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
-_DAMAGE += (OSError, RuntimeError)
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+)
 _CHUNK_BYTES = 2**20
 
 
@@ -51,8 +63,8 @@ def unpack(
 ) -> list[Path]:
     """Unpack a tar or zip archive; files of the same names are replaced.
 
-    Names, kinds and sizes of all members are looked at first, so that an archive is refused before
-    anything is written. What macOS adds to archives (`._*`, `.DS_Store`, `__MACOSX`) stays out.
+    All members are checked first: an archive is refused before anything is written. What macOS
+    adds to archives (`._*`, `.DS_Store`, `__MACOSX`) is skipped.
 
     Parameters
     ----------
@@ -75,12 +87,13 @@ def unpack(
     ------
     InputError
         If it is no archive or a damaged one, holds a link, a device or a name that leads out of the
-        folder, needs more room than there is, or has nothing that fits a pattern.
+        folder, a file would be written through a symbolic link in the folder, it needs more room
+        than there is, or has nothing that fits a pattern.
     """
     if isinstance(match, str):
         raise InputError(f"expected a list of patterns. Received: {match!r}")
     folder = Path(folder)
-    with _members(Path(archive)) as members:
+    with _members(Path(archive), folder) as members:
         chosen = [member for member in members if _wanted(member.name, match)]
         for pattern in match:
             if not any(_wanted(member.name, [pattern]) for member in members):
@@ -89,14 +102,16 @@ def unpack(
             raise InputError("expected an archive of files. Received: none")
         total = sum(member.size for member in chosen)
         _check_room(folder, total)
+        for member in chosen:
+            _check_links(folder, member.name)
         with bar(None, "unpacking", progress, total=total) as shown:
             shown.unit, shown.unit_scale = "B", True
             return [_write(member, folder, shown.update) for member in chosen]
 
 
 @contextmanager
-def _members(archive: Path) -> Iterator[list[_Member]]:
-    """The files of an archive, all of them fit to be written."""
+def _members(archive: Path, folder: Path) -> Iterator[list[_Member]]:
+    """The files of an archive, all of them fit to be written into the folder."""
     if not archive.is_file():
         raise InputError(f"expected a file. Received: {archive}")
     try:
@@ -105,7 +120,7 @@ def _members(archive: Path) -> Iterator[list[_Member]]:
                 yield _of_zip(opened)
         else:
             with tarfile.open(archive) as opened:
-                yield _of_tar(opened)
+                yield _of_tar(opened, folder)
     except InputError as error:
         raise InputError(f"{error}, in {archive}") from None
     except _DAMAGE as error:
@@ -117,33 +132,44 @@ def _members(archive: Path) -> Iterator[list[_Member]]:
         ) from None
 
 
-def _of_tar(archive: tarfile.TarFile) -> list[_Member]:
+def _of_tar(archive: tarfile.TarFile, folder: Path) -> list[_Member]:
     members = []
-    for member in archive.getmembers():
-        name = _name(member.name)
+    for listed in archive.getmembers():
+        try:
+            member = tarfile.data_filter(listed, os.fspath(folder))
+        except tarfile.FilterError as error:
+            raise InputError(
+                f"expected files that stay in {folder}; nothing was unpacked. Received: {error}"
+            ) from None
+        name = os.path.normpath(member.name)
         if member.isdir() or _is_clutter(name):
             continue
         if not member.isreg():
             raise InputError(
-                "expected files and folders; a link or a device may lead elsewhere, so nothing "
-                f"was unpacked. Received: {member.name!r}"
+                "expected files and folders; links are not followed, so nothing was unpacked. "
+                f"Received: {member.name!r}, a link"
             )
-        members.append(
-            _Member(name, member.size, lambda member=member: archive.extractfile(member))
-        )
+        members.append(_Member(name, member.size, partial(_open_tar, archive, listed)))
     return members
+
+
+def _open_tar(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    opened = archive.extractfile(member)
+    if opened is None:
+        raise InputError(f"expected a file. Received: {member.name!r}")
+    return opened
 
 
 def _of_zip(archive: zipfile.ZipFile) -> list[_Member]:
     return [
-        _Member(name, member.file_size, lambda member=member: archive.open(member))
+        _Member(name, member.file_size, partial(archive.open, member))
         for member in archive.infolist()
         if not _is_clutter(name := _name(member.filename)) and not member.is_dir()
     ]
 
 
 def _name(name: str) -> str:
-    """A member's name as a path below the folder; archives begin theirs with `./` at times."""
+    """Path of a zip's member below the folder; some archives begin theirs with `./`."""
     bare = name.removeprefix("./").rstrip("/")
     return "" if bare in ("", ".") else str(relative_name(bare))
 
@@ -170,6 +196,17 @@ def _check_room(folder: Path, needed: int) -> None:
             f"expected room for {needed} bytes; nothing was unpacked. "
             f"Received: {free} bytes free in {there}"
         )
+
+
+def _check_links(folder: Path, name: str) -> None:
+    path = folder
+    for part in Path(name).parts:
+        path = path / part
+        if path.is_symlink():
+            raise InputError(
+                "expected no symbolic link where files are unpacked; remove it or choose another "
+                f"folder, nothing was unpacked. Received: {path} -> {os.readlink(path)}"
+            )
 
 
 def _write(member: _Member, folder: Path, update: Callable[[int], None]) -> Path:

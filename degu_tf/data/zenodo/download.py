@@ -1,9 +1,12 @@
-"""Files over HTTP that go on where a broken download stopped, as a downloader for pooch."""
+"""Downloads over HTTP that resume, as a downloader for pooch.
+
+urllib3 repeats requests that fail; what it cannot repeat, an answer that breaks off, is resumed
+here from the bytes that have arrived.
+"""
 
 import hashlib
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +23,10 @@ from degu_tf.utils.files import read_json, write_json
 from degu_tf.utils.progress import bar
 
 PART = ".part"
-"""How the name of a file ends of which only a part has arrived."""
+"""Suffix of a file that has arrived in part."""
 
 NOTE = ".part.json"
-"""How the name of the note ends that says of what the part is a part."""
+"""Suffix of the note beside it, which says what file it is a part of."""
 
 _CHUNK_BYTES = 2**18
 _LONGEST_PAUSE = 60.0
@@ -44,7 +47,7 @@ class DownloadError(InputError):
 
 
 class UnreachableError(DownloadError):
-    """A server that gives no answer, or a broken one, however often it is asked."""
+    """A server that does not answer, or not completely, at any attempt."""
 
 
 class MissingError(DownloadError):
@@ -52,34 +55,36 @@ class MissingError(DownloadError):
 
 
 class _BrokenError(Exception):
-    """A failure that may pass: it says after how many seconds the server wants to be asked."""
+    """An answer that broke off before its end."""
 
-    def __init__(self, reason: str, pause: float | None = None) -> None:
-        super().__init__(reason)
-        self.pause = pause
+
+class _Retry(urllib3.Retry):
+    """Retries that wait no longer than a minute, whatever the server asks for."""
+
+    def get_retry_after(self, response: Any) -> float | None:
+        seconds = super().get_retry_after(response)
+        return None if seconds is None else min(seconds, _LONGEST_PAUSE)
 
 
 @dataclass(frozen=True)
 class Connection:
-    """How a server is asked: how often, how patiently.
+    """How often and how patiently a server is asked.
 
     Attributes
     ----------
     attempts
-        How often a request is made that breaks off, finds no server, or finds it busy.
+        Maximum number of attempts where there is no connection, the server is busy, or its answer
+        breaks off.
     pause
-        Seconds before the second attempt; twice as many before each further one, unless the server
-        names a time itself.
+        Seconds that set the waiting times: none before the second attempt, twice this before the
+        third, then doubling, unless a busy server names a time (``Retry-After``).
     timeout
         Seconds to wait for a connection, and for the next bytes.
-    sleep
-        What waits.
     """
 
     attempts: int = 5
     pause: float = 1.0
     timeout: tuple[float, float] = (10.0, 60.0)
-    sleep: Callable[[float], None] = time.sleep
 
     def json(self, url: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The JSON that an address answers with.
@@ -87,7 +92,7 @@ class Connection:
         Raises
         ------
         UnreachableError
-            If there is no server, or no whole answer.
+            If there is no server, or no complete answer.
         MissingError
             If the server has nothing there.
         DownloadError
@@ -95,7 +100,7 @@ class Connection:
         """
 
         def ask() -> Any:
-            with self.open(url, parameters=parameters, stream=False) as response:
+            with self.open(url, parameters=parameters) as response:
                 try:
                     return response.json()
                 except ValueError:
@@ -108,19 +113,24 @@ class Connection:
         return self.repeat(ask, url)
 
     def repeat(self, action: Callable[[], Any], url: str) -> Any:
-        """Do what asks a server, again while it fails in a way that may pass."""
-        for attempt in range(1, self.attempts + 1):
+        """Call `action`, which reads an answer, again while the answer breaks off.
+
+        Raises
+        ------
+        UnreachableError
+            If it still breaks off at the last attempt.
+        """
+        retries = self._retries()
+        while True:
             try:
                 return action()
             except _BrokenError as error:
-                if attempt == self.attempts:
-                    raise UnreachableError(
-                        f"{_host(url)} cannot be reached, or breaks off. Check the network and try "
-                        "again; what has arrived of a file is kept. "
-                        f"Received: {error} from {url}"
-                    ) from error
-                pause = self.pause * 2 ** (attempt - 1) if error.pause is None else error.pause
-                self.sleep(min(pause, _LONGEST_PAUSE))
+                broken = urllib3.exceptions.ProtocolError(str(error))
+                try:
+                    retries = retries.increment("GET", url, error=broken)
+                except urllib3.exceptions.MaxRetryError:
+                    raise _unreachable(url, str(error)) from error
+            retries.sleep()
 
     @contextmanager
     def open(
@@ -129,10 +139,9 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         parameters: Mapping[str, Any] | None = None,
         *,
-        stream: bool = True,
         allow: tuple[int, ...] = (),
     ) -> Iterator[requests.Response]:
-        """Answer to a GET request, as it comes over the line; `allow` names failures to let by."""
+        """Send a GET request and stream the answer; statuses in `allow` are no errors."""
         if urlsplit(url).scheme not in ("http", "https"):
             raise DownloadError(f"expected an address that begins with https. Received: {url}")
         sent = {
@@ -140,24 +149,49 @@ class Connection:
             "Accept-Encoding": "identity",
             **(headers or {}),
         }
-        try:
-            with requests.get(
-                url, params=parameters, headers=sent, stream=stream, timeout=self.timeout
-            ) as response:
+        with requests.Session() as session:
+            adapter = requests.adapters.HTTPAdapter(max_retries=self._retries())
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            try:
+                response = session.get(
+                    url, params=parameters, headers=sent, stream=True, timeout=self.timeout
+                )
+            except _BROKEN as error:
+                raise _unreachable(url, _reason(error)) from error
+            except requests.exceptions.RequestException as error:
+                raise DownloadError(
+                    f"the address cannot be asked ({error}). Received: {url}"
+                ) from None
+            with response:
                 if response.status_code not in allow:
                     _check_status(response, url)
-                yield response
-        except _BROKEN as error:
-            raise _BrokenError(_reason(error)) from error
-        except requests.exceptions.RequestException as error:
-            raise DownloadError(f"the address cannot be asked ({error}). Received: {url}") from None
+                try:
+                    yield response
+                except _BROKEN as error:
+                    raise _BrokenError(_reason(error)) from error
+
+    def _retries(self) -> urllib3.Retry:
+        return _Retry(
+            total=self.attempts - 1,
+            status_forcelist=_TRANSIENT,
+            backoff_factor=self.pause,
+            backoff_max=_LONGEST_PAUSE,
+            raise_on_status=False,
+        )
+
+
+def _unreachable(url: str, reason: str) -> UnreachableError:
+    return UnreachableError(
+        f"{_host(url)} cannot be reached, or breaks off. Check the network and try again; what has "
+        f"arrived of a file is kept. Received: {reason} from {url}"
+    )
 
 
 def _check_status(response: requests.Response, url: str) -> None:
     status = response.status_code
     if status in _TRANSIENT:
-        wait = response.headers.get("Retry-After", "")
-        raise _BrokenError(f"status {status}", float(wait) if wait.isdecimal() else None)
+        raise _unreachable(url, f"status {status}")
     if status in (404, 410):
         raise MissingError(f"{_host(url)} has nothing there. Received: status {status} from {url}")
     if status in (401, 403):
@@ -180,12 +214,12 @@ def _reason(error: BaseException) -> str:
 
 
 class ResumingDownloader:
-    """A downloader for `pooch.Pooch.fetch` that keeps what arrived of a broken download.
+    """A downloader for `pooch.Pooch.fetch` that resumes interrupted downloads.
 
     Bytes go to `<target>.part`, beside which `<target>.part.json` notes what they are part of. The
-    next call asks for the rest alone. It begins anew where the rest would not fit: another file is
-    listed by now, the server's file has another ETag, or the server knows no ranges. What arrived
-    is handed over only when its size and checksum are those listed.
+    next call requests the rest alone. It starts over where the rest would not fit: another file is
+    listed by now, the ETag has changed, or the server does not support ranges. The file is handed
+    over only if its size and checksum are those listed.
 
     Parameters
     ----------

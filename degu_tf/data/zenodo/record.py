@@ -140,9 +140,9 @@ def fetch(
     connection: Connection | None = None,
     progress: bool | None = None,
 ) -> list[Path]:
-    """Fetch files of a record; those that are here with the right checksum stay as they are.
+    """Fetch files of a record; those already present with the right checksum are kept.
 
-    A broken download goes on where it stopped, in this call or the next one.
+    An interrupted download resumes, in this call or the next one.
 
     Parameters
     ----------

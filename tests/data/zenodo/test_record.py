@@ -3,6 +3,7 @@ import re
 import socket
 
 import pytest
+import urllib3
 from zenodo_server import ALL_VERSIONS, CONTENT, FILES, VERSION, md5
 
 from degu_tf.data.zenodo.download import (
@@ -152,10 +153,17 @@ def test_a_broken_download_goes_on_in_the_next_call(server, tmp_path):
     assert [name for name in names_in(tmp_path) if name.startswith("data")] == ["data.tar.gz"]
 
 
-def test_a_broken_download_goes_on_in_the_same_call(server):
-    pauses = []
+@pytest.fixture
+def pauses(monkeypatch):
+    """Seconds that were waited, in place of waiting."""
+    waited = []
+    monkeypatch.setattr(urllib3.util.retry.time, "sleep", waited.append)
+    return waited
+
+
+def test_a_broken_download_goes_on_in_the_same_call(server, pauses):
     server.cut = 3000
-    (path,) = fetch(["data.tar.gz"], connection=Connection(sleep=pauses.append))
+    (path,) = fetch(["data.tar.gz"])
     assert path.read_bytes() == CONTENT
     assert [request.range for request in server.downloads()] == [
         None,
@@ -164,7 +172,7 @@ def test_a_broken_download_goes_on_in_the_same_call(server):
         "bytes=9000-",
     ]
     assert sum(request.sent for request in server.downloads()) == len(CONTENT)
-    assert pauses == [1.0, 2.0, 4.0]
+    assert pauses == [2.0, 4.0]
 
 
 def test_a_server_without_ranges_sends_all_again(server, tmp_path):
@@ -305,10 +313,38 @@ def test_an_empty_file(server):
     assert path.read_bytes() == b""
 
 
-def test_a_busy_server_is_asked_again_when_it_says(server):
-    pauses = []
+def test_a_download_that_breaks_off_at_every_attempt_is_given_up(server, pauses):
+    server.cut = 1000
+    with pytest.raises(UnreachableError, match="breaks off"):
+        fetch(["data.tar.gz"], connection=Connection(attempts=4))
+    assert len(server.downloads()) == 4
+    assert pauses == [2.0, 4.0]
+
+
+def test_a_server_that_asks_for_hours_is_asked_after_a_minute(server, pauses):
+    server.busy, server.retry_after = 1, "7200"
+    read_record()
+    assert pauses == [60.0]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_statuses_that_may_pass_are_tried_again(server, pauses, status):
+    server.status["data.tar.gz"] = status
+    with pytest.raises(UnreachableError, match=f"Received: status {status} from"):
+        fetch(["data.tar.gz"], connection=Connection(attempts=4))
+    assert len(server.downloads()) == 4
+    assert pauses == [2.0, 4.0]
+
+
+def test_no_connection_is_tried_again(server, closed_port, pauses):
+    with pytest.raises(UnreachableError, match="Connection refused"):
+        read_record(base_url=f"http://127.0.0.1:{closed_port}/api")
+    assert pauses == [2.0, 4.0, 8.0]
+
+
+def test_a_busy_server_is_asked_again_when_it_says(server, pauses):
     server.busy = 2
-    connection = Connection(attempts=3, sleep=pauses.append)
+    connection = Connection(attempts=3)
     assert read_record(connection=connection).number == VERSION
     assert pauses == [7.0, 7.0]
     server.busy = 3
