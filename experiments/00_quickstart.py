@@ -15,10 +15,11 @@ from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.data.splits import Splits
 from degu_tf.heads import Prediction
-from degu_tf.metrics.activity import correlation, rmse
+from degu_tf.metrics.activity import rmse
+from degu_tf.metrics.correlation import correlation
 from degu_tf.paper.claims import Claim, Verdict, greater
-from degu_tf.paper.script import Context, Script
-from degu_tf.plots import style
+from degu_tf.paper.script import Context, main
+from degu_tf.plots.palette import COLOURS
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.settings import TrainingSettings
 
@@ -149,14 +150,14 @@ def draw(table: pd.DataFrame) -> Figure:
 def _draw_scores(axes: Axes, scores: pd.DataFrame) -> None:
     for place, method in enumerate(("single", "student", "ensemble")):
         values = scores.loc[scores["method"] == method, "value"]
-        axes.scatter([place] * len(values), values, s=45, color=style.COLOURS[method], alpha=0.8)
+        axes.scatter([place] * len(values), values, s=45, color=COLOURS[method], alpha=0.8)
     axes.set_xticks(range(3), ["standard\ntraining", "DEGU\nstudent", "ensemble"])
     axes.set(ylabel="Pearson r, test set", xlim=(-0.5, 2.5))
     axes.margins(y=0.2)
 
 
 def _draw_points(axes: Axes, x: pd.Series, y: pd.Series, xlabel: str, ylabel: str) -> None:
-    axes.scatter(x, y, s=8, color=style.COLOURS["student"], alpha=0.4, linewidths=0)
+    axes.scatter(x, y, s=8, color=COLOURS["student"], alpha=0.4, linewidths=0)
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     axes.plot([low, high], [low, high], color="0.5", linewidth=1, linestyle="--")
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -170,11 +171,11 @@ def _draw_intervals(axes: Axes, student: pd.DataFrame, shown: int = 120) -> None
         order,
         some["lower"],
         some["upper"],
-        color=style.COLOURS["student"],
+        color=COLOURS["student"],
         alpha=0.25,
         linewidth=0,
     )
-    axes.plot(order, some["mean"], color=style.COLOURS["student"])
+    axes.plot(order, some["mean"], color=COLOURS["student"])
     axes.scatter(order, some["measured"], s=8, color="0.25", linewidths=0)
     axes.set(xlabel="test sequences, by prediction", ylabel="activity, 95 % interval")
     axes.text(0.05, 0.92, f"{_inside(student):.0%} inside", transform=axes.transAxes)
@@ -249,15 +250,5 @@ def conclude(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary="A small ensemble, its student, and what both say of unseen sequences.",
-    presets=PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

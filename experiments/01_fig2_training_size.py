@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf import plots
 from degu_tf.metrics.activity import score
 from degu_tf.paper.claims import (
     Claim,
@@ -36,8 +37,12 @@ from degu_tf.paper.fig2_performance.claims import (
 )
 from degu_tf.paper.fig2_performance.study import compare
 from degu_tf.paper.recipes import FRACTIONS, recipe
-from degu_tf.paper.script import Context, Script
-from degu_tf.plots import performance
+from degu_tf.paper.script import Context, main
+
+DATA_HELP = (
+    "HDF5 files, one a data set (paper: STARR-seq, lentiMPRA K562 and HepG2), made by `degu "
+    "prepare` or released; panels are named after them. Simulated data without"
+)
 
 LITTLE, QUARTER, ALL = 0.1, 0.25, 1.0
 MARGIN = 0.01
@@ -197,7 +202,7 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target, as in Fig. 2."""
-    return performance.performance_against(table, x="fraction")
+    return plots.performance_against(table, x="fraction")
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -210,17 +215,5 @@ def conclude(table: pd.DataFrame) -> str:
     return "Pearson r, mean over seeds:\n" + means.round(3).to_string()
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    data_help="HDF5 files, one a data set (paper: STARR-seq, lentiMPRA K562 and HepG2), made by "
-    "`degu prepare` or released; panels are named after them. Simulated data without",
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 
 from degu_tf.paper.claims import (
     Claim,
@@ -21,16 +21,10 @@ from degu_tf.paper.claims import (
     greater,
     in_every,
 )
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
-from degu_tf.paper.fig3_covariate_shift import toy
+from degu_tf.paper.fig3_covariate_shift import study, toy
 from degu_tf.paper.fig3_covariate_shift.study import (
-    DATA_HELP,
     MATCHING,
     METHODS,
-    PRESETS,
     SHIFTS,
     Setup,
     Study,
@@ -39,9 +33,10 @@ from degu_tf.paper.fig3_covariate_shift.study import (
     values,
 )
 from degu_tf.paper.fig3_covariate_shift.toy import Toy
-from degu_tf.plots.boxes import box_handles, draw_boxes
+from degu_tf.paper.script import Context, main
+from degu_tf.plots.groups import box_handles, draw_boxes
+from degu_tf.plots.palette import colour_of
 from degu_tf.plots.style import (
-    colour_of,
     legend_below,
     legend_line,
     name_panel,
@@ -68,15 +63,17 @@ TOYS = {
     "quick": Toy(),
     "paper": Toy(),
 }
+PRESETS = {name: Settings(**vars(setup), toy=TOYS[name]) for name, setup in study.PRESETS.items()}
+DATA_HELP = study.DATA_HELP
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Curves and points of the toy, and a row a method, seed, shift and target."""
-    study = Study(context)
+    fig3 = Study(context)
     return pd.concat(
         [
             toy.curves(context.settings.toy, context.seed).assign(dataset=TOY, target="y"),
-            distances(study.models(), study.oracle, study.shifted).assign(dataset=study.name),
+            distances(fig3.models(), fig3.oracle, fig3.shifted).assign(dataset=fig3.name),
         ],
         ignore_index=True,
     )
@@ -197,7 +194,8 @@ def draw(table: pd.DataFrame) -> Figure:
     panels = list(errors(table).groupby(PANEL, sort=False))
     width = 5.6
     figure = Figure(figsize=(4.6 + width * len(panels), 5.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[4.6, width * len(panels)])
+    widths = [4.6, width * len(panels)]
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=widths)[0]
     draw_toy(left, table[table["dataset"] == TOY])
     for letter, axes, (key, part) in zip(
         "bcdefgh", right.subplots(1, len(panels), squeeze=False)[0], panels, strict=False
@@ -211,7 +209,7 @@ def draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_toy(figure: FigureBase, rows: pd.DataFrame) -> None:
+def draw_toy(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
     """Networks and their mean above, students of the mean below, with the points they saw."""
     upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
     networks, black = colour_of("ensemble"), "0.1"
@@ -263,16 +261,5 @@ def conclude(table: pd.DataFrame) -> str:
     return "MSE to the oracle, mean over seeds:\n" + means.round(4).to_string()
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets={name: Settings(**vars(setup), toy=TOYS[name]) for name, setup in PRESETS.items()},
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    data_help=DATA_HELP,
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

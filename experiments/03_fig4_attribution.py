@@ -12,14 +12,13 @@ Figure 7 has the other combinations. Trained models are shared with Figures 2 an
 Supplementary Figures 7 and 8.
 """
 
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
 import pandas as pd
-from matplotlib.figure import Figure
 
 from degu_tf.paper.fig4_attribution import claims, figure, study
+from degu_tf.paper.script import Context, main
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 
 def compute(context: Context) -> pd.DataFrame:
@@ -27,21 +26,9 @@ def compute(context: Context) -> pd.DataFrame:
     return study.compare_maps(context, in_figure_four=True)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Logos above, a column for each panel below."""
-    return figure.figure_four(table)
-
-
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=claims.comparison_claims("Fig. 4b"),
-    data_help=study.DATA_HELP,
-    conclude=claims.conclude,
-)
+draw = figure.figure_four
+CLAIMS = claims.comparison_claims("Fig. 4b")
+conclude = claims.conclude
 
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

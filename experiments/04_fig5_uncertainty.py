@@ -9,38 +9,16 @@ and total uncertainty; a dot is a model from its own seed. Trained models are sh
 and Supplementary Figures 9 to 13.
 """
 
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
-import pandas as pd
-from matplotlib.figure import Figure
-
 from degu_tf.paper.fig5_uncertainty import claims, figure, study
+from degu_tf.paper.script import main
 
-FIRST_TARGET = 0
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
-
-def compute(context: Context) -> pd.DataFrame:
-    """Heads at each share of the data, and intervals of each method."""
-    return study.figure_five(context)
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    """Panels a and b above, c and d below."""
-    return figure.figure_five(table, FIRST_TARGET)
-
-
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=claims.FIGURE_FIVE,
-    data_help=study.DATA_HELP,
-    conclude=claims.conclude,
-)
+compute = study.figure_five
+draw = figure.figure_five
+CLAIMS = claims.FIGURE_FIVE
+conclude = claims.conclude
 
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

@@ -9,22 +9,16 @@ below percentiles of their total uncertainty. Without data, saturation mutagenes
 elements, whose true effects are known. Trained models are shared with Figure 5.
 """
 
-from degu_tf.paper.script import Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
 from degu_tf.paper.fig6_variants import claims, figure, study
+from degu_tf.paper.script import main
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=study.study,
-    draw=figure.figure_six,
-    claims=claims.FIGURE_SIX,
-    data_help=study.DATA_HELP,
-    conclude=claims.conclude,
-)
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
+
+compute = study.study
+draw = figure.figure_six
+CLAIMS = claims.FIGURE_SIX
+conclude = claims.conclude
 
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

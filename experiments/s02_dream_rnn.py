@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf import plots
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -36,9 +37,13 @@ from degu_tf.paper.fig2_performance.claims import (
 )
 from degu_tf.paper.fig2_performance.study import compare
 from degu_tf.paper.recipes import FRACTIONS, recipe
-from degu_tf.paper.script import Context, Script
-from degu_tf.plots import performance
+from degu_tf.paper.script import Context, main
 from degu_tf.training.model_spec import ModelSpec
+
+DATA_HELP = (
+    "HDF5 files, one a data set (paper: STARR-seq, lentiMPRA K562 and HepG2), made by `degu "
+    "prepare` or released; panels are named after them. Simulated data without"
+)
 
 MARGIN = 0.01
 """Pearson r that still counts as close: decided before any run, like every test here."""
@@ -159,7 +164,7 @@ CLAIMS = (
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set, variant and target."""
     named = table["dataset"] + "\n" + table["variant"] + " variant"
-    return performance.performance_against(table.assign(dataset=named), x="fraction")
+    return plots.performance_against(table.assign(dataset=named), x="fraction")
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -171,17 +176,5 @@ def conclude(table: pd.DataFrame) -> str:
     return "Pearson r, mean over seeds:\n" + means[columns].round(3).to_string()
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    data_help="HDF5 files, one a data set (paper: STARR-seq, lentiMPRA K562 and HepG2), made by "
-    "`degu prepare` or released; panels are named after them. Simulated data without",
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

@@ -10,27 +10,26 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf import plots
+from degu_tf.data.splits import Split
+from degu_tf.heads import HeadLayout
+from degu_tf.models.predictor import Predictor
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
     greater,
     in_every,
 )
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
-from degu_tf.data.splits import Split
-from degu_tf.heads import HeadLayout
-from degu_tf.models.predictor import Predictor
+from degu_tf.paper.fig3_covariate_shift import study
 from degu_tf.paper.fig3_covariate_shift.study import (
-    DATA_HELP,
-    PRESETS,
     Study,
     scores,
     values,
 )
-from degu_tf.plots.boxes import boxes
+from degu_tf.paper.script import Context, main
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 WITHOUT, WITH = "without_evoaug", "with_evoaug"
 NAMES = {"single": "Single models", "student": "DEGU students", "ensemble": "Ensemble"}
@@ -41,19 +40,19 @@ PARTS = 10
 
 def compute(context: Context) -> pd.DataFrame:
     """One row a training, method, seed, target, head and metric, and for ensembles each part."""
-    study = Study(context)
-    test, heads = study.splits.test, study.splits.heads
+    fig3 = Study(context)
+    test, heads = fig3.splits.test, fig3.splits.heads
     tables = []
     for training, ensemble, students in (
-        (WITHOUT, study.teachers, study.students()),
-        (WITH, study.oracle, study.evoaug_students()),
+        (WITHOUT, fig3.teachers, fig3.students()),
+        (WITH, fig3.oracle, fig3.evoaug_students()),
     ):
         models = {"single": ensemble.members, "student": students, "ensemble": [ensemble]}
         tables += [
             scores(models, test, heads).assign(training=training),
             scores_by_part(ensemble, test, heads).assign(training=training, method="ensemble"),
         ]
-    return pd.concat(tables, ignore_index=True).assign(dataset=study.name)
+    return pd.concat(tables, ignore_index=True).assign(dataset=fig3.name)
 
 
 def scores_by_part(predictor: Predictor, split: Split, heads: HeadLayout) -> pd.DataFrame:
@@ -103,7 +102,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target."""
-    return boxes(table, x="method", by="training", metric="pearson", names=NAMES)
+    return plots.boxes(table, x="method", by="training", metric="pearson", names=NAMES)
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -115,16 +114,5 @@ def conclude(table: pd.DataFrame) -> str:
     return "Pearson r, mean over seeds:\n" + means.round(3).to_string()
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    data_help=DATA_HELP,
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

@@ -13,6 +13,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf import plots
+from degu_tf.data.hdf5.splits_file import read_splits
+from degu_tf.data.simulation.mpra import simulate
+from degu_tf.data.splits import Splits
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.pooling import pool_members
+from degu_tf.metrics.activity import score
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -20,22 +27,16 @@ from degu_tf.paper.claims import (
     in_every,
 )
 from degu_tf.paper.data_sets import at_most
-from degu_tf.paper.script import Context, Script
-from degu_tf.paper.trained_models import student_seed
-
-# TensorFlow's start-up notices are silenced by the lines above, so they come first.
-# isort: split
-from degu_tf.data.hdf5.splits_file import read_splits
-from degu_tf.data.simulation.mpra import simulate
-from degu_tf.data.splits import Splits
-from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.pooling import pool_members
-from degu_tf.metrics.activity import score
 from degu_tf.paper.recipes import ENSEMBLE_SIZES, recipe
-from degu_tf.plots import performance
+from degu_tf.paper.script import Context, main
+from degu_tf.paper.trained_models import student_seed
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
+
+DATA_HELP = (
+    "HDF5 file (paper: STARR-seq) made by `degu prepare` or released. Simulated data without"
+)
 
 MARGIN = 0.005
 """Pearson r below which a further gain counts as a plateau: decided before any run."""
@@ -202,7 +203,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target; single models stand at one."""
-    return performance.performance_against(table, x="n_members")
+    return plots.performance_against(table, x="n_members")
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -212,17 +213,5 @@ def conclude(table: pd.DataFrame) -> str:
     return "Pearson r, mean over seeds or groups:\n" + means.round(3).to_string()
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    data_help="HDF5 file (paper: STARR-seq) made by `degu prepare` or released. Simulated data "
-    "without",
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

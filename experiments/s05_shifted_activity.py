@@ -11,31 +11,30 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf import plots
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
     greater,
     in_every,
 )
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
+from degu_tf.paper.fig3_covariate_shift import study
 from degu_tf.paper.fig3_covariate_shift.shifted_sets import activity_levels, oracle_activity
 from degu_tf.paper.fig3_covariate_shift.study import (
-    DATA_HELP,
-    PRESETS,
     SHIFTS,
     Study,
 )
-from degu_tf.plots.boxes import distributions
+from degu_tf.paper.script import Context, main
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 
 def compute(context: Context) -> pd.DataFrame:
     """One row a shift, target and sequence."""
-    study = Study(context)
-    predictions = oracle_activity(study.oracle, study.shifted)
-    return activity_levels(predictions).assign(dataset=study.name)
+    fig3 = Study(context)
+    predictions = oracle_activity(fig3.oracle, fig3.shifted)
+    return activity_levels(predictions).assign(dataset=fig3.name)
 
 
 def lower(large: pd.Series, other: pd.Series) -> Verdict:
@@ -78,7 +77,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target."""
-    return distributions(table, "shift", SHIFTS, label="Activity, by the oracle")
+    return plots.distributions(table, "shift", SHIFTS, label="Activity, by the oracle")
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -89,16 +88,5 @@ def conclude(table: pd.DataFrame) -> str:
     return "Activity by the oracle:\n" + columns.round(3).to_string()
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    data_help=DATA_HELP,
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

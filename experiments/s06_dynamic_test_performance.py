@@ -7,35 +7,34 @@ kinds of dynamic augmentation, and the ensemble that taught them all. The models
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf import plots
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
     greater,
     in_every,
 )
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
+from degu_tf.paper.fig3_covariate_shift import study
 from degu_tf.paper.fig3_covariate_shift.study import (
-    DATA_HELP,
-    PRESETS,
     Study,
     beside_static,
     scores,
     values,
 )
+from degu_tf.paper.script import Context, main
 from degu_tf.paper.trained_models import DYNAMIC
-from degu_tf.plots import performance
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 PANEL = ["dataset", "target"]
 
 
 def compute(context: Context) -> pd.DataFrame:
     """One row a method, seed, target, head and metric."""
-    study = Study(context)
-    models = {**study.models(), "ensemble": [study.teachers]}
-    return scores(models, study.splits.test, study.splits.heads).assign(dataset=study.name)
+    fig3 = Study(context)
+    models = {**fig3.models(), "ensemble": [fig3.teachers]}
+    return scores(models, fig3.splits.test, fig3.splits.heads).assign(dataset=fig3.name)
 
 
 def correlations(table: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +72,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target."""
-    return performance.performance(table)
+    return plots.performance(table)
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -84,16 +83,5 @@ def conclude(table: pd.DataFrame) -> str:
     return "Pearson r, mean over seeds:\n" + means.round(3).to_string()
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    data_help=DATA_HELP,
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

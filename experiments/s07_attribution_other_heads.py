@@ -6,14 +6,13 @@ over initialisations of each sequence's map, and on simulated data how well maps
 positions from others. Trained models are shared with Figures 2 and 5, maps with Figure 4.
 """
 
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
 import pandas as pd
-from matplotlib.figure import Figure
 
 from degu_tf.paper.fig4_attribution import claims, figure, study
+from degu_tf.paper.script import Context, main
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 
 def compute(context: Context) -> pd.DataFrame:
@@ -21,21 +20,9 @@ def compute(context: Context) -> pd.DataFrame:
     return study.compare_maps(context, in_figure_four=False)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A column for each panel."""
-    return figure.comparison(table)
-
-
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=claims.comparison_claims("Supplementary Fig. 7"),
-    data_help=study.DATA_HELP,
-    conclude=claims.conclude,
-)
+draw = figure.comparison
+CLAIMS = claims.comparison_claims("Supplementary Fig. 7")
+conclude = claims.conclude
 
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

@@ -5,14 +5,14 @@ paper) and other data with one (lentiMPRA HepG2 in the paper). Trained models ar
 Figures 2 and 5.
 """
 
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
 from degu_tf.paper.fig5_uncertainty import claims, figure, study
+from degu_tf.paper.script import Context, main
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 SECOND_TARGET = 1
 
@@ -27,16 +27,8 @@ def draw(table: pd.DataFrame) -> Figure:
     return figure.figure_five(table, SECOND_TARGET)
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=claims.FIGURE_FIVE,
-    data_help=study.DATA_HELP,
-    conclude=claims.conclude,
-)
+CLAIMS = claims.FIGURE_FIVE
+conclude = claims.conclude
 
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

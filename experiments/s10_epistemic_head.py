@@ -4,24 +4,24 @@ One panel a data set and target: for each test sequence the standard deviation o
 predictions, and what the first student predicts for it. The models are Figure 5's.
 """
 
+import pandas as pd
+from matplotlib.figure import Figure
+
+from degu_tf import plots
+from degu_tf.metrics.correlation import correlation
+from degu_tf.paper import data_sets
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
     above,
     in_every,
 )
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
-import pandas as pd
-from matplotlib.figure import Figure
-
-from degu_tf.metrics.activity import correlation
-from degu_tf.paper import data_sets
 from degu_tf.paper.fig5_uncertainty import study
 from degu_tf.paper.fig5_uncertainty.claims import PANEL, SECTION, STRONG
-from degu_tf.plots import performance
+from degu_tf.paper.script import Context, main
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 
 def compute(context: Context) -> pd.DataFrame:
@@ -68,7 +68,7 @@ CLAIMS = (
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target, of the first student."""
     names = ("Ensemble's standard deviation", "Student's epistemic uncertainty")
-    return performance.predicted_against_measured(table[table["seed"] == 0], names=names)
+    return plots.predicted_against_measured(table[table["seed"] == 0], names=names)
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -77,16 +77,5 @@ def conclude(table: pd.DataFrame) -> str:
     return "Pearson r, mean over students:\n" + means.round(3).to_string()
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    data_help=study.DATA_HELP,
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

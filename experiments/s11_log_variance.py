@@ -5,17 +5,17 @@ the training data: students whose labels are standard deviations, as everywhere 
 whose labels are the logarithms of their squares. Teachers are those of Figures 2 and 5.
 """
 
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf import plots
 from degu_tf.paper import data_sets
 from degu_tf.paper.fig5_uncertainty import study
 from degu_tf.paper.fig5_uncertainty.claims import PANEL, epistemic_follows, heads
-from degu_tf.plots import performance
+from degu_tf.paper.script import Context, main
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 
 def compute(context: Context) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def compute(context: Context) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target."""
-    return performance.performance_against(table, head="epistemic")
+    return plots.performance_against(table, head="epistemic")
 
 
 def conclude(table: pd.DataFrame) -> str:
@@ -43,16 +43,7 @@ def conclude(table: pd.DataFrame) -> str:
     return "Pearson r of epistemic heads, mean over seeds:\n" + means.round(3).to_string()
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=(epistemic_follows("student_log_variance"),),
-    data_help=study.DATA_HELP,
-    conclude=conclude,
-)
+CLAIMS = (epistemic_follows("student_log_variance"),)
 
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

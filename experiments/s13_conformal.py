@@ -5,14 +5,15 @@ prediction on the validation set, for each method and kind of uncertainty on the
 with one target (lentiMPRA in the paper). Trained models are Figure 5's.
 """
 
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.paper.fig5_uncertainty import claims, figure, study
+from degu_tf import plots
+from degu_tf.paper.fig5_uncertainty import claims, study
+from degu_tf.paper.script import Context, main
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 
 def compute(context: Context) -> pd.DataFrame:
@@ -22,19 +23,11 @@ def compute(context: Context) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """Reliability curves, before above and after below."""
-    return figure.reliability(table)
+    return plots.reliability(table, metric="curve")
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=(claims.CONFORMAL,),
-    data_help=study.DATA_HELP,
-    conclude=claims.conclude,
-)
+CLAIMS = (claims.CONFORMAL,)
+conclude = claims.conclude
 
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

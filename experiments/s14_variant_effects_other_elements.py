@@ -5,22 +5,16 @@ models, students, and students with dynamic augmentations; a dot is a model from
 line their teachers' ensemble. Models are those of Figure 6.
 """
 
-from degu_tf.paper.script import Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
 from degu_tf.paper.fig6_variants import claims, figure, study
+from degu_tf.paper.script import main
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=study.study,
-    draw=figure.methods,
-    claims=claims.PERFORMANCE_CLAIMS,
-    data_help=study.DATA_HELP,
-    conclude=claims.conclude,
-)
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
+
+compute = study.study
+draw = figure.methods
+CLAIMS = claims.PERFORMANCE_CLAIMS
+conclude = claims.conclude
 
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

@@ -6,13 +6,13 @@ random mutagenesis, a dot a model; the line is the ensemble on all variants. Mod
 Figure 6.
 """
 
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
 import pandas as pd
 
 from degu_tf.paper.fig6_variants import claims, compare, figure, study
+from degu_tf.paper.script import Context, main
+
+PRESETS = study.PRESETS
+DATA_HELP = study.DATA_HELP
 
 
 def compute(context: Context) -> pd.DataFrame:
@@ -21,16 +21,9 @@ def compute(context: Context) -> pd.DataFrame:
     return study.study(context, methods)
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=study.PRESETS,
-    compute=compute,
-    draw=figure.strata,
-    claims=claims.STRATIFIED_CLAIMS,
-    data_help=study.DATA_HELP,
-    conclude=claims.conclude_strata,
-)
+draw = figure.strata
+CLAIMS = claims.STRATIFIED_CLAIMS
+conclude = claims.conclude_strata
 
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

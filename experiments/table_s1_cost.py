@@ -20,23 +20,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.heads import HeadLayout
+from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
     above,
     in_every,
 )
-from degu_tf.paper.script import Context, Script
-
-# TensorFlow's start-up notices are silenced by the line above, so it comes first.
-# isort: split
-import tensorflow as tf
-
-from degu_tf.distillation.ensemble import Ensemble, member_seed
-from degu_tf.heads import HeadLayout
-from degu_tf.models.predictor import ModelPredictor
-from degu_tf.plots import style
+from degu_tf.paper.script import Context, main
+from degu_tf.plots.palette import COLOURS
+from degu_tf.plots.style import styled
 from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import member_seed
+
+DATA_HELP = "not used: cost does not depend on the data"
 
 TOLERANCE = 0.05
 """How far below 1 - 1/M the saving may lie and still be called about that."""
@@ -137,6 +136,8 @@ def sequences(architecture: Architecture) -> np.ndarray:
 
 def flops(predictor: ModelPredictor) -> int:
     """Floating-point operations of one sequence through a model, by TensorFlow's profiler."""
+    import tensorflow as tf
+
     model = predictor.model
     one = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
     graph = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(one).graph
@@ -231,7 +232,7 @@ METRICS = {
 NAMES = {"deepstarr": "DeepSTARR", "residualbind": "ResidualBind"}
 
 
-@style.styled
+@styled
 def draw(table: pd.DataFrame) -> Figure:
     """The student's cost as a share of the ensemble's, a panel an architecture."""
     shares, n_members = medians(table)["student / ensemble"], table["n_members"].iloc[0]
@@ -240,9 +241,9 @@ def draw(table: pd.DataFrame) -> Figure:
     row = figure.subplots(1, len(architectures), sharey=True, squeeze=False)[0]
     for axes, name in zip(row, architectures, strict=True):
         values = shares[name].reindex(list(METRICS))
-        axes.axvline(1.0, color=style.COLOURS["ensemble"])
+        axes.axvline(1.0, color=COLOURS["ensemble"])
         axes.axvline(1.0 / n_members, color="0.45", linestyle="--", linewidth=1.2)
-        bars = axes.barh(list(METRICS.values()), values, color=style.COLOURS["student"])
+        bars = axes.barh(list(METRICS.values()), values, color=COLOURS["student"])
         behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=5, bbox=behind)
         axes.set(title=NAMES.get(name, name), xlim=(0.0, 1.12))
@@ -260,16 +261,5 @@ def conclude(table: pd.DataFrame) -> str:
     return medians(table).to_string(float_format="{:,.3f}".format)
 
 
-SCRIPT = Script(
-    file=__file__,
-    summary=__doc__,
-    presets=PRESETS,
-    compute=compute,
-    draw=draw,
-    claims=CLAIMS,
-    data_help="not used: cost does not depend on the data",
-    conclude=conclude,
-)
-
 if __name__ == "__main__":
-    raise SystemExit(SCRIPT.main())
+    raise SystemExit(main(globals()))

@@ -18,12 +18,14 @@ from degu_tf.attribution.map_files import (
     read_maps,
 )
 from degu_tf.attribution.methods import Method
+from degu_tf.attribution.motifs import importance
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.sources.sequences import read_sequences
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.runs import open_run
+from degu_tf.heads import total_std
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.plots.logos import activity_title, logos
+from degu_tf.plots.sequence_logos import logos
 from degu_tf.utils.errors import blaming
 from degu_tf.utils.files import atomic_write
 from degu_tf.utils.run_folder import RunFolder
@@ -158,9 +160,9 @@ def draw_logos(folder: Path, maps: Maps, n: int) -> Path:
     Hypothetical scores are drawn: see `degu_tf.attribution.motifs.importance`.
     """
     figure = logos(
-        maps.hypothetical[:n],
+        importance(maps.hypothetical[:n], maps.sequences[:n]),
         maps.sequences[:n],
-        [activity_title(maps, row) for row in range(min(n, len(maps)))],
+        [logo_title(maps, row) for row in range(min(n, len(maps)))],
         label=f"{maps.method} of {maps.head}",
     )
     for suffix in (".pdf", ".png"):
@@ -168,6 +170,41 @@ def draw_logos(folder: Path, maps: Maps, n: int) -> Path:
         with atomic_write(file) as temporary:
             figure.savefig(temporary, dpi=150)
     return file
+
+
+def logo_title(maps: Maps, row: int, unit: str = "") -> str:
+    """A title for a logo: the sequence, its activity, and how sure the predictor is of it.
+
+    Parameters
+    ----------
+    maps
+        Maps with predictions.
+    row
+        Which of them.
+    unit
+        Of the activity.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> maps = Maps("Dev", "Dev", "saliency", ["chr2L:5"], one, one, one, one, one,
+    ...             activity=3.2 * one, aleatoric=0.3 * one, epistemic=0.4 * one)
+    >>> logo_title(maps, 0)
+    'chr2L:5   Dev 3.20 ± 0.50 (epistemic 0.40, aleatoric 0.30)'
+    """
+    activity = maps.value if maps.activity is None else maps.activity
+    parts = {
+        name: float(getattr(maps, name)[row])
+        for name in ("epistemic", "aleatoric")
+        if getattr(maps, name) is not None
+    }
+    text = f"{maps.names[row]}   {maps.target} {float(activity[row]):.2f}"
+    if parts:
+        text += f" ± {total_std(*parts.values()):.2f}"
+    text += f" {unit}" if unit else ""
+    if parts:
+        text += f" ({', '.join(f'{name} {value:.2f}' for name, value in parts.items())})"
+    return text if maps.head == maps.target else f"{text}   map of {maps.head}"
 
 
 def _worst(delta: np.ndarray) -> str:

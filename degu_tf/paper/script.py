@@ -1,7 +1,12 @@
-"""What numbered scripts share: presets, output folder, and claims decided by a test.
+"""The numbered scripts' command line: presets, output folder, and claims decided by a test.
 
-A script reads like its figure's caption: a `compute` that gives a tidy table, a `draw` that makes
-a figure of it, and claims of the paper in our words, each with the test that decides it here.
+A script reads like its figure's caption. At module level it names `PRESETS`, `compute` (a tidy
+table), `draw` (a figure of the table) and `CLAIMS` (of the paper, in our words, each with the test
+that decides it here), and may name `conclude` (what is printed last) and `DATA_HELP`. Two lines run
+it::
+
+    if __name__ == "__main__":
+        raise SystemExit(main(globals()))
 """
 
 import argparse
@@ -16,15 +21,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf.paper.claims import Claim, judge
+from degu_tf.paper.store import Store
+from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
+from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import atomic_write, read_json, write_json
 
-quiet.tensorflow()
-
-from degu_tf.paper.claims import Claim, judge  # noqa: E402
-from degu_tf.paper.store import Store  # noqa: E402
-from degu_tf.training.train import write_table  # noqa: E402
-from degu_tf.utils.errors import InputError  # noqa: E402
-from degu_tf.utils.files import atomic_write, read_json, write_json  # noqa: E402
+REQUIRED = ("PRESETS", "compute", "draw", "CLAIMS")
+"""Names that every script has at module level."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,32 @@ class Context:
     store: Store
 
 
+def main(module: Mapping[str, Any], arguments: Sequence[str] | None = None) -> int:
+    """Run a numbered script as a command.
+
+    Parameters
+    ----------
+    module
+        The script's names: its `globals()`, or `vars()` of the imported script.
+    arguments
+        Command-line arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code: 2 where the input cannot be used.
+    """
+    return Script.of(module).main(arguments)
+
+
 @dataclass(frozen=True)
 class Script:
     """A numbered script: what it shows, how it is computed, drawn, and judged.
 
     Attributes
     ----------
-    file
-        The script's ``__file__``; its name names the output folder.
+    name
+        File name without its ending; it names the output folder.
     summary
         What the figure shows, as its caption would say; the ``--help`` text.
     presets
@@ -71,25 +94,47 @@ class Script:
         From the table to a matplotlib figure.
     claims
         Claims of the paper to be judged on the table.
+    conclude
+        From the table to the text that is printed last.
     data_help
         What ``--data`` takes.
-    conclude
-        Optional: from the table to a few sentences that are printed at the end.
     """
 
-    file: str
+    name: str
     summary: str
     presets: Mapping[str, Any]
     compute: Callable[[Context], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     claims: Sequence[Claim] = ()
-    data_help: str = "HDF5 file made by `degu prepare`; simulated data without it"
     conclude: Callable[[pd.DataFrame], str] | None = None
+    data_help: str = "HDF5 file made by `degu prepare`; simulated data without it"
 
-    @property
-    def name(self) -> str:
-        """Name of the script, which is that of its output folder."""
-        return Path(self.file).stem
+    @classmethod
+    def of(cls, module: Mapping[str, Any]) -> "Script":
+        """The script that a module's names describe.
+
+        Raises
+        ------
+        TypeError
+            If the module lacks one of the `REQUIRED` names.
+        """
+        missing = [name for name in REQUIRED if name not in module]
+        if missing:
+            raise TypeError(f"a numbered script needs {', '.join(REQUIRED)}. Missing: {missing}")
+        optional = {
+            name: module[key]
+            for name, key in (("conclude", "conclude"), ("data_help", "DATA_HELP"))
+            if key in module
+        }
+        return cls(
+            name=Path(module["__file__"]).stem,
+            summary=module["__doc__"],
+            presets=module["PRESETS"],
+            compute=module["compute"],
+            draw=module["draw"],
+            claims=module["CLAIMS"],
+            **optional,
+        )
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
         """Run the script as a command; the exit code is 2 where the input cannot be used."""

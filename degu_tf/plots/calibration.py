@@ -1,9 +1,10 @@
-"""Tidy tables in, figures of intervals and of uncertainty against error out, as those of `plots`.
+"""Figures of intervals, and of uncertainty against error.
 
 Each method has one colour and one marker; before conformal prediction markers are hollow.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,24 +14,22 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from degu_tf.plots.calibration_style import (
-    MARKERS,
     STAGES,
-    colour_of,
     component_panels,
     is_wide,
     label_left,
     legend_grown,
-    logarithmic,
     method_handle,
-    methods_of,
     percent,
 )
+from degu_tf.plots.palette import MARKERS, colour_of, methods_of
 from degu_tf.plots.style import (
     GREY,
     LOG2,
     finite_rows,
     legend_line,
     limits_of,
+    logarithmic,
     require,
     styled,
     with_unit,
@@ -67,6 +66,12 @@ def coverage_against_size(table: pd.DataFrame, level: float = 0.95, unit: str = 
     InputError
         If a column or metric is missing, the level is not in the table, or a coverage has no size
         or several.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"metric": ["coverage", "size"], "value": [0.94, 1.8], "level": 0.95})
+    >>> coverage_against_size(table.assign(method="student")).axes[0].get_xlabel()
+    'Mean interval size (log$_2$)'
     """
     covered = _coverage(table, level)
     keys = [name for name in table if name not in ("metric", "value", "n", "head")]
@@ -82,9 +87,9 @@ def accuracy_against_coverage(table: pd.DataFrame, level: float = 0.95) -> Figur
     Parameters
     ----------
     table
-        As for `coverage_against_size`, with rows of metric ``"pearson"`` (of the activity, if there
-        is a column `head`), such as `metrics.score` gives, instead of ``"size"``. They belong to a
-        model by the columns besides `component`, `conformal` and `level`.
+        As for `coverage_against_size`, with rows of metric ``"pearson"`` instead of ``"size"`` (of
+        the activity, if there is a column `head`), such as `degu_tf.metrics.activity.score` gives.
+        They belong to a model by the columns besides `component`, `conformal` and `level`.
     level
         Which nominal level to draw.
 
@@ -93,6 +98,13 @@ def accuracy_against_coverage(table: pd.DataFrame, level: float = 0.95) -> Figur
     InputError
         If a column or metric is missing, the level is not in the table, or a model has no
         correlation or several.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"metric": ["coverage", "pearson"], "value": [0.94, 0.8]})
+    >>> table = table.assign(method="student", level=[0.95, None])
+    >>> accuracy_against_coverage(table).axes[0].get_xlabel()
+    'Pearson r of the activity'
     """
     covered = _coverage(table, level)
     chosen = table["metric"] == "pearson"
@@ -115,7 +127,8 @@ def reliability(table: pd.DataFrame, metric: str = "coverage") -> Figure:
     Parameters
     ----------
     table
-        Columns `method`, `level`, `metric`, `value`, as from `intervals.reliability_curve`;
+        Columns `method`, `level`, `metric`, `value`, as from
+        `degu_tf.metrics.intervals.reliability_curve`;
         optional `dataset`, `target`, `component`, `conformal` (panels).
     metric
         What the metric of the curve's rows is called.
@@ -124,6 +137,12 @@ def reliability(table: pd.DataFrame, metric: str = "coverage") -> Figure:
     ------
     InputError
         If a column is missing or no row has that metric.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"level": [0.5, 0.9], "value": [0.45, 0.88], "metric": "coverage"})
+    >>> reliability(table.assign(method="student")).axes[0].get_ylabel()
+    'Observed coverage'
     """
     require(table, ["method", "level", "metric", "value"])
     table = finite_rows(_rows(table, metric), ["level", "value"])
@@ -132,10 +151,10 @@ def reliability(table: pd.DataFrame, metric: str = "coverage") -> Figure:
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2)
         for method in methods_of(part):
             grouped = part[part["method"] == method].groupby("level")["value"]
-            mean, style = grouped.mean(), {"color": colour_of(method)}
-            axes.plot(mean.index, mean, **style)
+            mean, colour = grouped.mean(), colour_of(method)
+            axes.plot(mean.index, mean, color=colour)
             axes.fill_between(
-                mean.index, grouped.min(), grouped.max(), alpha=0.2, linewidth=0, **style
+                mean.index, grouped.min(), grouped.max(), color=colour, alpha=0.2, linewidth=0
             )
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="Nominal level")
         percent(axes.xaxis)
@@ -146,7 +165,7 @@ def reliability(table: pd.DataFrame, metric: str = "coverage") -> Figure:
         figure,
         [
             *(method_handle(method, marker="") for method in methods_of(table)),
-            legend_line(GREY, "As promised", linestyle="--", linewidth=1.2),
+            legend_line(GREY, "Nominal level", linestyle="--", linewidth=1.2),
         ],
     )
     return figure
@@ -154,7 +173,7 @@ def reliability(table: pd.DataFrame, metric: str = "coverage") -> Figure:
 
 @styled
 def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str = LOG2) -> Figure:
-    """RMSE of what remains when the most uncertain sequences are removed.
+    """RMSE of the remaining sequences when the most uncertain ones are removed.
 
     A line is a method's mean over models, the thin dashed line of its colour the best order's; the
     dotted horizontal line is a random order, for normalised curves.
@@ -162,7 +181,8 @@ def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str = LOG
     Parameters
     ----------
     table
-        Columns `method`, `curve`, `fraction`, `rmse`, as from `scores.sparsification_curve`;
+        Columns `method`, `curve`, `fraction`, `rmse`, as from
+        `degu_tf.metrics.uncertainty.sparsification_curve`;
         optional `dataset`, `target`, `component` (panels).
     normalised
         Whether the curves were divided by the RMSE of all sequences.
@@ -173,10 +193,16 @@ def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str = LOG
     ------
     InputError
         If a column is missing or a curve unknown.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"fraction": [0.0, 0.5], "rmse": [1.0, 0.7], "curve": "uncertainty"})
+    >>> sparsification(table.assign(method="student")).axes[0].get_xlabel()
+    'Most uncertain removed'
     """
     require(table, ["method", "curve"])
     table = finite_rows(table, ["fraction", "rmse"])
-    styles = {
+    styles: dict[str, dict[str, Any]] = {
         "uncertainty": {"linewidth": 2.0},
         "oracle": {"linewidth": 1.0, "linestyle": "--", "alpha": 0.7},
     }
@@ -215,8 +241,9 @@ def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
     Parameters
     ----------
     table
-        Columns `method`, `bin`, `rms_std`, `rmse`, as from `scores.error_by_uncertainty`; optional
-        `dataset`, `target`, `component` (panels).
+        Columns `method`, `bin`, `rms_std`, `rmse`, as from
+        `degu_tf.metrics.uncertainty.error_by_uncertainty`; optional `dataset`, `target`,
+        `component` (panels).
     unit
         Unit of both axes.
 
@@ -224,6 +251,12 @@ def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
     ------
     InputError
         If a column is missing or there is nothing to draw.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"bin": [1, 2], "rms_std": [0.2, 0.4], "rmse": [0.3, 0.5]})
+    >>> error_against_uncertainty(table.assign(method="student")).axes[0].get_ylabel()
+    'Root mean squared error (log$_2$)'
     """
     require(table, ["method", "bin"])
     table = finite_rows(table, ["rms_std", "rmse"])
@@ -303,7 +336,7 @@ def _coverage_figure(table: pd.DataFrame, x: str, label: str, level: float) -> F
 
 
 def coverage_handles(table: pd.DataFrame) -> list[Line2D]:
-    """Make the lines that a legend of coverage needs, for the methods and stages of a table."""
+    """Legend entries of the methods and stages of a table, and of the nominal level."""
     handles = [method_handle(method, linestyle="") for method in methods_of(table)]
     after = _after(table)
     if after.nunique() > 1:

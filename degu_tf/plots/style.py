@@ -1,59 +1,28 @@
-"""What all figures share: colours and names of methods, panels, axes, and rows fit to be drawn."""
+"""What all figures share: fonts, panels, axes, legends, and the rows that can be drawn."""
 
 import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.axis import XAxis, YAxis
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from degu_tf.metrics.correlation import correlation_or_nan
+from degu_tf.plots.palette import LABELS, colour_of, label_of
 from degu_tf.utils.errors import InputError
-
-COLOURS = {
-    "single": "tab:blue",
-    "student": "tab:orange",
-    "dynamic": "tab:cyan",
-    "dynamic_evoaug": "tab:cyan",
-    "dynamic_mutagenesis": "tab:red",
-    "dynamic_shuffle": "tab:purple",
-    "ensemble": "tab:green",
-    "mprann": "tab:red",
-    "model": "tab:purple",
-    "without_evoaug": "tab:gray",
-    "with_evoaug": "tab:cyan",
-    "oracle": "tab:brown",
-}
-"""Colour of each method, as in the paper's Figs. 2 and 3; but dynamic EvoAug is not green, which is
-the ensemble's."""
-
-LABELS = {
-    "single": "Standard training",
-    "student": "DEGU student",
-    "dynamic": "DEGU, labels on the fly",
-    "dynamic_evoaug": "DEGU, dynamic EvoAug",
-    "dynamic_mutagenesis": "DEGU, dynamic mutagenesis",
-    "dynamic_shuffle": "DEGU, dynamic shuffle",
-    "ensemble": "Ensemble",
-    "mprann": "MPRAnn, all data",
-    "model": "Model",
-    "without_evoaug": "Without EvoAug",
-    "with_evoaug": "With EvoAug",
-    "oracle": "EvoAug ensemble",
-}
-"""What a legend calls each method."""
 
 LOG2 = "log$_2$"
 """The unit of the paper's activities, as written on an axis."""
 
 DENSE = 1000
-"""From so many points a scatter becomes a hexagonal density."""
+"""Number of points from which a scatter becomes a hexagonal density."""
 
 METRICS = {
     "pearson": "Pearson r",
@@ -84,11 +53,14 @@ SMALLEST = 4.0
 COLUMNS = 4
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+Arguments = ParamSpec("Arguments")
+
+
+def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     """Decorate a function that draws a figure: fonts and frames as in all figures here."""
 
     @functools.wraps(draw)
-    def drawn(*args: Any, **kwargs: Any) -> Figure:
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
         with mpl.rc_context(STYLE):
             return draw(*args, **kwargs)
 
@@ -96,7 +68,13 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def require(table: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Refuse a table that lacks one of the columns."""
+    """Check that a table has all of the columns.
+
+    Raises
+    ------
+    InputError
+        If one is missing.
+    """
     missing = [name for name in columns if name not in table]
     if missing:
         raise InputError(
@@ -146,28 +124,18 @@ def parts_by(
         yield tuple(str(value) for value in key), part
 
 
-def methods_of(table: pd.DataFrame) -> list[str]:
-    """Methods in a table: the known ones in their fixed order, then others as they come."""
-    found = list(dict.fromkeys(table["method"]))
-    known = [method for method in COLOURS if method in found]
-    return known + [method for method in found if method not in known]
+def densest_window(weights: np.ndarray, width: int) -> slice:
+    """The window of `width` places, or all of fewer, whose weights `(L,)` have the largest sum.
 
-
-def parts_by_method(table: pd.DataFrame) -> list[tuple[str | None, pd.DataFrame]]:
-    """Give each method and its rows; None where the table names no method."""
-    if "method" not in table:
-        return [(None, table)]
-    return [(method, table[table["method"] == method]) for method in methods_of(table)]
-
-
-def colour_of(method: str | None) -> str:
-    """Give a method its colour."""
-    return COLOURS.get(method, "0.25")
-
-
-def label_of(method: str) -> str:
-    """Give a method its name in a legend."""
-    return LABELS.get(method, method)
+    Examples
+    --------
+    >>> densest_window(np.array([0.0, 1.0, 3.0, 2.0, 0.0]), 2)
+    slice(2, 4, None)
+    """
+    if len(weights) <= width:
+        return slice(0, len(weights))
+    start = int(np.argmax(np.convolve(weights, np.ones(width), mode="valid")))
+    return slice(start, start + width)
 
 
 def panels_of(
@@ -195,18 +163,20 @@ def panels_of(
     return figure, panels
 
 
-def legend_below(figure: FigureBase, handles: Sequence[Any]) -> None:
-    """A legend under a figure's panels, where it covers no data, in as many rows as its words need.
+def stacked(figure: Figure, heights: Sequence[float]) -> list[SubFigure]:
+    """Parts of a figure, one below the other, with these relative heights."""
+    return list(figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
 
-    The figure may be a part of another, a `SubFigure`.
-    """
+
+def legend_below(figure: Figure | SubFigure, handles: Sequence[Any]) -> None:
+    """A legend below a figure's panels, in as many rows as its labels need."""
     if handles:
         columns = legend_columns(handles, figure.bbox.width / figure.dpi)
         figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def legend_columns(handles: Sequence[Any], inches: float) -> int:
-    """How many columns, each as wide as its longest label, fit beside each other."""
+    """Number of legend columns, each as wide as its longest label, that fit side by side."""
     widths = [0.08 * len(handle.get_label()) + 0.65 for handle in handles]
     columns = len(handles)
     while columns > 1 and inches < sum(part.max() for part in np.array_split(widths, columns)):
@@ -215,12 +185,12 @@ def legend_columns(handles: Sequence[Any], inches: float) -> int:
 
 
 def legend_line(colour: str, label: str, **style: Any) -> Line2D:
-    """Make a line for a legend."""
+    """Legend entry of a line."""
     return Line2D([], [], color=colour, label=label, **style)
 
 
 def legend_handle(method: str) -> Line2D:
-    """Make the line that stands for a method in a legend."""
+    """Legend entry of a method: a line with dots, dashed for a baseline."""
     style = {"linestyle": "--"} if method in BASELINES else {"marker": "o", "markersize": 5}
     return legend_line(colour_of(method), label_of(method), **style)
 
@@ -236,15 +206,22 @@ def ticks_at(axes: Axes, x: str, values: np.ndarray) -> None:
 
 
 def whole_numbers() -> MaxNLocator:
-    """Place ticks at whole numbers."""
+    """Tick locator for whole numbers."""
     return MaxNLocator(6, integer=True, steps=[1, 2, 5, 10])
 
 
-def plain_log_ticks(axes: Axes) -> None:
-    """Write the ticks of a logarithmic axis as plain numbers."""
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def logarithmic(axis: XAxis | YAxis) -> None:
+    """Make the axis of a drawn panel logarithmic, with plain numbers that do not overlap."""
+    scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
+    scale("log")
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    if decades < 1.0:
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    else:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.0 else (1.0,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def limits_of(values: np.ndarray, margin: float = 0.04) -> tuple[float, float]:
@@ -255,13 +232,13 @@ def limits_of(values: np.ndarray, margin: float = 0.04) -> tuple[float, float]:
 
 
 def pearson_text(x: np.ndarray, y: np.ndarray) -> str:
-    """Write Pearson's r, or that it is undefined."""
+    """Pearson's r as text, or ``"undefined"``."""
     r = correlation_or_nan(x, y)
     return "undefined" if np.isnan(r) else f"{r:.3f}"
 
 
 def corner_text(axes: Axes, text: str) -> None:
-    """Write into the upper left corner of a panel."""
+    """Write text in the upper left corner of a panel."""
     axes.text(
         0.04, 0.96, text, transform=axes.transAxes, va="top", ha="left",
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2.0},
@@ -269,16 +246,16 @@ def corner_text(axes: Axes, text: str) -> None:
 
 
 def name_panel(axes: Axes, letter: str) -> None:
-    """Write a panel's letter above its left corner."""
+    """Write a panel's letter above its upper left corner."""
     axes.set_title(letter, loc="left", fontweight="bold", fontsize=15)
 
 
 def with_unit(label: str, unit: str) -> str:
-    """Add a unit to the label of an axis."""
+    """Axis label with its unit."""
     return f"{label} ({unit})" if unit else label
 
 
 def metric_label(metric: str, head: str) -> str:
-    """Name a metric of a head for an axis."""
+    """Axis label of a metric of a head."""
     name = METRICS.get(metric, metric)
     return name if head == "activity" else f"{name}, {head} std"

@@ -4,7 +4,6 @@ Numbers are held against scipy called directly. Claims of the scripts are judged
 that say what the paper says, and on results that say the opposite.
 """
 
-import importlib.util
 import json
 import math
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from degu_tf.data.hdf5.splits_file import write_splits
-from degu_tf.distillation.ensemble import member_seed
 from degu_tf.heads import HeadLayout
 from degu_tf.paper import data_sets
 from degu_tf.paper.claims import (
@@ -34,41 +32,13 @@ from degu_tf.paper.claims import (
 )
 from degu_tf.paper.data_sets import at_most
 from degu_tf.paper.fig2_performance import study
-from degu_tf.paper.script import Context, Script
+from degu_tf.paper.script import REQUIRED, Context, Script, main
 from degu_tf.paper.trained_models import student_seed
+from degu_tf.training.run import member_seed
 from degu_tf.utils.errors import InputError
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 A = [0.61, 0.64, 0.62, 0.66]
 B = [0.58, 0.60, 0.63, 0.57, 0.59]
-
-
-def load(name):
-    """A script as a module, from its path."""
-    spec = importlib.util.spec_from_file_location(f"script_{name}", EXPERIMENTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def fig2():
-    return load("01_fig2_training_size")
-
-
-@pytest.fixture(scope="module")
-def s02():
-    return load("s02_dream_rnn")
-
-
-@pytest.fixture(scope="module")
-def s04():
-    return load("s04_ensemble_size")
-
-
-@pytest.fixture(scope="module")
-def s1():
-    return load("table_s1_cost")
 
 
 class TestVerdict:
@@ -234,7 +204,7 @@ def make_script(compute=None, settings=None):
         return pd.DataFrame({"value": context.settings.values, "seed": context.seed})
 
     return Script(
-        file="experiments/99_example.py",
+        name="99_example",
         summary="An example at 95 % confidence.",
         presets={"smoke": settings, "quick": settings},
         compute=compute or give_values,
@@ -311,6 +281,15 @@ class TestScript:
             make_script(fail).main(["--out", str(tmp_path / "b")])
 
 
+def test_a_module_without_a_required_name_is_refused(fig2):
+    """The message names what is missing."""
+    names = dict(vars(fig2))
+    assert Script.of(names).name == "01_fig2_training_size"
+    for name in REQUIRED:
+        with pytest.raises(TypeError, match=rf"Missing: \['{name}'\]"):
+            Script.of({key: value for key, value in names.items() if key != name})
+
+
 def test_judge_gives_a_row_a_claim():
     table = pd.DataFrame({"value": [-1.0, -1.1, -0.9]})
     claims = [
@@ -328,17 +307,17 @@ def test_judge_gives_a_row_a_claim():
 def test_help_has_an_example_and_presets_are_all_there(script, request, capsys):
     module = request.getfixturevalue(script)
     with pytest.raises(SystemExit) as ended:
-        module.SCRIPT.main(["--help"])
+        main(vars(module), ["--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    assert f"python experiments/{module.SCRIPT.name}.py --preset quick" in said
+    assert f"python experiments/{Path(module.__file__).name} --preset quick" in said
     assert list(module.PRESETS) == ["smoke", "quick", "paper"]
 
 
 @pytest.mark.parametrize("script", ["fig2", "s02", "s04"])
 def test_the_paper_preset_asks_for_the_data(script, request, tmp_path, capsys):
     module = request.getfixturevalue(script)
-    assert module.SCRIPT.main(["--preset", "paper", "--out", str(tmp_path / "out")]) == 2
+    assert main(vars(module), ["--preset", "paper", "--out", str(tmp_path / "out")]) == 2
     assert "the paper preset needs the data: --data" in capsys.readouterr().err
 
 
@@ -540,7 +519,7 @@ class TestEnsembleSize:
 
     def test_more_members_than_trained_are_refused(self, s04, tmp_path, capsys):
         arguments = ["--preset", "smoke", "--members", "3", "--out", str(tmp_path / "out")]
-        assert s04.SCRIPT.main(arguments) == 2
+        assert main(vars(s04), arguments) == 2
         assert "--members 3, too few" in capsys.readouterr().err
 
 

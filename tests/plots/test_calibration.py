@@ -8,8 +8,8 @@ from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 from matplotlib.colors import same_color, to_rgba
 from matplotlib.figure import Figure
 
-from degu_tf.plots import calibration, calibration_style
-from degu_tf.plots import style as panels
+from degu_tf.plots import calibration, palette
+from degu_tf.plots.style import GREY
 from degu_tf.utils.errors import InputError
 
 METHODS = [
@@ -172,14 +172,10 @@ def test_two_data_sets_have_a_row_each(sparse):
     assert [title.split(", ")[0] for title in titles] == ["HepG2"] * 3 + ["K562"] * 3
 
 
-def test_methods_look_different_and_those_of_other_figures_keep_their_colours():
-    looks = {(calibration_style.COLOURS[m], calibration_style.MARKERS[m]) for m in METHODS}
+def test_methods_look_different():
+    looks = {(palette.COLOURS[m], palette.MARKERS[m]) for m in METHODS}
     assert len({to_rgba(colour) for colour, _ in looks}) == len(METHODS)
     assert len({marker for _, marker in looks}) == len(METHODS)
-    for method in ("single", "student", "ensemble"):
-        assert calibration_style.colour_of(method) == panels.colour_of(method)
-        assert calibration_style.label_of(method) == panels.label_of(method)
-    assert calibration_style.colour_of("oracle") == panels.colour_of("oracle")
 
 
 def test_every_model_is_a_dot_hollow_before_and_filled_after(covered, figures):
@@ -187,7 +183,7 @@ def test_every_model_is_a_dot_hollow_before_and_filled_after(covered, figures):
         kind = "coverage_against_size" if x == "size" else "accuracy_against_coverage"
         axes = figures[kind].axes[0]
         for method in ("student", "deep_evidential"):
-            colour = calibration_style.colour_of(method)
+            colour = palette.colour_of(method)
             own = covered[covered["method"] == method]
             for when in ("before", "after"):
                 expected = []
@@ -262,7 +258,7 @@ def test_reliability_draws_means_and_ranges_over_models(curves, figures):
     drawn = band.get_paths()[0].vertices
     at_last = drawn[drawn[:, 0] == 0.9, 1]
     assert [at_last.min(), at_last.max()] == pytest.approx([own.min()[0.9], own.max()[0.9]])
-    (diagonal,) = lines_of(axes, panels.GREY)
+    (diagonal,) = lines_of(axes, GREY)
     np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
 
 
@@ -282,10 +278,10 @@ def test_sparsification_draws_both_orders_and_chance(sparse, figures):
         (line,) = [line for line in lines if line.get_linestyle() == style]
         expected = own[own["curve"] == curve].groupby("fraction")["rmse"].mean()
         assert line.get_ydata() == pytest.approx(expected.to_numpy())
-    assert [set(line.get_ydata()) for line in lines_of(axes, panels.GREY)] == [{1.0}]
+    assert [set(line.get_ydata()) for line in lines_of(axes, GREY)] == [{1.0}]
     assert axes.get_ylabel() == "RMSE of the rest / of all"
     plain = calibration.sparsification(sparse[sparse["component"] == "total"], normalised=False)
-    assert lines_of(plain.axes[0], panels.GREY) == []
+    assert lines_of(plain.axes[0], GREY) == []
     assert plain.axes[0].get_ylabel() == "RMSE of the rest (log$_2$)"
     assert "Random order" not in words(plain)
     with pytest.raises(InputError, match=r"expected the curves .* Received: \{'best'\}"):
@@ -299,7 +295,7 @@ def test_errors_are_means_over_models_bin_by_bin(binned, figures):
     (line,) = lines_of(total, "tab:orange")
     assert line.get_xdata() == pytest.approx(expected["rms_std"].to_numpy())
     assert line.get_ydata() == pytest.approx(expected["rmse"].to_numpy())
-    (equal,) = lines_of(total, panels.GREY)
+    (equal,) = lines_of(total, GREY)
     np.testing.assert_array_equal(equal.get_xdata(), equal.get_ydata())
     assert total.get_xscale() == "linear"
     assert epistemic.get_xscale() == "log"

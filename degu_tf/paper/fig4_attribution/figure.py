@@ -5,30 +5,25 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.patches import Patch
+from matplotlib.figure import Figure, SubFigure
 
 from degu_tf.attribution.consistency import NONE, RMSE, STD, t_tests
 from degu_tf.attribution.motifs import AUROC
-from degu_tf.data.simulation.grammar import NAMES
 from degu_tf.paper.fig4_attribution.claims import PANEL, rows_of
 from degu_tf.paper.fig4_attribution.logo_table import LOGO, SITE
 from degu_tf.paper.fig4_attribution.study import ALL, OTHERS
-from degu_tf.plots.boxes import box_handles, draw_boxes, kinds_of
-from degu_tf.plots.logos import (
-    STRONG,
-    draw_letters,
-    draw_sites,
-    p_text,
-)
+from degu_tf.plots.groups import box_handles, box_places, draw_boxes, kinds_of
+from degu_tf.plots.palette import colour_of, label_of, motif_colours
+from degu_tf.plots.sequence_logos import STRONG, draw_letters, draw_sites, motif_handles
 from degu_tf.plots.style import (
     GREY,
     corner_text,
-    label_of,
+    densest_window,
     legend_below,
     legend_line,
     limits_of,
     name_panel,
+    stacked,
     styled,
 )
 
@@ -38,10 +33,6 @@ WINDOW = 150
 
 REFERENCES = {ALL: "all teachers", OTHERS: "one left out"}
 EXPLAINER_NAMES = {"deepshap": "DeepSHAP", "saliency": "saliency"}
-MOTIF_COLOURS = (
-    "tab:blue", "tab:red", "tab:green", "tab:purple", "tab:brown", "tab:pink", "tab:olive",
-    "tab:cyan",
-)  # fmt: skip
 
 
 @styled
@@ -51,7 +42,7 @@ def figure_four(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        From `attribution_study.compare_maps`.
+        From `degu_tf.paper.fig4_attribution.study.compare_maps`.
     """
     rows = _measures(table, NONE)
     n_panels = table.groupby(PANEL).ngroups
@@ -60,7 +51,7 @@ def figure_four(table: pd.DataFrame) -> Figure:
     height = 1.35 * logos[first]["method"].nunique() + 0.9
     width = max(COLUMN * n_panels, 3 * COLUMN)
     figure = Figure(figsize=(width, height + ROW * len(rows) + 0.4), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[height, ROW * len(rows) + 0.4])
+    above, below = stacked(figure, [height, ROW * len(rows) + 0.4])
     draw_logos(above, logos[first])
     name_panel(above.axes[0], "a")
     _draw_comparison(below, table, rows, letters="bcd")
@@ -74,7 +65,7 @@ def comparison(table: pd.DataFrame, scaling: str = NONE) -> Figure:
     Parameters
     ----------
     table
-        From `attribution_study.compare_maps`.
+        From `degu_tf.paper.fig4_attribution.study.compare_maps`.
     scaling
         ``"none"``, or ``"largest"`` for the control.
     """
@@ -104,7 +95,7 @@ def _measures(
 
 
 def _draw_comparison(
-    figure: FigureBase,
+    figure: Figure | SubFigure,
     table: pd.DataFrame,
     rows: Sequence[tuple[Callable[[Axes, pd.DataFrame], None], pd.DataFrame, str]],
     letters: str = "",
@@ -136,6 +127,24 @@ def _draw_distance(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylim(low, high + 0.12 * (high - low))
 
 
+def p_text(value: float) -> str:
+    """A p-value as text.
+
+    Examples
+    --------
+    >>> p_text(0.0312), p_text(3e-7), p_text(0.0)
+    ('p = 0.031', 'p = 3.0 × 10$^{-7}$', 'p < 10$^{-300}$')
+    """
+    if not np.isfinite(value):
+        return "p undefined"
+    if value < 1e-300:
+        return "p < 10$^{-300}$"
+    if value >= 0.001:
+        return f"p = {value:.2g}"
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"p = {digits} × 10$^{{{int(exponent)}}}$"
+
+
 def _write_p(axes: Axes, place: int, part: pd.DataFrame) -> None:
     text = p_text(t_tests(part)["p_value"].iloc[0])
     axes.text(
@@ -162,26 +171,16 @@ def _draw_motifs(axes: Axes, rows: pd.DataFrame) -> None:
     rows = rows.assign(group="")
     kinds = kinds_of(rows)
     draw_boxes(axes, rows, "group", "method", kinds)
-    lone = rows[rows["method"] == "ensemble"]
-    if len(lone):
-        (line,) = (line for line in axes.collections[-1:])
-        place = float(line.get_offsets()[0][0])
-        axes.vlines(place, lone["lower"], lone["upper"], color="tab:green", linewidth=1.3)
+    for place, kind in zip(box_places(len(kinds)), kinds, strict=True):
+        if kind == "ensemble":
+            lone = rows[rows["method"] == kind]
+            axes.vlines(place, lone["lower"], lone["upper"], color=colour_of(kind), linewidth=1.3)
     axes.set_xlim(-0.5, 0.5)
     axes.set_xticks([])
 
 
-@styled
-def logos(table: pd.DataFrame) -> Figure:
-    """Logos alone: of each method in the table, with boxes round motifs."""
-    n_rows = table.loc[table["metric"] == LOGO, "method"].nunique()
-    figure = Figure(figsize=(3 * COLUMN, 1.35 * n_rows + 0.9), layout="constrained")
-    draw_logos(figure, table)
-    return figure
-
-
 def draw_logos(
-    figure: FigureBase, table: pd.DataFrame, names: Mapping[str, str] | None = None
+    figure: Figure | SubFigure, table: pd.DataFrame, names: Mapping[str, str] | None = None
 ) -> None:
     """Draw a logo for each method, with motif boxes, on the bases where scores are largest.
 
@@ -190,106 +189,30 @@ def draw_logos(
     figure
         A figure, or a part of one.
     table
-        Rows of `attribution_logos.logo_rows` and `site_rows` of one sequence.
+        Rows of `degu_tf.paper.fig4_attribution.logo_table.logo_rows` and `site_rows` of one
+        sequence.
     names
         What the rows are called, by method.
     """
     rows, sites = table[table["metric"] == LOGO], table[table["metric"] == SITE]
     methods = list(dict.fromkeys(rows["method"]))
     values = rows.pivot(index="position", columns="method", values="value")[methods]
-    start = _densest(values.abs().sum(axis=1).to_numpy(), WINDOW)
-    shown = range(start, min(start + WINDOW, len(values)))
+    shown = densest_window(values.abs().sum(axis=1).to_numpy(), WINDOW)
     sites = sites[(sites["end"] > shown.start) & (sites["position"] < shown.stop)]
-    colours = dict(zip(dict.fromkeys(sites["motif"]), MOTIF_COLOURS, strict=False))
+    colours = motif_colours(sites["motif"])
     boxes = sites.rename(columns={"position": "start", "value": "affinity"})
     grid = figure.subplots(len(methods), 1, sharex=True, squeeze=False)[:, 0]
     for axes, method in zip(grid, methods, strict=True):
-        part = rows[(rows["method"] == method) & rows["position"].isin(shown)]
+        part = rows[rows["method"] == method].set_index("position").sort_index().iloc[shown]
         tokens = part["base"].map("ACGTN".index).to_numpy()
         draw_letters(axes, part["value"].to_numpy(), tokens, shown.start)
         axes.locator_params(axis="y", nbins=4)
-        draw_sites(axes, boxes, colours, (shown.start, shown.stop))
+        draw_sites(axes, boxes, colours, shown)
         title = (names or {}).get(method, label_of(method))
         axes.set_title(title, fontsize=10.5)
     grid[-1].set_xlabel("Position (bp)")
     figure.supylabel("Attribution", fontsize=11)
-    handles = [
-        Patch(facecolor="none", edgecolor=colour, linewidth=1.6, label=motif)
-        for motif, colour in colours.items()
-    ]
+    handles = motif_handles(colours)
     if (sites["value"] < STRONG).any():
         handles.append(legend_line(GREY, "affinity below a half", linestyle="--", linewidth=1.6))
     legend_below(figure, handles)
-
-
-def _densest(weights: np.ndarray, width: int) -> int:
-    """Where a window of that width has the largest sum."""
-    if len(weights) <= width:
-        return 0
-    summed = np.cumsum(np.concatenate([[0.0], weights]))
-    return int(np.argmax(summed[width:] - summed[:-width]))
-
-
-HEAD_COLOURS = {"activity": "0.25", "aleatoric": "tab:purple", "epistemic": "tab:orange"}
-HEAD_NAMES = {
-    "activity": "Activity",
-    "aleatoric": "Aleatoric uncertainty",
-    "epistemic": "Epistemic uncertainty",
-}
-
-
-@styled
-def heads(table: pd.DataFrame) -> Figure:
-    """Logos of one sequence for each head (a), and what motifs do to each head (b).
-
-    Parameters
-    ----------
-    table
-        From `attribution_heads.compare_heads`.
-    """
-    keys = ["dataset", "target"]
-    logo = table[table["metric"].isin([LOGO, SITE])]
-    richest = logo[logo["metric"] == LOGO].groupby(keys, sort=False)["method"].nunique().idxmax()
-    logo = logo[(logo[keys] == list(richest)).all(axis=1)]
-    scores = rows_of(table, "site_score")
-    n_heads = logo.loc[logo["metric"] == LOGO, "method"].nunique()
-    heights = [1.35 * n_heads + 0.9, 3.0 * scores.groupby(keys).ngroups + 0.4]
-    figure = Figure(figsize=(3.6 * COLUMN, sum(heights)), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=heights)
-    draw_logos(above, logo, {name: f"{richest[0]}: {HEAD_NAMES[name]}" for name in HEAD_NAMES})
-    name_panel(above.axes[0], "a")
-    _draw_effects(below, scores, keys, n_heads)
-    return figure
-
-
-def _draw_effects(figure: FigureBase, scores: pd.DataFrame, keys: list[str], n_heads: int) -> None:
-    """A row a data set and a column a head: a dot a student, a bar the truth."""
-    parts = list(scores.groupby(keys, sort=False))
-    grid = figure.subplots(len(parts), n_heads, squeeze=False)
-    for line, (key, part) in enumerate(parts):
-        motifs = [motif for motif in NAMES if (part["motif"] == motif).any()]
-        present = [head for head in HEAD_NAMES if (part["head"] == head).any()]
-        for axes, head in zip(grid[line], present, strict=False):
-            own = part[part["head"] == head]
-            for place, motif in enumerate(motifs):
-                for method, group in own[own["motif"] == motif].groupby("method"):
-                    if method == "truth":
-                        axes.bar(place, group["value"], width=0.7, color="0.85", zorder=1)
-                    else:
-                        spots = place + np.linspace(-0.15, 0.15, len(group))
-                        axes.scatter(
-                            spots, group["value"], s=22, color=HEAD_COLOURS[head], zorder=3
-                        )
-            axes.axhline(0.0, color=GREY, linewidth=1.0)
-            axes.set_xticks(range(len(motifs)), motifs, rotation=45, ha="right")
-            axes.set_title(f"{', '.join(key)}\n{HEAD_NAMES[head]}", fontsize=10.5)
-        for axes in grid[line][len(present) :]:
-            axes.remove()
-        grid[line, 0].set_ylabel("Score of a site")
-    name_panel(grid[0, 0], "b")
-    if (scores["method"] == "truth").any():
-        handles = [
-            Patch(facecolor="0.85", label="True effect of the site"),
-            legend_line("0.25", "A student", linestyle="", marker="o", markersize=5),
-        ]
-        legend_below(figure, handles)

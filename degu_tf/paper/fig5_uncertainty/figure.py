@@ -1,19 +1,20 @@
 """Figure 5 and its supplements, drawn from the table of `degu_tf.paper.fig5_uncertainty.study`."""
 
 import pandas as pd
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 
 from degu_tf.paper.fig5_uncertainty.study import BOTH, LEVEL
 from degu_tf.plots import calibration
-from degu_tf.plots.performance import draw_performance
+from degu_tf.plots.palette import methods_of
+from degu_tf.plots.predictions import draw_performance
 from degu_tf.plots.style import (
     LOG2,
     finite_rows,
     legend_below,
     legend_handle,
-    methods_of,
     metric_label,
     name_panel,
+    stacked,
     styled,
     with_unit,
 )
@@ -31,7 +32,7 @@ def figure_five(table: pd.DataFrame, target: int = 0) -> Figure:
     Parameters
     ----------
     table
-        From `uncertainty_study.figure_five`.
+        From `degu_tf.paper.fig5_uncertainty.study.figure_five`.
     target
         Which target of data with several is drawn, by its place.
     """
@@ -43,7 +44,7 @@ def figure_five(table: pd.DataFrame, target: int = 0) -> Figure:
         return figure
     datasets = list(methods["dataset"].unique())
     figure = Figure(figsize=(WIDTH, ROW * (1.15 + 2.1 * len(datasets))), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[1.15, 2.1 * len(datasets)])
+    above, below = stacked(figure, [1.15, 2.1 * len(datasets)])
     _draw_heads(above, heads)
     _draw_methods(below, methods, datasets, letters=True)
     return figure
@@ -57,11 +58,6 @@ def intervals_and_accuracy(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(WIDTH, ROW * 2.1 * len(datasets)), layout="constrained")
     _draw_methods(figure, methods, datasets)
     return figure
-
-
-def reliability(table: pd.DataFrame) -> Figure:
-    """Observed coverage against the level, before and after conformal prediction."""
-    return calibration.reliability(table, metric="curve")
 
 
 def _heads(table: pd.DataFrame, target: int) -> pd.DataFrame:
@@ -89,7 +85,7 @@ def _intervals(table: pd.DataFrame) -> pd.DataFrame:
     return wide.join(accuracy, on=model).rename(columns={"coverage": "value"})
 
 
-def _draw_heads(figure: FigureBase, rows: pd.DataFrame) -> None:
+def _draw_heads(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
     """A panel for each head of each data set."""
     panels = [
         (head, dataset, part)
@@ -109,7 +105,7 @@ def _draw_heads(figure: FigureBase, rows: pd.DataFrame) -> None:
 
 
 def _draw_methods(
-    figure: FigureBase, rows: pd.DataFrame, datasets: list[str], *, letters: bool = False
+    figure: Figure | SubFigure, rows: pd.DataFrame, datasets: list[str], *, letters: bool = False
 ) -> None:
     """For each data set a row of coverage against size and one of accuracy."""
     grid = figure.subplots(2 * len(datasets), len(BOTH), squeeze=False)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from degu_tf.metrics.effects import ALL, KINDS, PERCENTILES
+from degu_tf.metrics.correlation import KINDS
+from degu_tf.metrics.effects import ALL, PERCENTILES
 from degu_tf.paper.claims import (
     Claim,
     Verdict,

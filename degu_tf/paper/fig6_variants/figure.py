@@ -1,6 +1,7 @@
 """Figure 6 and its supplements, drawn from the table of `degu_tf.paper.fig6_variants.study`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,32 +9,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from degu_tf.metrics.effects import ALL, KINDS, PERCENTILES
+from degu_tf.metrics.correlation import KINDS
+from degu_tf.metrics.effects import ALL, PERCENTILES
 from degu_tf.paper.fig6_variants.claims import BEST, performance
-from degu_tf.paper.fig6_variants.compare import PANEL, VARIANT, wide_variants
+from degu_tf.paper.fig6_variants.compare import PANEL, wide_variants
 from degu_tf.paper.fig6_variants.experiments import MEASURED
-from degu_tf.plots.boxes import box_handles, kinds_of
-from degu_tf.plots.heat_maps import (
-    BASES,
-    STRIP,
-    WIDTH,
-    Layer,
-    draw_beside_ensemble,
-    draw_dots,
-    draw_heat_maps,
-)
+from degu_tf.plots.groups import box_handles, draw_boxes, kinds_of
+from degu_tf.plots.palette import LABELS, colour_of
 from degu_tf.plots.style import (
-    LABELS,
-    LOG2,
-    colour_of,
-    corner_text,
+    densest_window,
     finite_rows,
     legend_below,
     legend_line,
     metric_label,
     name_panel,
+    stacked,
     styled,
-    with_unit,
+)
+from degu_tf.plots.variant_maps import (
+    BASES,
+    STRIP,
+    WIDTH,
+    Layer,
+    draw_heat_maps,
 )
 
 PREFERRED = "PKLR-48h"
@@ -48,7 +46,6 @@ LAYERS = (
 STRATA = {**{p: f"< {p}th" for p in PERCENTILES}, ALL: "all"}
 PERCENTILE_AXIS = "Percentile of total uncertainty"
 COLUMN, ROW = 3.3, 3.1
-COLOURS = {"aleatoric": "tab:purple", "epistemic": "tab:orange"}
 
 
 @styled
@@ -58,7 +55,7 @@ def figure_six(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        From `variant_study.study`.
+        From `degu_tf.paper.fig6_variants.study.study`.
     """
     experiment = _main(table)
     own = table[table["experiment"] == experiment]
@@ -66,8 +63,8 @@ def figure_six(table: pd.DataFrame) -> Figure:
     layers = [each for each in LAYERS if each.column in variants]
     maps = len(layers) * STRIP + 0.9
     figure = Figure(figsize=(WIDTH, ROW + maps + 0.7), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[ROW + 0.7, maps])
-    left, right = above.subfigures(1, 2, width_ratios=[1.15, 1.0])
+    above, below = stacked(figure, [ROW + 0.7, maps])
+    left, right = above.subfigures(1, 2, squeeze=False, width_ratios=[1.15, 1.0])[0]
     left.suptitle("All variants: correlation with measured effects", fontsize=11.5)
     right.suptitle("Confident variants: correlation with measured effects", fontsize=11.5)
     _draw_methods(left.subplots(1, 2, squeeze=False), own, letter="a")
@@ -97,37 +94,6 @@ def strata(table: pd.DataFrame) -> Figure:
     _draw_strata(grid, table, keys=keys)
     legend_below(figure, [*box_handles([BEST]), _ensemble_line("Ensemble, all variants")])
     return figure
-
-
-@styled
-def uncertainty(table: pd.DataFrame) -> Figure:
-    """Predicted effect against each uncertainty, a dot a variant (Supplementary Fig. 15)."""
-    rows = table[table["what"] == VARIANT]
-    names = list(dict.fromkeys(rows["experiment"]))
-    parts = [name for name in COLOURS if (rows["metric"] == name).any()]
-    figure = Figure(
-        figsize=(max(COLUMN * len(names), 5.0), ROW * len(parts) + 0.3), layout="constrained"
-    )
-    grid = figure.subplots(len(parts), len(names), squeeze=False, sharex="col")
-    for place, name in enumerate(names):
-        variants = wide_variants(table, name)
-        for axes, part in zip(grid[:, place], parts, strict=True):
-            label = f"{part.capitalize()} uncertainty" if place == 0 else ""
-            draw_dots(axes, variants["effect"], variants[part], COLOURS[part])
-            if label:
-                axes.set_ylabel(with_unit(label, LOG2))
-            _write_rho(axes, variants["effect"], variants[part])
-        grid[0, place].set_title(name)
-        grid[-1, place].set_xlabel(with_unit("Predicted effect", LOG2))
-    legend_below(figure, [legend_line("0.15", "Median of equally filled bins", marker="o")])
-    return figure
-
-
-def _write_rho(axes: Axes, effect: pd.Series, std: pd.Series) -> None:
-    rho = effect.abs().corr(std, method="spearman")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.18 * (high - low))
-    corner_text(axes, f"ρ with |effect| = {rho:.2f}")
 
 
 def _main(table: pd.DataFrame) -> str:
@@ -164,7 +130,7 @@ def _draw_methods(
     for label, axes, part, title in _cells(grid, rows, keys):
         ensemble = part[part["method"] == "ensemble"]["value"].mean()
         boxed = finite_rows(part[part["method"] != "ensemble"], ["value"])
-        draw_beside_ensemble(axes, boxed, "group", "method", kinds, ensemble)
+        _draw_beside_ensemble(axes, boxed, "group", "method", kinds, ensemble)
         axes.set_xticks([])
         axes.set_ylabel(label)
         axes.set_title(title)
@@ -183,12 +149,27 @@ def _draw_strata(
     for label, axes, part, title in _cells(grid, rows, keys):
         whole = part[(part["method"] == "ensemble") & (part["below"] == ALL)]["value"].mean()
         boxed = finite_rows(part[part["method"] == BEST], ["value"])
-        draw_beside_ensemble(axes, boxed, "below", "method", [BEST], whole, STRATA)
+        _draw_beside_ensemble(axes, boxed, "below", "method", [BEST], whole, STRATA)
         axes.set_xlabel(PERCENTILE_AXIS, fontsize=10)
         axes.set_ylabel(label)
         axes.set_title(title)
     if letter:
         name_panel(grid[0, 0], letter)
+
+
+def _draw_beside_ensemble(
+    axes: Axes,
+    table: pd.DataFrame,
+    x: str,
+    by: str,
+    kinds: Sequence[str],
+    ensemble: float | None,
+    names: Mapping[Any, str] | None = None,
+) -> None:
+    """Boxes, and the ensemble's value as a line across them."""
+    draw_boxes(axes, table, x, by, kinds, names)
+    if ensemble is not None and np.isfinite(ensemble):
+        axes.axhline(ensemble, color=colour_of("ensemble"), linewidth=1.8, zorder=2)
 
 
 def _cells(
@@ -207,12 +188,9 @@ def _cells(
 
 
 def _densest(variants: pd.DataFrame, width: int) -> pd.DataFrame:
-    """The window of so many positions in which measured effects are largest."""
+    """Variants of the `width` positions in which measured effects are largest."""
     column = MEASURED if MEASURED in variants else "effect"
     sizes = variants.groupby("position")[column].apply(lambda part: part.abs().mean())
-    first, last = int(sizes.index.min()), int(sizes.index.max())
-    if last - first + 1 <= width:
-        return variants
-    summed = np.r_[0.0, np.cumsum(sizes.reindex(range(first, last + 1)).fillna(0.0))]
-    start = first + int(np.argmax(summed[width:] - summed[:-width]))
-    return variants[variants["position"].between(start, start + width - 1)]
+    positions = np.arange(sizes.index.min(), sizes.index.max() + 1)
+    shown = positions[densest_window(sizes.reindex(positions).fillna(0.0).to_numpy(), width)]
+    return variants[variants["position"].between(shown[0], shown[-1])]

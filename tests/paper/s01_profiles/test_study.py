@@ -19,7 +19,6 @@ from degu_tf.paper.claims import (
     UNDECIDED,
     judge,
 )
-from degu_tf.paper.s01_profiles import figure as profile_figures
 from degu_tf.paper.s01_profiles.claims import CLAIMS, conclude
 from degu_tf.paper.s01_profiles.study import TRACK, largest, score_methods
 from degu_tf.plots import tracks
@@ -91,12 +90,12 @@ def test_the_conclusion_has_every_method():
         assert word in text
 
 
-def test_figures_show_what_is_in_the_table():
+def test_figures_show_what_is_in_the_table(s01):
     table = made()
-    figure = profile_figures.supplementary_one(table)
+    figure = s01.draw(table)
     assert len(figure.axes) == 3 + 4
     loci = table[table["metric"] == TRACK]
-    figure = tracks.tracks(loci, level=0.9)
+    figure = tracks(loci, level=0.9)
     figure.canvas.draw()
     titles = [axes.get_title() for axes in figure.axes]
     assert titles[:2] == ["chr8:0-40", "chr8:80-120"]
@@ -107,13 +106,13 @@ def test_figures_show_what_is_in_the_table():
     student = loci[(loci["locus"] == "chr8:0-40") & (loci["series"] == "student")]
     assert np.array_equal(line.get_ydata(), student["value"])
     bare = loci[~loci["series"].str.contains("epistemic|aleatoric")]
-    assert len(tracks.tracks(bare).axes) == 4
+    assert len(tracks(bare).axes) == 4
 
 
 def test_a_method_that_is_not_there():
     table = made()
     with pytest.raises(InputError, match=r"one of .*'student'.*Received: method='oracle'"):
-        tracks.tracks(table[table["metric"] == TRACK], method="oracle")
+        tracks(table[table["metric"] == TRACK], method="oracle")
 
 
 class Known:

@@ -1,17 +1,16 @@
-"""Tracks along a genome: what was measured, what is predicted, and how far to trust it."""
+"""Profiles along a genome: measured and predicted coverage, with its uncertainty."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from degu_tf.heads import gaussian_factor, total_std
+from degu_tf.plots.palette import colour_of, label_of
 from degu_tf.plots.style import (
     GREY,
-    colour_of,
-    label_of,
     legend_below,
     legend_line,
     require,
@@ -36,26 +35,32 @@ def tracks(
     unit: str = "fold change",
     level: float = LEVEL,
 ) -> Figure:
-    """Measured and predicted profiles of some loci with an uncertainty band; the parts of it below.
+    """Measured and predicted profiles of some loci with an uncertainty band; its parts below.
 
     Parameters
     ----------
     table
-        Columns `locus`, `position` (bases), `series`, `value`, as
-        `degu_tf.paper.s01_profiles.study.tracks_of` makes them: ``measured``,
-        ``measured_aleatoric``, and of the method its mean, `<method>_aleatoric` and
-        `<method>_epistemic`, as far as there are.
+        Columns `locus`, `position` (bases), `series`, `value`. Series are ``measured``,
+        ``measured_aleatoric`` (std of replicates), the method's mean by its name alone,
+        `<method>_aleatoric` and `<method>_epistemic`; all but the mean are optional.
     method
         Whose prediction is drawn.
     unit
         Of the profiles.
     level
-        Probability in the band, taken as Gaussian with the total standard deviation.
+        Nominal level of the band, Gaussian with the total standard deviation.
 
     Raises
     ------
     InputError
         If a column is missing, or there is no such method.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"position": range(4), "value": [1.0, 2.0, 4.0, 2.0]})
+    >>> figure = tracks(table.assign(locus="chr8:0-4", series="student"))
+    >>> figure.axes[0].get_title()
+    'chr8:0-4'
     """
     n_loci = table["locus"].nunique() if "locus" in table else 1
     figure = Figure(figsize=(_LOCUS[0] * n_loci, _LOCUS[1] + 0.5), layout="constrained")
@@ -64,7 +69,7 @@ def tracks(
 
 
 def draw_tracks(
-    figure: FigureBase,
+    figure: Figure | SubFigure,
     table: pd.DataFrame,
     method: str = "student",
     unit: str = "fold change",

@@ -1,6 +1,6 @@
-"""Heat maps of what every base at every position would do, and boxes beside an ensemble's line."""
+"""Heat maps of single-nucleotide variants: effects and uncertainties by position and base."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,17 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from degu_tf.plots.boxes import draw_boxes
-from degu_tf.plots.style import (
-    GREY,
-    LOG2,
-    colour_of,
-    require,
-    styled,
-)
+from degu_tf.plots.palette import LETTERS
+from degu_tf.plots.style import LOG2, require, styled
 from degu_tf.sequences.alphabet import ALPHABET
 from degu_tf.utils.errors import InputError
 
@@ -36,9 +30,7 @@ REFERENCE = "0.97"
 CLIPPED = 0.995
 """Quantile of absolute effects, and of uncertainties, at which colours end."""
 
-_LETTER_COLOURS = {"A": "#109648", "C": "#255c99", "G": "#c98500", "T": "#d62839", "N": "0.5"}
 _ORDER = ALPHABET[::-1]
-_BINS = 12
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,13 @@ class Layer:
 
 
 def layers_of(target: str) -> tuple[Layer, ...]:
-    """Effect, aleatoric and epistemic uncertainty of a target, by its columns (Fig. 6b)."""
+    """Layers of a target: its effect, aleatoric and epistemic uncertainty, as in Fig. 6b.
+
+    Examples
+    --------
+    >>> [layer.column for layer in layers_of("K562")]
+    ['K562_effect', 'K562_aleatoric', 'K562_epistemic']
+    """
     return (
         Layer(f"{target}_effect", "Predicted\neffect", "RdBu_r", signed=True),
         Layer(f"{target}_aleatoric", "Aleatoric\nuncertainty", "Purples"),
@@ -82,7 +80,7 @@ def heat_maps(
     span: tuple[int, int] | None = None,
     bases: int = BASES,
 ) -> Figure:
-    """Heat maps of single-nucleotide variants, one below the other, in lines of so many bases.
+    """Heat maps of single-nucleotide variants, one below the other.
 
     A dot marks the reference base, dark grey what has no value. Colours of signed values are
     centred on zero; those beyond the 99.5th percentile have the colour of the end.
@@ -101,12 +99,19 @@ def heat_maps(
     span
         First and last position drawn; all by default.
     bases
-        Positions in a line.
+        Number of positions in a line; longer sequences are broken into lines.
 
     Raises
     ------
     InputError
         If a column is missing, positions have two reference bases, or nothing is finite.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"position": 1, "ref": "A", "alt": ["C", "G", "T"]})
+    >>> figure = heat_maps(table.assign(y_effect=[0.1, -0.2, 0.3]), layers_of("y")[:1])
+    >>> figure.axes[0].get_xlabel()
+    'Position (bp)'
     """
     require(table, ["position", "ref", "alt", *(layer.column for layer in layers)])
     layers = [layer for layer in layers if np.isfinite(table[layer.column].astype(float)).any()]
@@ -126,7 +131,7 @@ def heat_maps(
 
 
 def draw_heat_maps(
-    figure: FigureBase,
+    figure: Figure | SubFigure,
     table: pd.DataFrame,
     layers: Sequence[Layer],
     *,
@@ -223,7 +228,7 @@ def _letters(axes: Axes, reference: str, first: int, bases: int) -> None:
         for place, base in enumerate(reference):
             axes.text(
                 first + place, -0.7, base, ha="center", va="top", fontsize=size,
-                family="monospace", fontweight="bold", color=_LETTER_COLOURS.get(base, "0.5"),
+                family="monospace", fontweight="bold", color=LETTERS.get(base, "0.5"),
             )  # fmt: skip
     axes.xaxis.set_major_locator(MultipleLocator(20 if first > 9_999 or bases > 150 else 10))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -243,48 +248,22 @@ def _norm(grid: np.ndarray, signed: bool) -> Normalize:
 
 
 def _colour_bar(
-    figure: FigureBase, axes: Axes, layer: Layer, norm: Normalize, grid: np.ndarray, unit: str
+    figure: Figure | SubFigure,
+    axes: Axes,
+    layer: Layer,
+    norm: Normalize,
+    grid: np.ndarray,
+    unit: str,
 ) -> None:
     values = grid[np.isfinite(grid)]
-    below, above = (values < norm.vmin).any(), (values > norm.vmax).any()
+    below, above = (norm(values) < 0.0).any(), (norm(values) > 1.0).any()
     extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}
     bar = figure.colorbar(
         ScalarMappable(norm, layer.colours), ax=axes, fraction=0.012, pad=0.008, aspect=7,
         extend=extend[int(below), int(above)], extendfrac=0.12,
     )  # fmt: skip
     bar.outline.set_visible(False)
-    bar.locator = MultipleLocator(_nice(norm.vmax - norm.vmin))
+    bar.locator = MaxNLocator(3, steps=[1, 2, 5, 10])
     bar.update_ticks()
     bar.ax.tick_params(labelsize=8, length=2)
     bar.set_label(unit, fontsize=8.5)
-
-
-def _nice(distance: float) -> float:
-    """A step of 1, 2 or 5 times a power of ten that a distance holds two to four times."""
-    power = 10.0 ** np.floor(np.log10(distance / 2.0))
-    return next(step * power for step in (5.0, 2.0, 1.0) if step * power <= distance / 2.0)
-
-
-def draw_beside_ensemble(
-    axes: Axes,
-    table: pd.DataFrame,
-    x: str,
-    by: str,
-    kinds: Sequence[str],
-    ensemble: float | None,
-    names: Mapping[str, str] | None = None,
-) -> None:
-    """Boxes of `group_plots.draw_boxes`, and the ensemble's value as a line across them."""
-    draw_boxes(axes, table, x, by, kinds, names)
-    if ensemble is not None and np.isfinite(ensemble):
-        axes.axhline(ensemble, color=colour_of("ensemble"), linewidth=1.8, zorder=2)
-
-
-def draw_dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> None:
-    """Draw a dot for each pair of values, and medians of bins of the first, equally filled."""
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    axes.scatter(x, y, s=7, color=colour, alpha=0.35, linewidths=0, rasterized=True)
-    parts = np.array_split(np.argsort(x, kind="stable"), min(_BINS, len(x)))
-    middles, medians = ([np.median(each[part]) for part in parts] for each in (x, y))
-    axes.plot(middles, medians, color="0.15", linewidth=1.8, marker="o", markersize=3.5)
-    axes.axvline(0.0, color=GREY, linewidth=1.0, linestyle="--", zorder=0)

@@ -3,26 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
 from matplotlib.patches import PathPatch, Rectangle
 
-from degu_tf.attribution.consistency import compare
 from degu_tf.attribution.motifs import importance
-from degu_tf.plots import logos
+from degu_tf.plots.sequence_logos import logos
 from degu_tf.sequences.encoding import encode
 from degu_tf.utils.errors import InputError
-
-
-@pytest.fixture(scope="module")
-def comparison():
-    """Maps of four teachers and three students, students nearer to the signal."""
-    rng = np.random.default_rng(2)
-    signal = rng.normal(size=(30, 6, 4))
-    maps = {
-        method: signal + noise * rng.normal(size=(n, 30, 6, 4))
-        for method, n, noise in (("student", 3, 0.3), ("single", 4, 0.6))
-    }
-    return compare(maps, model="DeepSTARR", target="Dev")
 
 
 @pytest.fixture
@@ -38,7 +24,7 @@ def letters_of(axes):
 
 def test_letters_are_as_high_as_their_importance(letters):
     tokens, scores = letters
-    figure = logos.logos(scores, tokens, ["first", "second"])
+    figure = logos(importance(scores, tokens), tokens, ["first", "second"])
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["first", "second"]
     values = importance(scores, tokens)
     for row, axes in enumerate(figure.axes):
@@ -65,7 +51,7 @@ def test_boxes_stand_around_motifs(letters):
             "affinity": [1.0, 0.2, 0.6],
         }
     )
-    figure = logos.logos(scores, tokens, ["a", "b"], sites, window=(0, 9))
+    figure = logos(importance(scores, tokens), tokens, ["a", "b"], sites, window=(0, 9))
     boxes = [
         [patch for patch in axes.patches if isinstance(patch, Rectangle)] for axes in figure.axes
     ]
@@ -81,7 +67,7 @@ def test_long_sequences_show_where_scores_are_large():
     tokens = np.zeros((1, 60), np.uint8)
     scores = np.zeros((1, 60, 4))
     scores[0, 41:45, 0] = 1.0
-    (axes,) = logos.logos(scores, tokens, ["x"], window=10).axes
+    (axes,) = logos(importance(scores, tokens), tokens, ["x"], window=10).axes
     low, high = axes.get_xlim()
     assert high - low == 10
     assert low <= 40.5
@@ -91,40 +77,8 @@ def test_long_sequences_show_where_scores_are_large():
 def test_what_cannot_be_drawn_is_refused(letters):
     tokens, scores = letters
     with pytest.raises(InputError, match=r"2 titles, one a row. Received: 1"):
-        logos.logos(scores, tokens, ["a"])
+        logos(importance(scores, tokens), tokens, ["a"])
     with pytest.raises(InputError, match=r"window within 10 bases. Received: \(3, 11\)"):
-        logos.logos(scores, tokens, ["a", "b"], window=(3, 11))
-
-
-def test_brackets_carry_the_p_values(comparison):
-    near, tests = comparison.similarity, comparison.tests
-    figure = logos.rmse_boxes(near, tests)
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["DeepSTARR, Dev", "DeepSTARR, Dev\nmaps scaled to their largest score"]
-    for axes, scaling in zip(figure.axes, ("none", "largest"), strict=True):
-        part = near[near["scaling"] == scaling]
-        dots = [item for item in axes.collections if isinstance(item, PathCollection)]
-        drawn = sorted(y for item in dots for y in item.get_offsets()[:, 1])
-        np.testing.assert_allclose(drawn, sorted(part["value"]))
-        test = tests[(tests["metric"] == "attribution_rmse") & (tests["scaling"] == scaling)]
-        (text,) = (text.get_text() for text in axes.texts)
-        assert text == logos.p_text(test["p_value"].iloc[0])
-        ticks = [tick.get_text() for tick in axes.get_xticklabels()]
-        assert ticks == ["Standard\ntraining", "DEGU\nstudent"]
-        assert axes.get_ylim()[1] > part["value"].max()
-
-
-def test_a_dot_is_a_sequences_spread_over_both_methods(comparison):
-    alike = comparison.consistency
-    figure = logos.consistency_scatter(alike, comparison.tests)
-    part = alike[alike["scaling"] == "none"]
-    axes = figure.axes[0]
-    (dots,) = axes.collections
-    x = part.loc[part["method"] == "single", "value"].to_numpy()
-    y = part.loc[part["method"] == "student", "value"].to_numpy()
-    np.testing.assert_allclose(dots.get_offsets(), np.stack([x, y], axis=1))
-    assert axes.get_xlim() == axes.get_ylim()
-    (text,) = (text.get_text() for text in axes.texts)
-    assert text.startswith(f"{np.mean(y < x):.0%} below\nn = 30\np = ")
-    with pytest.raises(InputError, match="'dynamic'"):
-        logos.consistency_scatter(alike, first="dynamic")
+        logos(importance(scores, tokens), tokens, ["a", "b"], window=(3, 11))
+    with pytest.raises(InputError, match=r"shape \(2, 10\)\. Received: .* \(2, 10, 4\)"):
+        logos(scores, tokens, ["a", "b"])

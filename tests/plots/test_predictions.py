@@ -9,7 +9,8 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from scipy import stats
 
-from degu_tf.plots import performance, style
+from degu_tf.plots import predictions
+from degu_tf.plots.palette import COLOURS
 from degu_tf.utils.errors import InputError
 
 
@@ -68,14 +69,11 @@ def history():
 def figures(curves, pairs, history):
     """One figure of each kind."""
     return {
-        "predicted_against_measured": performance.predicted_against_measured(pairs),
-        "learning_curves": performance.learning_curves(history),
-        "performance": performance.performance(curves[curves["fraction"] == 0.1]),
-        "performance_against": performance.performance_against(curves),
-        "uncertainty_against_error": performance.uncertainty_against_error(
-            pairs.assign(method="student")
-        ),
-        "intervals": performance.intervals(pairs[pairs["target"] == "Dev"], level=0.68),
+        "predicted_against_measured": predictions.predicted_against_measured(pairs),
+        "learning_curves": predictions.learning_curves(history),
+        "performance": predictions.performance(curves[curves["fraction"] == 0.1]),
+        "performance_against": predictions.performance_against(curves),
+        "intervals": predictions.intervals(pairs[pairs["target"] == "Dev"], level=0.68),
     }
 
 
@@ -94,7 +92,7 @@ def test_figures_belong_to_no_window_and_leave_no_settings(figures):
     "name",
     [
         "predicted_against_measured", "learning_curves", "performance", "performance_against",
-        "uncertainty_against_error", "intervals",
+        "intervals",
     ],
 )  # fmt: skip
 def test_no_word_is_cut_off_and_no_legend_covers_data(figures, name):
@@ -116,16 +114,16 @@ def test_no_word_is_cut_off_and_no_legend_covers_data(figures, name):
 
 
 def test_each_method_has_the_colour_of_the_paper():
-    assert style.COLOURS["single"] == "tab:blue"
-    assert style.COLOURS["student"] == "tab:orange"
-    assert style.COLOURS["ensemble"] == "tab:green"
-    assert style.COLOURS["mprann"] == "tab:red"
+    assert COLOURS["single"] == "tab:blue"
+    assert COLOURS["student"] == "tab:orange"
+    assert COLOURS["ensemble"] == "tab:green"
+    assert COLOURS["mprann"] == "tab:red"
 
 
 def test_band_is_students_t_interval_of_the_mean():
     rng = np.random.default_rng(3)
     table = pd.DataFrame({"fraction": np.repeat([0.1, 1.0], 5), "value": rng.random(10)})
-    band = performance.confidence_band(table, "fraction").set_index("fraction")
+    band = predictions.confidence_band(table, "fraction").set_index("fraction")
     for fraction, values in table.groupby("fraction")["value"]:
         low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
         assert band.loc[fraction, ["low", "mean", "high"]].tolist() == pytest.approx(
@@ -134,7 +132,7 @@ def test_band_is_students_t_interval_of_the_mean():
 
 
 def test_performance_against_draws_means_bands_and_the_dashed_line(curves):
-    figure = performance.performance_against(curves)
+    figure = predictions.performance_against(curves)
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["STARR-seq, Dev", "STARR-seq, Hk", "K562"]
     for axes, dataset, target in zip(
@@ -144,11 +142,11 @@ def test_performance_against_draws_means_bands_and_the_dashed_line(curves):
         lines = {line.get_color(): line for line in axes.lines}
         for method in ("single", "student", "ensemble"):
             means = part[part["method"] == method].groupby("fraction")["value"].mean()
-            line = lines[style.COLOURS[method]]
+            line = lines[COLOURS[method]]
             np.testing.assert_allclose(line.get_xdata(), means.index)
             np.testing.assert_allclose(line.get_ydata(), means)
-        assert (style.COLOURS["mprann"] in lines) == (dataset == "K562")
-    dashed = lines[style.COLOURS["mprann"]]
+        assert (COLOURS["mprann"] in lines) == (dataset == "K562")
+    dashed = lines[COLOURS["mprann"]]
     assert dashed.get_linestyle() == "--"
     assert set(dashed.get_ydata()) == {0.47}
 
@@ -157,10 +155,10 @@ def test_performance_against_draws_means_bands_and_the_dashed_line(curves):
     ]
     student = next(
         item for item in bands
-        if same_color(item.get_facecolor()[0, :3], style.COLOURS["student"])
+        if same_color(item.get_facecolor()[0, :3], COLOURS["student"])
     )  # fmt: skip
     rows = curves[(curves["target"] == "Dev") & (curves["method"] == "student")]
-    expected = performance.confidence_band(rows, "fraction")
+    expected = predictions.confidence_band(rows, "fraction")
     drawn = student.get_paths()[0].vertices[:, 1]
     assert drawn.min() == pytest.approx(expected["low"].min())
     assert drawn.max() == pytest.approx(expected["high"].max())
@@ -171,7 +169,7 @@ def test_performance_against_draws_means_bands_and_the_dashed_line(curves):
 def test_performance_against_ensemble_size_has_whole_numbers_below():
     sizes = [2, 5, 10, 20]
     table = pd.DataFrame({"method": "ensemble", "n_members": sizes, "value": [0.1, 0.2, 0.3, 0.3]})
-    figure = performance.performance_against(
+    figure = predictions.performance_against(
         table.assign(metric="mse"), x="n_members", metric="mse"
     )
     figure.draw_without_rendering()
@@ -181,7 +179,7 @@ def test_performance_against_ensemble_size_has_whole_numbers_below():
 
 def test_performance_shows_every_model(curves):
     part = curves[(curves["fraction"] == 0.1) & (curves["target"] == "Dev")]
-    axes = performance.performance(part).axes[0]
+    axes = predictions.performance(part).axes[0]
     dots = [item for item in axes.collections if isinstance(item, PathCollection)]
     drawn = sorted(y for item in dots for y in item.get_offsets()[:, 1])
     assert drawn == pytest.approx(sorted(part["value"]))
@@ -190,13 +188,13 @@ def test_performance_shows_every_model(curves):
 
 
 def test_predicted_against_measured_says_r_and_draws_density_for_many(pairs):
-    figure = performance.predicted_against_measured(pairs, unit="RPM")
+    figure = predictions.predicted_against_measured(pairs, unit="RPM")
     part = pairs[pairs["target"] == "Dev"]
     r = np.corrcoef(part["measured"], part["predicted"])[0, 1]
     assert f"r = {r:.3f}\nn = 1,200" in texts(figure)
     assert any(type(item) is PolyCollection for item in figure.axes[0].collections)
     assert figure.axes[0].get_xlabel() == "Measured activity (RPM)"
-    few = performance.predicted_against_measured(part.iloc[:50]).axes[0]
+    few = predictions.predicted_against_measured(part.iloc[:50]).axes[0]
     assert [len(item.get_offsets()) for item in few.collections] == [50]
     identity = few.lines[0]
     np.testing.assert_array_equal(identity.get_xdata(), identity.get_ydata())
@@ -204,36 +202,25 @@ def test_predicted_against_measured_says_r_and_draws_density_for_many(pairs):
 
 def test_a_constant_prediction_has_no_r():
     table = pd.DataFrame({"measured": [1.0, 2.0, 3.0], "predicted": 1.0})
-    assert "r = undefined" in texts(performance.predicted_against_measured(table))
+    assert "r = undefined" in texts(predictions.predicted_against_measured(table))
 
 
 def test_learning_curves_mark_the_kept_epoch_and_average_shared_epochs(history):
-    axes = performance.learning_curves(history).axes[0]
+    axes = predictions.learning_curves(history).axes[0]
     dots = next(item for item in axes.collections if isinstance(item, PathCollection))
     assert dots.get_offsets().tolist() == [[3.0, 0.7], [2.0, 0.9]]
     mean = axes.lines[-1]
     assert mean.get_xdata().tolist() == [1, 2, 3]
     assert mean.get_ydata() == pytest.approx([1.25, 0.95, 0.85])
-    alone = performance.learning_curves(history[history["member"] == 0], title="Teacher").axes[0]
+    alone = predictions.learning_curves(history[history["member"] == 0], title="Teacher").axes[0]
     assert len(alone.lines) == 2
     assert alone.get_title() == "Teacher"
-
-
-def test_bins_hold_equal_counts_and_their_root_mean_squared_error():
-    std = [0.4, 0.1, 0.3, 0.2, 0.5, 0.6]
-    error = [4.0, 1.0, 3.0, 2.0, 5.0, 6.0]
-    table = pd.DataFrame({"measured": 0.0, "predicted": error, "std": std})
-    binned = performance.binned_error(table, bins=3)
-    assert binned["std"].tolist() == pytest.approx([0.15, 0.35, 0.55])
-    expected = [(sum(e**2 for e in pair) / 2) ** 0.5 for pair in ((1, 2), (3, 4), (5, 6))]
-    assert binned["rmse"].tolist() == pytest.approx(expected)
-    assert len(performance.binned_error(table, bins=50)) == 6
 
 
 def test_intervals_count_the_share_inside_over_all_sequences(pairs):
     part = pairs[pairs["target"] == "Dev"]
     share = np.mean(np.abs(part["measured"] - part["predicted"]) <= part["std"])
-    figure = performance.intervals(part, level=0.68, shown=20)
+    figure = predictions.intervals(part, level=0.68, shown=20)
     assert figure.axes[0].get_title() == f"Dev\n{share:.0%} of measurements inside"
     assert "20 of 1,200" in figure.axes[0].get_xlabel()
     assert "68% interval" in texts(figure)
@@ -243,20 +230,18 @@ def test_intervals_count_the_share_inside_over_all_sequences(pairs):
 
 def test_a_missing_column_is_named():
     with pytest.raises(InputError, match=r"\['predicted'\] missing. Received: columns"):
-        performance.predicted_against_measured(pd.DataFrame({"measured": [1.0]}))
+        predictions.predicted_against_measured(pd.DataFrame({"measured": [1.0]}))
 
 
 def test_an_absent_metric_is_refused_with_those_there_are(curves):
     with pytest.raises(InputError, match=r"metric 'mse'.*\['pearson'\]"):
-        performance.performance(curves, metric="mse")
+        predictions.performance(curves, metric="mse")
 
 
 def test_nothing_finite_is_refused_and_something_not_finite_is_said(curves):
     with pytest.raises(InputError, match="nothing to draw"):
-        performance.performance(curves.assign(value=np.nan))
+        predictions.performance(curves.assign(value=np.nan))
     part = curves[curves["target"] == "Dev"].copy()
     part.iloc[0, part.columns.get_loc("value")] = np.nan
     with pytest.warns(UserWarning, match=f"1 of {len(part)} rows are not finite"):
-        performance.performance(part)
-    with pytest.raises(InputError, match="bins=0"):
-        performance.uncertainty_against_error(pd.DataFrame(), bins=0)
+        predictions.performance(part)

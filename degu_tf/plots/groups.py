@@ -1,6 +1,7 @@
-"""Tidy tables in, box plots and distributions by group out; figures as those of `plots`."""
+"""Box plots and distributions by group."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,14 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from degu_tf.plots.palette import colour_of, label_of, methods_of
 from degu_tf.plots.style import (
     COLUMNS,
     LOG2,
-    colour_of,
     finite_rows,
-    label_of,
     legend_below,
-    methods_of,
     metric_label,
     panels_of,
     require,
@@ -24,7 +23,8 @@ from degu_tf.plots.style import (
     with_unit,
 )
 
-_SPAN = 0.84
+SPAN = 0.84
+"""Share of a group's width that its boxes fill."""
 
 
 @styled
@@ -62,6 +62,13 @@ def boxes(
     ------
     InputError
         If a column is missing or no row has that metric and head.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"shift": ["none", "large"] * 2, "value": [0.1, 0.4, 0.2, 0.5]})
+    >>> figure = boxes(table.assign(method="student", metric="mse"))
+    >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    ['none', 'large']
     """
     table = rows_of(table, metric, head, [x, by])
     kinds = kinds_of(table, by)
@@ -81,18 +88,17 @@ def draw_boxes(
     x: str,
     by: str,
     kinds: Sequence[str],
-    names: Mapping[str, str] | None = None,
+    names: Mapping[Any, str] | None = None,
 ) -> None:
     """Draw the boxes of `boxes` into one panel; `kinds` are the values of `by`, in order."""
     groups = list(dict.fromkeys(table[x]))
-    step = _SPAN / len(kinds)
+    places, width = box_places(len(kinds)), 0.8 * SPAN / len(kinds)
     for place, group in enumerate(groups):
         if place % 2:
             axes.axvspan(place - 0.5, place + 0.5, color="0.96", linewidth=0, zorder=0)
-        for index, kind in enumerate(kinds):
+        for middle, kind in zip(places, kinds, strict=True):
             values = table.loc[(table[x] == group) & (table[by] == kind), "value"].to_numpy()
-            middle = place + (index - (len(kinds) - 1) / 2.0) * step
-            _draw_box(axes, values, middle, 0.8 * step, colour_of(kind))
+            _draw_box(axes, values, place + middle, width, colour_of(kind))
     names = names or {}
     axes.set_xticks(range(len(groups)), [names.get(group, str(group)) for group in groups])
     axes.tick_params(axis="x", length=0)
@@ -101,8 +107,19 @@ def draw_boxes(
     axes.grid(axis="y", color="0.9", linewidth=0.8)
 
 
+def box_places(n: int) -> np.ndarray:
+    """Places `(n,)` of a group's boxes, relative to the group's.
+
+    Examples
+    --------
+    >>> box_places(3).round(2).tolist()
+    [-0.28, 0.0, 0.28]
+    """
+    return (np.arange(n) - (n - 1) / 2.0) * SPAN / n
+
+
 def box_handles(kinds: Sequence[str]) -> list[Patch]:
-    """Make the legend's patches for the kinds of boxes."""
+    """Legend entries of the kinds of boxes."""
     return [
         Patch(facecolor=colour_of(kind), alpha=0.75, linewidth=0, label=label_of(kind))
         for kind in kinds
@@ -110,7 +127,7 @@ def box_handles(kinds: Sequence[str]) -> list[Patch]:
 
 
 def kinds_of(table: pd.DataFrame, by: str = "method") -> list[str]:
-    """Give the values of `by`: those with a colour in their fixed order, then others."""
+    """Values of `by`: those with a colour in their fixed order, then others."""
     return methods_of(pd.DataFrame({"method": table[by].unique()}))
 
 
@@ -144,6 +161,12 @@ def distributions(
     ------
     InputError
         If a column is missing or there is nothing to draw.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"shift": ["none", "none", "large"], "value": [1.0, 2.0, 0.5]})
+    >>> distributions(table).axes[0].get_ylabel()
+    'Activity (log$_2$)'
     """
     require(table, [x])
     table = finite_rows(table, ["value"])
@@ -155,8 +178,9 @@ def distributions(
         for place, group in enumerate(groups):
             values = part.loc[part[x] == group, "value"].to_numpy()
             if np.ptp(values) > 0.0:
-                (body,) = axes.violinplot(values, [place], widths=0.85, showextrema=False)["bodies"]
-                body.set(facecolor=shade, alpha=0.45, edgecolor=shade, linewidth=1.0)
+                violin = axes.violinplot(values, [place], widths=0.85, showextrema=False)
+                bodies: Any = violin["bodies"]
+                bodies[0].set(facecolor=shade, alpha=0.45, edgecolor=shade, linewidth=1.0)
             first, median, third = np.quantile(values, [0.25, 0.5, 0.75])
             axes.vlines(place, first, third, color=shade, linewidth=7)
             axes.scatter(place, median, s=26, color="white", zorder=3)

@@ -1,9 +1,4 @@
-"""Tidy tables in, matplotlib figures out; nothing here knows a model or a file.
-
-Every function returns a `matplotlib.figure.Figure` that belongs to no window and no global state:
-save it with `figure.savefig("x.png", dpi=200)`, or leave it as the last value of a cell in a
-notebook that has said `%matplotlib inline`. Each method has one colour throughout.
-"""
+"""Figures of predictions: against measurements, by method, by amount of training data."""
 
 import numpy as np
 import pandas as pd
@@ -13,6 +8,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
+from degu_tf.plots.palette import colour_of, label_of, methods_of
 from degu_tf.plots.style import (
     AXES,
     BASELINES,
@@ -21,28 +17,23 @@ from degu_tf.plots.style import (
     GREY,
     LOG2,
     WIDE,
-    colour_of,
     corner_text,
     finite_rows,
-    label_of,
     legend_below,
     legend_handle,
     legend_line,
     limits_of,
-    methods_of,
+    logarithmic,
     metric_label,
     panels_of,
     parts_by,
-    parts_by_method,
     pearson_text,
-    plain_log_ticks,
     rows_of,
     styled,
     ticks_at,
     whole_numbers,
     with_unit,
 )
-from degu_tf.utils.errors import InputError
 
 
 @styled
@@ -69,6 +60,12 @@ def predicted_against_measured(
     ------
     InputError
         If a column is missing or there is nothing to draw.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"measured": [0.0, 1.0, 2.0], "predicted": [0.1, 0.8, 1.9]})
+    >>> predicted_against_measured(table).axes[0].get_ylabel()
+    'Predicted activity (log$_2$)'
     """
     table = finite_rows(table, ["measured", "predicted"])
     figure, panels = panels_of(table, ("dataset", "target", "method"), (4.2, 3.6))
@@ -114,6 +111,12 @@ def learning_curves(history: pd.DataFrame, title: str | None = None) -> Figure:
     ------
     InputError
         If a column is missing or there is nothing to draw.
+
+    Examples
+    --------
+    >>> history = pd.DataFrame({"epoch": [1, 2], "loss": [0.9, 0.5], "val_loss": [0.8, 0.7]})
+    >>> learning_curves(history, title="Student").axes[0].get_title()
+    'Student'
     """
     history = finite_rows(history, ["epoch", "loss", "val_loss"])
     figure, panels = panels_of(history, ("dataset", "method"), WIDE, 2)
@@ -136,8 +139,7 @@ def learning_curves(history: pd.DataFrame, title: str | None = None) -> Figure:
         )
         axes.set(xlabel="Epoch", ylabel="Loss")
         if (part[["loss", "val_loss"]] > 0).all(axis=None):
-            axes.set_yscale("log")
-            plain_log_ticks(axes)
+            logarithmic(axes.yaxis)
         axes.xaxis.set_major_locator(whole_numbers())
         if title is not None:
             axes.set_title(title)
@@ -167,6 +169,12 @@ def performance(table: pd.DataFrame, metric: str = "pearson", head: str = "activ
     ------
     InputError
         If a column is missing or no row has that metric and head.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"method": ["single", "single", "student"], "value": [0.6, 0.7, 0.8]})
+    >>> performance(table.assign(metric="pearson")).axes[0].get_ylabel()
+    'Pearson r'
     """
     table = rows_of(table, metric, head, ["method"])
     size = (max(1.0 * table["method"].nunique(), 2.4), 3.4)
@@ -218,6 +226,12 @@ def performance_against(
     ------
     InputError
         If a column is missing or no row has that metric and head.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"fraction": [0.1, 1.0], "value": [0.5, 0.8], "method": "student"})
+    >>> performance_against(table.assign(metric="pearson")).axes[0].get_xlabel()
+    'Training data used'
     """
     table = rows_of(table, metric, head, ["method", x])
     figure, panels = panels_of(table, ("dataset", "target"))
@@ -233,17 +247,17 @@ def performance_against(
 def draw_performance(axes: Axes, rows: pd.DataFrame, x: str = "fraction") -> None:
     """Draw one panel of `performance_against`: rows of one metric, head, data set and target."""
     for method in methods_of(rows):
-        own, style = rows[rows["method"] == method], {"color": colour_of(method)}
+        own, colour = rows[rows["method"] == method], colour_of(method)
         if method in BASELINES:
-            axes.axhline(own["value"].mean(), linestyle="--", linewidth=1.6, **style)
+            axes.axhline(own["value"].mean(), linestyle="--", linewidth=1.6, color=colour)
             continue
         band = confidence_band(own, x)
         if len(band) == 1:
             half = band["high"] - band["mean"]
-            axes.errorbar(band[x], band["mean"], half, fmt="o", markersize=5, **style)
+            axes.errorbar(band[x], band["mean"], half, fmt="o", markersize=5, color=colour)
             continue
-        axes.plot(band[x], band["mean"], marker="o", markersize=5, **style)
-        axes.fill_between(band[x], band["low"], band["high"], alpha=0.2, linewidth=0, **style)
+        axes.plot(band[x], band["mean"], marker="o", markersize=5, color=colour)
+        axes.fill_between(band[x], band["low"], band["high"], color=colour, alpha=0.2, linewidth=0)
     axes.set_ylim(*limits_of(rows["value"].to_numpy(), margin=0.25))
     ticks_at(axes, x, np.sort(rows[x].unique()))
     axes.set_xlabel(AXES.get(x, x))
@@ -251,56 +265,10 @@ def draw_performance(axes: Axes, rows: pd.DataFrame, x: str = "fraction") -> Non
 
 
 @styled
-def uncertainty_against_error(table: pd.DataFrame, bins: int = 10, unit: str = LOG2) -> Figure:
-    """Root mean squared error against predicted standard deviation, in bins of equal count.
-
-    On the dashed line the errors are as large as predicted; above it, larger.
-
-    Parameters
-    ----------
-    table
-        Columns `measured`, `predicted`, `std`; optional `dataset`, `target` (panels) and
-        `method`.
-    bins
-        Number of bins by quantile of `std`; fewer where there are fewer sequences.
-    unit
-        Unit of both axes.
-
-    Raises
-    ------
-    InputError
-        If a column is missing, or there is nothing to draw or fewer than one bin.
-    """
-    if bins < 1:
-        raise InputError(f"bins must be a whole number from 1. Received: bins={bins}")
-    table = finite_rows(table, ["measured", "predicted", "std"])
-    figure, panels = panels_of(table, ("dataset", "target"))
-    for axes, part in panels:
-        top = 0.0
-        for method, rows in parts_by_method(part):
-            binned = binned_error(rows, bins)
-            axes.plot(
-                binned["std"], binned["rmse"], marker="o", markersize=6, color=colour_of(method)
-            )
-            top = max(top, binned.to_numpy().max())
-        end = 1.08 * top
-        axes.plot([0, end], [0, end], color=GREY, linestyle="--", linewidth=1.2)
-        axes.set(
-            xlim=(0, end), ylim=(0, end), aspect="equal",
-            xlabel=with_unit("Predicted standard deviation", unit),
-            ylabel=with_unit("Root mean squared error", unit),
-        )  # fmt: skip
-    handles = [legend_handle(method) for method, _ in parts_by_method(table) if method]
-    equal = legend_line(GREY, "Error as predicted", linestyle="--", linewidth=1.2)
-    legend_below(figure, [*handles, equal])
-    return figure
-
-
-@styled
 def intervals(
     table: pd.DataFrame, level: float | None = None, shown: int = 150, unit: str = LOG2
 ) -> Figure:
-    """Predictions in rising order with their intervals, and the measurements in or out of them.
+    """Sequences by predicted activity, with their intervals and the measurements in or out of them.
 
     Where there are more than `shown` sequences, evenly spaced ones are drawn; the share inside is
     counted over all.
@@ -311,7 +279,7 @@ def intervals(
         Columns `measured`, `predicted`, `lower`, `upper`; optional `dataset`, `target` (panels)
         and `method` (the ribbon's colour; one method only).
     level
-        The share that the intervals are meant to hold, for the text.
+        Nominal level of the intervals, for the legend.
     shown
         How many sequences to draw.
     unit
@@ -321,6 +289,13 @@ def intervals(
     ------
     InputError
         If a column is missing or there is nothing to draw.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"measured": [0.0, 3.0], "predicted": [0.1, 1.0]})
+    >>> table = table.assign(lower=table["predicted"] - 1, upper=table["predicted"] + 1)
+    >>> intervals(table, level=0.95).axes[0].get_title()
+    '50% of measurements inside'
     """
     table = finite_rows(table, ["measured", "predicted", "lower", "upper"])
     method = next(iter(methods_of(table)), "student") if "method" in table else "student"
@@ -373,23 +348,3 @@ def confidence_band(table: pd.DataFrame, x: str, level: float = 0.95) -> pd.Data
     return pd.DataFrame(
         {"mean": mean, "low": mean - half, "high": mean + half, "n": n}
     ).reset_index()
-
-
-def binned_error(table: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
-    """Mean `std` and root mean squared error in bins of equal count, by rising `std`.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"measured": 0.0, "predicted": [1.0, 3.0], "std": [0.5, 2.0]})
-    >>> binned_error(table, bins=2).values.tolist()
-    [[0.5, 1.0], [2.0, 3.0]]
-    """
-    ordered = table.sort_values("std", kind="stable")
-    bin_of = np.arange(len(ordered)) * min(bins, len(ordered)) // len(ordered)
-    squared = np.square(ordered["predicted"] - ordered["measured"])
-    return pd.DataFrame(
-        {
-            "std": ordered["std"].groupby(bin_of).mean(),
-            "rmse": np.sqrt(squared.groupby(bin_of).mean()),
-        }
-    )

@@ -9,7 +9,8 @@ from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import same_color, to_rgb
 from matplotlib.patches import PathPatch
 
-from degu_tf.plots import boxes, style
+from degu_tf.plots import groups
+from degu_tf.plots.palette import COLOURS
 from degu_tf.utils.errors import InputError
 
 SHIFTS = ["none", "small", "large"]
@@ -38,7 +39,7 @@ def part_of(table, target, shift, method):
 
 
 def test_boxes_are_quartiles_and_whiskers_span_all_values(table):
-    axes = boxes.boxes(table).axes[1]
+    axes = groups.boxes(table).axes[1]
     assert axes.get_title() == "Hk"
     found = [patch for patch in axes.patches if isinstance(patch, PathPatch)]
     expected = [(shift, method) for shift in SHIFTS for method in ("single", "student")]
@@ -48,7 +49,7 @@ def test_boxes_are_quartiles_and_whiskers_span_all_values(table):
         box = patch.get_path().get_extents()
         assert [box.y0, box.y1] == pytest.approx(np.quantile(values, [0.25, 0.75]))
         assert round(box.x0) == round(box.x1) == SHIFTS.index(shift)
-        assert same_color(to_rgb(patch.get_facecolor()), style.COLOURS[method])
+        assert same_color(to_rgb(patch.get_facecolor()), COLOURS[method])
     drawn = [line.get_ydata() for line in axes.lines if line.get_linestyle() == "-"]
     heights = {round(float(y), 9) for ends in drawn for y in ends}
     for shift, method in expected:
@@ -57,17 +58,17 @@ def test_boxes_are_quartiles_and_whiskers_span_all_values(table):
 
 
 def test_every_model_is_a_dot_and_a_lone_value_a_diamond(table):
-    axes = boxes.boxes(table).axes[0]
+    axes = groups.boxes(table).axes[0]
     dots = [item for item in axes.collections if isinstance(item, PathCollection)]
     drawn = sorted(y for item in dots for y in item.get_offsets()[:, 1])
     assert drawn == pytest.approx(sorted(table.loc[table["target"] == "Dev", "value"]))
-    green = style.COLOURS["ensemble"]
+    green = COLOURS["ensemble"]
     diamonds = [item for item in dots if same_color(item.get_facecolor()[0, :3], green)]
     assert len(diamonds) == 3
 
 
 def test_groups_and_kinds_may_be_any_columns(table):
-    figure = boxes.boxes(
+    figure = groups.boxes(
         table.assign(training="with_evoaug"), x="method", by="training",
         names={"student": "DEGU students"}, label="Error",
     )  # fmt: skip
@@ -82,8 +83,8 @@ def test_no_word_is_cut_off_and_no_two_ticks_overlap(table):
     names = {shift: f"{shift}\n(a word)" for shift in SHIFTS}
     activity = table[["target", "shift", "value"]]
     for figure in (
-        boxes.boxes(table, names=names),
-        boxes.distributions(activity, names=names),
+        groups.boxes(table, names=names),
+        groups.distributions(activity, names=names),
     ):
         figure.draw_without_rendering()
         for axes in figure.axes:
@@ -94,28 +95,28 @@ def test_no_word_is_cut_off_and_no_two_ticks_overlap(table):
 
 
 def test_distributions_show_quartiles_medians_and_the_first_groups_median(table):
-    axes = boxes.distributions(table[["target", "shift", "value"]]).axes[0]
-    groups = [
+    axes = groups.distributions(table[["target", "shift", "value"]]).axes[0]
+    parts = [
         table[(table["target"] == "Dev") & (table["shift"] == shift)]["value"] for shift in SHIFTS
     ]
     dots = [item for item in axes.collections if isinstance(item, PathCollection)]
     assert [item.get_offsets()[0, 1] for item in dots] == pytest.approx(
-        [values.median() for values in groups]
+        [values.median() for values in parts]
     )
     (dashed,) = axes.lines
-    assert dashed.get_ydata()[0] == pytest.approx(groups[0].median())
+    assert dashed.get_ydata()[0] == pytest.approx(parts[0].median())
     assert sum(isinstance(item, PolyCollection) for item in axes.collections) == 3
     assert axes.get_ylabel() == "Activity (log$_2$)"
 
 
 def test_a_group_without_spread_is_drawn_without_density():
     table = pd.DataFrame({"shift": ["a", "a", "b", "b"], "value": [1.0, 1.0, 1.0, 2.0]})
-    axes = boxes.distributions(table).axes[0]
+    axes = groups.distributions(table).axes[0]
     assert sum(isinstance(item, PolyCollection) for item in axes.collections) == 1
 
 
 def test_an_absent_column_is_named(table):
     with pytest.raises(InputError, match=r"\['training'\] missing"):
-        boxes.boxes(table, by="training")
+        groups.boxes(table, by="training")
     with pytest.raises(InputError, match=r"\['shift'\] missing"):
-        boxes.distributions(table.drop(columns="shift"))
+        groups.distributions(table.drop(columns="shift"))
