@@ -18,7 +18,7 @@ import numpy as np
 
 from degu_tf.data.bigwig import write_bigwig
 from degu_tf.heads import Prediction
-from degu_tf.models.predictor import Predictor
+from degu_tf.models.predictor import Predictor, window_of
 from degu_tf.models.tiling import Tile, tiles
 from degu_tf.sequences.alphabet import UNKNOWN
 from degu_tf.sequences.encoding import encode
@@ -111,9 +111,7 @@ def predict_tracks(
         of its input's length, all bases are unknown, or the folder holds something else.
     """
     folder = Path(folder)
-    window = window or getattr(predictor, "input_length", None)
-    if window is None:
-        raise InputError("name the bases this predictor takes (window=...)")
+    window = window_of(predictor, window)
     next(tiles(window, window, step))
     chosen = _chosen(genome, contigs)
     names = list(_tracks(predictor.predict(np.full((1, window), UNKNOWN, np.uint8)), window))

@@ -1,8 +1,8 @@
-"""A predictor turns sequences into a `Prediction`; this is the one for a Keras model."""
+"""Predictors: the two protocols, the one for a Keras model, and strand averaging."""
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import keras
@@ -17,6 +17,7 @@ from degu_tf.sequences.encoding import (
     reverse_complement,
 )
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import content_hash
 from degu_tf.utils.progress import bar
 
 BATCH_SIZE = 512
@@ -35,6 +36,29 @@ class Predictor(Protocol):
 
     def predict(self, sequences: Any) -> Prediction:
         """Predict tokens `(N, L)`, strings, or float `(N, L, 4)` that need not be one-hot."""
+        ...
+
+
+@runtime_checkable
+class DescribedPredictor(Predictor, Protocol):
+    """A predictor that also tells what it predicts, from how many bases, and who it is.
+
+    A `ModelPredictor`, an ensemble, MC dropout, and wrappers around them: what calibration files,
+    resumable outputs and windows along a genome ask for.
+    """
+
+    @property
+    def heads(self) -> HeadLayout:
+        """Columns of the model, or of an ensemble's members."""
+        ...
+
+    @property
+    def input_length(self) -> int | None:
+        """Bases it takes, or None if it takes any length."""
+        ...
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides its predictions."""
         ...
 
 
@@ -121,17 +145,31 @@ class ModelPredictor:
 
 
 class StrandAveraged:
-    """A predictor that gives the mean of a sequence's prediction and its reverse complement's.
+    """A predictor that averages the predictions of a sequence and of its reverse complement.
 
-    Uncertainties are the mean of the two strands' standard deviations. The strands share one
-    model and one experiment, so their errors go together and averaging is not taken to shrink
-    them.
+    Uncertainties are the mean of both strands' standard deviations. The strands share one model
+    and one experiment, so their errors are correlated and averaging is not taken to shrink them.
+    Around a `DescribedPredictor` it is one, too, with a fingerprint of its own.
 
     Parameters
     ----------
     predictor
-        Any predictor. Profiles of the reverse strand are turned round before averaging.
+        Any predictor. Profiles of the reverse strand are reversed before averaging.
+
+    Examples
+    --------
+    >>> from degu_tf.models import registry
+    >>> heads = HeadLayout(("activity",))
+    >>> model = ModelPredictor(registry.build("deepstarr", (32, 4), heads, width=0.05), heads)
+    >>> averaged = StrandAveraged(model)
+    >>> averaged.predict(["ACGT" * 8]).mean.shape, averaged.input_length
+    ((1, 1), 32)
     """
+
+    def __new__(cls, predictor: Predictor) -> "StrandAveraged":
+        """Around a `DescribedPredictor` it is one, too."""
+        described = cls is StrandAveraged and isinstance(predictor, DescribedPredictor)
+        return super().__new__(_DescribedStrandAveraged if described else cls)
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
@@ -142,17 +180,89 @@ class StrandAveraged:
         forward = self.predictor.predict(sequences)
         reverse = self.predictor.predict(reverse_complement(sequences))
 
-        def average(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
-            if a is None or b is None:
-                return None
+        def average(strands: Sequence[np.ndarray]) -> np.ndarray:
+            a, b = strands
             return (a + (b[:, ::-1] if b.ndim == 3 else b)) / 2.0
 
-        parts = {
-            name: average(getattr(forward, name), getattr(reverse, name))
-            for name in ("mean", "aleatoric", "epistemic", "columns")
-        }
-        floored = {name: int(np.sum(parts[name] <= MIN_STD)) for name in forward.floored}
-        return Prediction(forward.targets, floored=floored, **parts)
+        return combined([forward, reverse], average)
+
+
+class Described:
+    """Base of wrappers around a `DescribedPredictor`, which have its heads and input length."""
+
+    predictor: DescribedPredictor
+    kind = "wrapper"
+
+    @property
+    def heads(self) -> HeadLayout:
+        """The wrapped predictor's layout."""
+        return self.predictor.heads
+
+    @property
+    def input_length(self) -> int | None:
+        """Bases the wrapped predictor takes, or None if it takes any length."""
+        return self.predictor.input_length
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides the predictions: the kind of wrapper and what it wraps."""
+        return content_hash([self.kind, self.predictor.fingerprint()])
+
+
+class _DescribedStrandAveraged(Described, StrandAveraged):
+    predictor: DescribedPredictor
+    kind = "strand average"
+
+
+def combined(
+    predictions: Sequence[Prediction], join: Callable[[Sequence[np.ndarray]], np.ndarray]
+) -> Prediction:
+    """One prediction whose arrays are made of the same arrays of several predictions.
+
+    Parameters
+    ----------
+    predictions
+        Predictions of the same targets, one or more.
+    join
+        From one array of each prediction to one array, such as their mean. What any prediction
+        lacks, the result lacks.
+    """
+
+    def part(name: str) -> np.ndarray | None:
+        arrays = [getattr(each, name) for each in predictions]
+        return None if any(array is None for array in arrays) else join(arrays)
+
+    first = predictions[0]
+    stds = {name: part(name) for name in ("aleatoric", "epistemic")}
+    return Prediction(
+        first.targets,
+        join([each.mean for each in predictions]),
+        stds["aleatoric"],
+        stds["epistemic"],
+        part("columns"),
+        {
+            name: int(np.sum(std <= MIN_STD))
+            for name, std in stds.items()
+            if std is not None and name in first.floored
+        },
+    )
+
+
+def window_of(predictor: Predictor, window: int | None = None) -> int:
+    """Bases in the windows a predictor takes: a given number, or its own input length.
+
+    Raises
+    ------
+    InputError
+        If neither is known.
+    """
+    if window is None and isinstance(predictor, DescribedPredictor):
+        window = predictor.input_length
+    if window is None:
+        raise InputError(
+            "expected the number of bases that the predictor takes, which it does not tell itself; "
+            "give it as window=... Received: window=None"
+        )
+    return window
 
 
 def batch_size_of(length: int) -> int:

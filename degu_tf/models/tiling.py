@@ -1,17 +1,25 @@
-"""Profiles longer than a model's input: windows overlap, and each base is taken where it lies deep.
+"""Profiles longer than a model's input, joined from the middles of overlapping windows.
 
 A model knows less of what is around a base near the end of its input, so of two windows that hold a
 base the one counts in which it lies farther from an end.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from degu_tf.heads import MIN_STD, Prediction
-from degu_tf.models.predictor import Predictor, as_array
+from degu_tf.heads import Prediction
+from degu_tf.models.predictor import (
+    Described,
+    DescribedPredictor,
+    Predictor,
+    as_array,
+    combined,
+    window_of,
+)
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import content_hash
 
 
 class Tile(NamedTuple):
@@ -106,7 +114,7 @@ class Tiled:
     Raises
     ------
     InputError
-        If the window is not known.
+        If the predictor's input length is unknown and no window is given.
 
     Examples
     --------
@@ -119,33 +127,47 @@ class Tiled:
     [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0]
     """
 
+    def __new__(
+        cls, predictor: Predictor, window: int | None = None, step: int | None = None
+    ) -> "Tiled":
+        """Around a `DescribedPredictor` it is one, too."""
+        described = cls is Tiled and isinstance(predictor, DescribedPredictor)
+        return super().__new__(_DescribedTiled if described else cls)
+
     def __init__(
         self, predictor: Predictor, window: int | None = None, step: int | None = None
     ) -> None:
-        window = window or getattr(predictor, "input_length", None)
-        if window is None:
-            raise InputError("name the bases this predictor takes (window=...)")
         self.predictor = predictor
-        self.window = window
+        self.window = window_of(predictor, window)
         self.step = step
 
     def predict(self, sequences: Any) -> Prediction:
         """Predict sequences of one length, as long as a window or longer."""
         array = as_array(sequences)
-        pieces = [
-            (tile, self.predictor.predict(array[:, tile.start : tile.start + self.window]))
-            for tile in tiles(array.shape[1], self.window, self.step)
+        whole = list(tiles(array.shape[1], self.window, self.step))
+        predictions = [
+            self.predictor.predict(array[:, tile.start : tile.start + self.window])
+            for tile in whole
         ]
 
-        def join(name: str) -> np.ndarray | None:
-            if getattr(pieces[0][1], name) is None:
-                return None
-            kept = [_kept(getattr(piece, name), tile, self.window) for tile, piece in pieces]
-            return np.concatenate(kept, axis=1)
+        def join(parts: Sequence[np.ndarray]) -> np.ndarray:
+            kept = zip(parts, whole, strict=True)
+            return np.concatenate([_kept(part, tile, self.window) for part, tile in kept], axis=1)
 
-        parts = {name: join(name) for name in ("mean", "aleatoric", "epistemic", "columns")}
-        floored = {name: int(np.sum(parts[name] <= MIN_STD)) for name in pieces[0][1].floored}
-        return Prediction(pieces[0][1].targets, floored=floored, **parts)
+        return combined(predictions, join)
+
+
+class _DescribedTiled(Described, Tiled):
+    predictor: DescribedPredictor
+
+    @property
+    def input_length(self) -> None:
+        """Any length from a window on."""
+        return None
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the windows and of what is wrapped."""
+        return content_hash(["tiled", self.window, self.step, self.predictor.fingerprint()])
 
 
 def _kept(part: np.ndarray, tile: Tile, window: int) -> np.ndarray:

@@ -12,7 +12,13 @@ from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.runs import open_run
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.metrics.intervals import coverage
-from degu_tf.models.predictor import ModelPredictor, Predictor, StrandAveraged
+from degu_tf.models.predictor import (
+    Described,
+    DescribedPredictor,
+    ModelPredictor,
+    Predictor,
+    StrandAveraged,
+)
 from degu_tf.uncertainty.conformal.conformal import Conformal
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import CALIBRATION, RunFolder
@@ -31,6 +37,11 @@ class Calibrated:
     conformal
         Fitted conformal prediction.
     """
+
+    def __new__(cls, predictor: Predictor, conformal: Conformal) -> "Calibrated":
+        """Around a `DescribedPredictor` it is one, too."""
+        described = cls is Calibrated and isinstance(predictor, DescribedPredictor)
+        return super().__new__(_DescribedCalibrated if described else cls)
 
     def __init__(self, predictor: Predictor, conformal: Conformal) -> None:
         self.predictor = predictor
@@ -51,6 +62,14 @@ class Calibrated:
             As `degu_tf.uncertainty.conformal.conformal.Conformal.interval`.
         """
         return self.conformal.interval(prediction, level, component)
+
+
+class _DescribedCalibrated(Described, Calibrated):
+    predictor: DescribedPredictor
+
+    def fingerprint(self) -> str:
+        """The wrapped predictor's: a calibration changes no prediction."""
+        return self.predictor.fingerprint()
 
 
 def calibrate(
@@ -95,6 +114,19 @@ def calibrate(
     InputError
         If there is a calibration already, the folder holds no finished run, both splits share
         sequences, or as `Conformal.fit` does.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import degu_tf as degu
+    >>> splits = degu.simulate((40, 40, 20), length=40).splits
+    >>> small = {"conv_filters": (4,), "conv_kernels": (7,), "dense_units": (4,)}
+    >>> spec = degu.ModelSpec("deepstarr", small)
+    >>> run = degu.Run(tempfile.mkdtemp() + "/run", progress=False)
+    >>> ensemble = degu.train_ensemble(splits, spec, 2, degu.TrainingSettings(epochs=1), run)
+    >>> calibrated = calibrate(run.folder, splits, component="epistemic", level=0.9)
+    >>> calibrated.conformal.factors(0.9)["target"].tolist()
+    ['Dev', 'Hk']
     """
     if split not in JUDGED_ON:
         raise InputError(f"expected one of {tuple(JUDGED_ON)}. Received: split={split!r}")

@@ -34,11 +34,15 @@ class Genome:
 class Neighbours:
     """Columns of known form: adenines within one base, and multiples."""
 
+    heads = HEADS
     input_length = WINDOW
 
     def __init__(self):
         self.calls = 0
         self.stop_at = None
+
+    def fingerprint(self):
+        return "neighbours"
 
     def predict(self, sequences):
         self.calls += 1
@@ -138,7 +142,7 @@ class Numbers:
     [
         (Neighbours(), {"contigs": ["chr1", "chr9"]}, "which has chr1, chrS, chrN. .*: chr9$"),
         (Neighbours(), {"contigs": []}, "Received: none$"),
-        (Numbers(), {}, "name the bases"),
+        (Numbers(), {}, "give it as window="),
         (Numbers(), {"window": 8}, r"each of 8 bases.*shape \(1, 1\)$"),
         (Neighbours(), {"step": 99}, "window=16, step=99"),
     ],

@@ -3,7 +3,14 @@ import numpy as np
 import pytest
 
 from degu_tf.heads import HeadLayout, Prediction
-from degu_tf.models.predictor import ModelPredictor, Predictor, StrandAveraged
+from degu_tf.models.predictor import (
+    DescribedPredictor,
+    ModelPredictor,
+    Predictor,
+    StrandAveraged,
+    window_of,
+)
+from degu_tf.models.tiling import Tiled
 from degu_tf.sequences.encoding import decode, one_hot, reverse_complement
 from degu_tf.utils.errors import InputError
 
@@ -124,7 +131,45 @@ def test_profiles_of_the_reverse_strand_are_turned_round(tokens):
     assert np.array_equal(prediction.aleatoric[..., 0], expected + 1.0)
 
 
+@pytest.mark.parametrize("wrap", [StrandAveraged, Tiled], ids=lambda each: each.__name__)
+def test_a_wrapper_is_as_described_as_what_it_wraps(predictor, spec, wrap):
+    wrapped = wrap(predictor)
+    assert isinstance(wrapped, wrap)
+    assert isinstance(wrapped, DescribedPredictor)
+    assert wrapped.heads == HEADS
+    assert wrapped.input_length == (32 if wrap is StrandAveraged else None)
+    assert wrapped.fingerprint() == wrap(predictor).fingerprint() != predictor.fingerprint()
+    other = ModelPredictor(spec.build((32, 4), HEADS, seed=1), HEADS)
+    assert wrap(other).fingerprint() != wrapped.fingerprint()
+    both = StrandAveraged(wrapped)
+    assert isinstance(both, DescribedPredictor)
+    assert both.fingerprint() not in (wrapped.fingerprint(), predictor.fingerprint())
+
+
+def test_windows_belong_to_a_fingerprint(predictor):
+    fingerprints = {Tiled(predictor, step=step).fingerprint() for step in (None, 4, 8)}
+    assert len(fingerprints) == 3
+
+
+def test_a_wrapper_around_a_bare_predictor_claims_no_more(tokens):
+    for wrapped in (StrandAveraged(CountsA()), Tiled(CountsA(), window=32)):
+        assert isinstance(wrapped, Predictor)
+        assert not isinstance(wrapped, DescribedPredictor)
+        assert not hasattr(wrapped, "heads")
+    with pytest.raises(InputError, match=r"number of bases .* window=None"):
+        Tiled(StrandAveraged(CountsA()))
+    assert Tiled(StrandAveraged(CountsA()), window=16).predict(tokens).mean.shape == (21, 32, 1)
+
+
+def test_a_window_is_the_given_one_or_the_input_length(predictor):
+    assert window_of(predictor) == 32
+    assert window_of(predictor, 16) == 16
+    assert window_of(CountsA(), 16) == 16
+
+
 def test_what_counts_as_a_predictor(predictor):
+    assert isinstance(predictor, DescribedPredictor)
+    assert not isinstance(CountsA(), DescribedPredictor)
     assert isinstance(predictor, Predictor)
     assert isinstance(StrandAveraged(predictor), Predictor)
     assert isinstance(CountsA(), Predictor)

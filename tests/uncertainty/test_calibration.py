@@ -11,7 +11,7 @@ from degu_tf.data.splits import Split
 from degu_tf.distillation.ensemble import train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.runs import open_run
-from degu_tf.models.predictor import Predictor, StrandAveraged
+from degu_tf.models.predictor import DescribedPredictor, StrandAveraged
 from degu_tf.training.run import Run
 from degu_tf.uncertainty.calibration import (
     Calibrated,
@@ -42,7 +42,8 @@ def test_what_is_kept_is_what_was_fitted(run, teachers, splits):
     loaded = load_calibration(run)
     for each in (calibrated, loaded):
         assert isinstance(each, Calibrated)
-        assert isinstance(each, Predictor)
+        assert isinstance(each, DescribedPredictor)
+        assert each.fingerprint() == teachers.fingerprint()
         np.testing.assert_array_equal(each.predict(test.sequences).mean, new.mean)
         for level in (0.5, 0.95):
             ends = each.interval(new, level)

@@ -14,7 +14,7 @@ import pytest
 
 from degu_tf import cli
 from degu_tf.data.hdf5.splits_file import write_splits
-from degu_tf.heads import Prediction
+from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.plots.variant_maps import (
     Layer,
     _norm,
@@ -37,10 +37,14 @@ WEIGHTS = np.arange(LENGTH * 5.0).reshape(LENGTH, 5) % 7
 class Additive:
     """Predicts a sum over positions; its uncertainties are the shares of A and of T."""
 
+    heads = HeadLayout(("y",), "std", "std")
     input_length = LENGTH
 
     def __init__(self):
         self.seen = []
+
+    def fingerprint(self):
+        return "additive"
 
     def predict(self, sequences):
         tokens = np.asarray(sequences)
