@@ -33,7 +33,13 @@ def one_hot_batch(sequences: tf.Tensor) -> tf.Tensor:
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
-    """Number of batches in one pass over the split, a last smaller one included."""
+    """Number of batches in one pass over the split, a last smaller one included.
+
+    Examples
+    --------
+    >>> steps_per_epoch(Split(np.zeros((250, 8), np.uint8), np.zeros((250, 1))), 100)
+    3
+    """
     return -(-len(split) // batch_size)
 
 
@@ -80,6 +86,13 @@ def training_batches(
     InputError
         If the batch size is not positive, or the sequences have not so many bases with a target
         for each.
+
+    Examples
+    --------
+    >>> split = Split(np.zeros((5, 8), np.uint8), np.zeros((5, 1)))
+    >>> sequences, targets = next(iter(training_batches(split, batch_size=2, seed=0)))
+    >>> sequences.shape, targets.shape
+    (TensorShape([2, 8, 4]), TensorShape([2, 1]))
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1. Received: batch_size={batch_size}")

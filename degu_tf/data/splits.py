@@ -35,6 +35,12 @@ class Split:
         Names of the sequences `(N,)`, or None.
     ensemble_mean, ensemble_std
         Teachers' labels `(N, T)` where a released file brought them along, or None.
+
+    Examples
+    --------
+    >>> split = Split(np.zeros((3, 8), np.uint8), np.ones((3, 1)), np.array(["a", "b", "c"]))
+    >>> len(split), split.take([2, 0]).names.tolist()
+    (3, ['c', 'a'])
     """
 
     sequences: np.ndarray

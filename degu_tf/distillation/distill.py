@@ -160,10 +160,11 @@ def distill(
     Examples
     --------
     >>> from degu_tf.data.simulation.mpra import simulate
-    >>> from degu_tf.distillation.ensemble import train_ensemble
     >>> splits = simulate((40, 10, 10), length=40).splits
-    >>> spec, quick = ModelSpec("deepstarr", {"width": 0.05}), TrainingSettings(epochs=1)
-    >>> teachers = train_ensemble(splits, spec, 2, quick, Run(progress=False))
+    >>> small = {"conv_filters": (4,), "conv_kernels": (7,), "dense_units": (4,)}
+    >>> spec, quick = ModelSpec("deepstarr", small), TrainingSettings(epochs=1)
+    >>> models = [spec.build((40, 4), splits.heads, seed) for seed in (1, 2)]
+    >>> teachers = Ensemble([ModelPredictor(model, splits.heads) for model in models], spec)
     >>> student = distill(teachers, splits, settings=quick, run=Run(progress=False))
     >>> student.heads.epistemic
     'std'
@@ -185,6 +186,21 @@ def train_student(
     """Train a student on data from `student_splits`, so that several share one labelling.
 
     Parameters are those of `distill`; the form of the epistemic column is that of the labels.
+
+    Examples
+    --------
+    >>> import degu_tf as degu
+    >>> splits = degu.simulate((40, 10, 10), length=40).splits
+    >>> small = {"conv_filters": (4,), "conv_kernels": (7,), "dense_units": (4,)}
+    >>> spec, quick = ModelSpec("deepstarr", small), TrainingSettings(epochs=1)
+    >>> members = [
+    ...     degu.ModelPredictor(spec.build((40, 4), splits.heads, seed), splits.heads)
+    ...     for seed in (1, 2)
+    ... ]
+    >>> teachers = Ensemble(members, spec)
+    >>> labelled = student_splits(teachers, splits)
+    >>> train_student(teachers, labelled, settings=quick, run=Run(progress=False)).heads.n_columns
+    6
     """
     spec = spec or teachers.spec
     if spec is None:

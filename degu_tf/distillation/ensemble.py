@@ -210,7 +210,8 @@ def train_ensemble(
     --------
     >>> from degu_tf.data.simulation.mpra import simulate
     >>> splits = simulate((40, 10, 10), length=40).splits
-    >>> spec = ModelSpec("deepstarr", {"width": 0.05})
+    >>> small = {"conv_filters": (4,), "conv_kernels": (7,), "dense_units": (4,)}
+    >>> spec = ModelSpec("deepstarr", small)
     >>> settings = TrainingSettings(epochs=1)
     >>> train_ensemble(splits, spec, 2, settings, Run(progress=False)).n_members
     2

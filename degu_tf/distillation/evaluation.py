@@ -33,6 +33,19 @@ def evaluate_run(folder: str | os.PathLike, split: Split, heads: HeadLayout) -> 
         `value`, `n`; of profiles with the metrics of `degu_tf.metrics.profiles`. Where teachers are
         at hand a student's epistemic head is compared with their spread, and its activity with
         theirs (`rmse_to_ensemble`).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import degu_tf as degu
+    >>> splits = degu.simulate((40, 20, 20), length=40).splits
+    >>> small = {"conv_filters": (4,), "conv_kernels": (7,), "dense_units": (4,)}
+    >>> spec, quick = degu.ModelSpec("deepstarr", small), degu.TrainingSettings(epochs=1)
+    >>> run = degu.Run(f"{tempfile.mkdtemp()}/model", progress=False)
+    >>> model = degu.train(splits, spec, quick, run)
+    >>> table = evaluate_run(run.folder, splits.test, splits.heads)
+    >>> sorted(set(table["metric"]))
+    ['mse', 'pearson', 'spearman']
     """
     kind = RunFolder(folder).kind
     predictor = open_run(folder)

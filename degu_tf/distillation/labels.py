@@ -41,6 +41,15 @@ def student_splits(
     InputError
         If teachers and data have different targets, or the data hold epistemic columns but are not
         in the student's layout.
+
+    Examples
+    --------
+    >>> import degu_tf as degu
+    >>> splits = degu.simulate((40, 10, 10), length=40).splits
+    >>> models = [degu.build("deepstarr", (40, 4), splits.heads, width=0.05) for _ in range(2)]
+    >>> members = [degu.ModelPredictor(model, splits.heads) for model in models]
+    >>> student_splits(degu.Ensemble(members), splits).heads.columns[-2:]
+    ('Dev_epistemic', 'Hk_epistemic')
     """
     if teachers.heads.targets != splits.heads.targets:
         raise InputError(

@@ -50,6 +50,17 @@ def released_ensemble(
     InputError
         If the folder holds several sets, or fewer than two members or than asked for; if a file
         cannot be read; or if members differ in architecture, sizes or input length.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import degu_tf as degu
+    >>> folder, heads = tempfile.mkdtemp(), degu.HeadLayout(("Dev", "Hk"))
+    >>> for number in (1, 2):
+    ...     model = degu.build("deepstarr", (249, 4), heads, width=0.05)
+    ...     model.save(f"{folder}/{number}_DeepSTARR.keras")
+    >>> released_ensemble(folder, "*_DeepSTARR.keras").n_members
+    2
     """
     files = member_files(folder, pattern)
     if n_members is not None and not 2 <= n_members <= len(files):

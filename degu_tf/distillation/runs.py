@@ -26,6 +26,18 @@ def open_run(folder: str | os.PathLike) -> Ensemble | ModelPredictor:
     ------
     InputError
         If the folder holds no finished run, or the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import degu_tf as degu
+    >>> splits = degu.simulate((40, 20, 20), length=40).splits
+    >>> small = {"conv_filters": (4,), "conv_kernels": (7,), "dense_units": (4,)}
+    >>> spec, quick = degu.ModelSpec("deepstarr", small), degu.TrainingSettings(epochs=1)
+    >>> run = degu.Run(f"{tempfile.mkdtemp()}/model", progress=False)
+    >>> model = degu.train(splits, spec, quick, run)
+    >>> open_run(run.folder).fingerprint() == model.fingerprint()
+    True
     """
     if Path(folder).is_file():
         return open_weights(folder)

@@ -39,6 +39,14 @@ def score(
     ------
     InputError
         If rows or targets differ.
+
+    Examples
+    --------
+    >>> heads = HeadLayout(("activity",))
+    >>> measured = np.array([[0.0], [1.0], [2.0]])
+    >>> table = score(heads.prediction(measured + 0.5), measured, heads, method="shifted")
+    >>> table[["method", "metric", "value"]].round(2).to_numpy().tolist()
+    [['shifted', 'mse', 0.25], ['shifted', 'pearson', 1.0], ['shifted', 'spearman', 1.0]]
     """
     heads.check(measured, "measured columns")
     if prediction.targets != heads.targets or len(prediction) != len(measured):
@@ -120,6 +128,13 @@ def distance(prediction: Prediction, reference: Prediction, **labels: object) ->
     ------
     InputError
         If targets or numbers of sequences differ.
+
+    Examples
+    --------
+    >>> heads = HeadLayout(("activity",))
+    >>> one, other = (heads.prediction(np.full((4, 1), value)) for value in (1.0, 3.0))
+    >>> distance(one, other)["value"].tolist()
+    [2.0]
     """
     if prediction.targets != reference.targets:
         raise InputError(
@@ -142,7 +157,16 @@ def distance(prediction: Prediction, reference: Prediction, **labels: object) ->
 
 
 def wide(table: pd.DataFrame, metric: str = "pearson") -> pd.DataFrame:
-    """One metric as a small table to read: a row a method, a column a head and target."""
+    """One metric as a small table to read: a row a method, a column a head and target.
+
+    Examples
+    --------
+    >>> heads = HeadLayout(("Dev", "Hk"))
+    >>> measured = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 5.0]])
+    >>> table = wide(score(heads.prediction(measured), measured, heads, method="perfect"))
+    >>> table.round(2).to_dict("index")
+    {'perfect': {'Dev': 1.0, 'Hk': 1.0}}
+    """
     chosen = table[table["metric"] == metric]
     labels: Mapping[str, pd.Series] = {
         "column": chosen["target"]

@@ -218,7 +218,8 @@ def train(
     --------
     >>> from degu_tf.data.simulation.mpra import simulate
     >>> splits = simulate((40, 10, 10), length=40).splits
-    >>> spec = ModelSpec("deepstarr", {"width": 0.05})
+    >>> small = {"conv_filters": (4,), "conv_kernels": (7,), "dense_units": (4,)}
+    >>> spec = ModelSpec("deepstarr", small)
     >>> model = train(splits, spec, TrainingSettings(epochs=1), Run(seed=1, progress=False))
     >>> model.predict(splits.test.sequences).mean.shape
     (10, 2)

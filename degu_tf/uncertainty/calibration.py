@@ -123,8 +123,9 @@ def calibrate(
     >>> small = {"conv_filters": (4,), "conv_kernels": (7,), "dense_units": (4,)}
     >>> spec = degu.ModelSpec("deepstarr", small)
     >>> run = degu.Run(tempfile.mkdtemp() + "/run", progress=False)
-    >>> ensemble = degu.train_ensemble(splits, spec, 2, degu.TrainingSettings(epochs=1), run)
-    >>> calibrated = calibrate(run.folder, splits, component="epistemic", level=0.9)
+    >>> noise = degu.TrainingSettings(epochs=1, loss="gaussian_nll")
+    >>> model = degu.train(splits, spec, noise, run)
+    >>> calibrated = calibrate(run.folder, splits, component="aleatoric", level=0.9)
     >>> calibrated.conformal.factors(0.9)["target"].tolist()
     ['Dev', 'Hk']
     """

@@ -140,6 +140,16 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
     ------
     InputError
         If a name cannot be stored: one with a null character or outside Unicode.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import degu_tf as degu
+    >>> splits = degu.simulate((4, 2, 2), length=40).splits
+    >>> path = tempfile.mkdtemp() + "/d.h5"
+    >>> write_splits(path, splits)
+    >>> read_splits(path).fingerprint == splits.fingerprint
+    True
     """
     with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
         write_header(file, splits.heads)

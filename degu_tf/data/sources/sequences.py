@@ -43,7 +43,7 @@ def read_sequences(
     targets: Sequence[str] | None = None,
     length: int | None = None,
 ) -> NamedSequences:
-    """Read FASTA, a TSV/CSV/parquet table or HDF5, told apart by content.
+    r"""Read FASTA, a TSV/CSV/parquet table or HDF5, told apart by content.
 
     Parameters
     ----------
@@ -61,6 +61,15 @@ def read_sequences(
     ------
     InputError
         If the file cannot be read as any of these, or a sequence cannot be encoded.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "two.fa"
+    >>> _ = path.write_text(">a\nACGT\n>b\nTTTT\n")
+    >>> named = read_sequences(path)
+    >>> list(named.names), named.sequences.tolist()
+    (['a', 'b'], [[0, 1, 2, 3], [3, 3, 3, 3]])
     """
     path = Path(path)
     if not path.is_file():
