@@ -7,6 +7,7 @@ folder knows column order, the forms of uncertainties, or how wide a Gaussian in
 
 from degu_tf.heads.layout import MIN_LABEL_STD, Form, HeadLayout
 from degu_tf.heads.prediction import (
+    COMPONENTS,
     MIN_STD,
     FlooredUncertaintyWarning,
     Prediction,
@@ -15,6 +16,7 @@ from degu_tf.heads.prediction import (
 )
 
 __all__ = [
+    "COMPONENTS",
     "MIN_LABEL_STD",
     "MIN_STD",
     "FlooredUncertaintyWarning",

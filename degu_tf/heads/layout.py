@@ -15,6 +15,26 @@ Form = Literal["std", "log_variance", "evidential"]
 MIN_LABEL_STD = 1e-8
 """The smallest standard deviation a log-variance label is made of (the released files' guard)."""
 
+RESERVED_NAMES = ("name", "interval")
+"""Columns of tables of predictions that belong to no target."""
+
+SUFFIXES = (
+    "aleatoric",
+    "epistemic",
+    "total",
+    "lower",
+    "upper",
+    "interval",
+    "floored",
+    "effect",
+    "ref",
+    "alt",
+    "nu",
+    "alpha",
+    "beta",
+)
+"""What follows a target's name in the columns of data, of models' outputs and of tables."""
+
 _FORMS = ("std", "log_variance", "evidential")
 _EVIDENTIAL_ROLES = ("mean", "nu", "alpha", "beta")
 
@@ -40,7 +60,9 @@ class HeadLayout:
     Raises
     ------
     InputError
-        If targets are missing or repeated, or a form is unknown.
+        If targets are missing or repeated, a target is named like a column that tables of
+        predictions have (`RESERVED_NAMES`, or another target with one of `SUFFIXES`), or a form is
+        unknown.
 
     Examples
     --------
@@ -60,10 +82,7 @@ class HeadLayout:
                 f"Received: targets={self.targets!r}"
             )
         object.__setattr__(self, "targets", tuple(str(name) for name in self.targets))
-        if not self.targets or "" in self.targets or len(set(self.targets)) != len(self.targets):
-            raise InputError(
-                f"targets must be one or more different names. Received: targets={self.targets}"
-            )
+        _check_names(self.targets)
         for name in ("aleatoric", "epistemic"):
             form = getattr(self, name)
             if form is not None and form not in _FORMS:
@@ -72,11 +91,6 @@ class HeadLayout:
             raise InputError(
                 "evidential columns give both uncertainties: name the form for both. "
                 f"Received: aleatoric={self.aleatoric!r}, epistemic={self.epistemic!r}"
-            )
-        if len(set(self.columns)) != self.n_columns:
-            raise InputError(
-                "a target is named like another's uncertainty column; rename it. "
-                f"Received: columns {self.columns}"
             )
 
     @property
@@ -237,7 +251,7 @@ class HeadLayout:
     def prediction(self, columns: np.ndarray) -> "Prediction":
         """Read an output `(N, n_columns)` or `(N, length, n_columns)` as a `Prediction`.
 
-        Standard deviations below `MIN_STD` are raised to it; how many were is kept in
+        Standard deviations below `MIN_STD` are raised to it; which were is kept in
         `Prediction.floored` and said in a `FlooredUncertaintyWarning`.
 
         Raises
@@ -247,17 +261,18 @@ class HeadLayout:
         """
         columns = np.asarray(columns)
         self.check(columns)
-        stds, floored = {}, {}
+        stds: dict[str, np.ndarray | None] = {}
+        floored: dict[str, np.ndarray] = {}
         for component in ("aleatoric", "epistemic"):
             std = self.std(columns, component)
             if std is not None:
-                floored[component] = int(np.sum(std < MIN_STD))
+                floored[component] = std <= MIN_STD
                 std = np.maximum(std, MIN_STD)
-                if floored[component]:
+                if floored[component].any():
                     warnings.warn(
-                        f"{floored[component]} of {std.size} {component} standard deviations were "
-                        f"below {MIN_STD:g} and were set to it; the raw columns are in "
-                        "Prediction.columns",
+                        f"{floored[component].sum()} of {std.size} {component} standard deviations "
+                        f"were below {MIN_STD:g} and were set to it; Prediction.floored says "
+                        "which, Prediction.columns holds the raw values",
                         FlooredUncertaintyWarning,
                         stacklevel=2,
                     )
@@ -293,6 +308,32 @@ class HeadLayout:
             raise InputError(
                 f"expected targets, aleatoric and epistemic of a layout. Received: {content!r}"
             ) from error
+
+
+def _check_names(targets: tuple[str, ...]) -> None:
+    """Refuse names that would take another column's place in a table or a file."""
+    if not targets or "" in targets or len(set(targets)) != len(targets):
+        raise InputError(
+            f"targets must be one or more different names. Received: targets={targets}"
+        )
+    for name in targets:
+        if not name.isprintable() or name != name.strip():
+            raise InputError(
+                "a target's name must be printable, without tabs, line breaks or blanks at its "
+                f"ends; rename it. Received: {name!r}"
+            )
+        if name in RESERVED_NAMES:
+            raise InputError(
+                f"a target may not be called {' or '.join(map(repr, RESERVED_NAMES))}, which are "
+                f"columns of every table of predictions; rename it. Received: {name!r}"
+            )
+        other, _, suffix = name.rpartition("_")
+        if suffix in SUFFIXES and other in targets:
+            raise InputError(
+                f"a target is named like a column of another target, {other!r}, whose tables have "
+                f"{', '.join(f'{other}_{each}' for each in SUFFIXES[:5])} and others; rename it. "
+                f"Received: {name!r}"
+            )
 
 
 def _std_to_form(std: np.ndarray, form: Form) -> np.ndarray:

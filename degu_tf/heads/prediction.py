@@ -9,7 +9,10 @@ import numpy as np
 from degu_tf.utils.errors import InputError
 
 MIN_STD = 1e-6
-"""Standard deviations below this, negative ones included, are raised to it (and counted)."""
+"""Standard deviations below this, negative ones included, are raised to it (and flagged)."""
+
+COMPONENTS = ("aleatoric", "epistemic", "total")
+"""What an uncertainty is of: the measurement's noise, the models' disagreement, or both."""
 
 
 class FlooredUncertaintyWarning(UserWarning):
@@ -62,7 +65,10 @@ class Prediction:
     columns
         The raw output that was read, before any floor, or None.
     floored
-        For each component, how many standard deviations were below `MIN_STD`.
+        For each component, which standard deviations were raised to `MIN_STD`: booleans of the
+        mean's shape. A linear head came out negative there, or an ensemble's members all agree;
+        either way the number is no measure, and no reason to call a value sure. By default those
+        of the given arrays that are not above `MIN_STD`.
 
     Raises
     ------
@@ -84,7 +90,7 @@ class Prediction:
     aleatoric: np.ndarray | None = None
     epistemic: np.ndarray | None = None
     columns: np.ndarray | None = None
-    floored: Mapping[str, int] = field(default_factory=dict)
+    floored: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.mean.ndim not in (2, 3) or self.mean.shape[-1] != len(self.targets):
@@ -100,6 +106,14 @@ class Prediction:
                     f"{component} must have the mean's shape {self.mean.shape}. "
                     f"Received: shape {std.shape}"
                 )
+        object.__setattr__(
+            self,
+            "floored",
+            {
+                component: self.floored.get(component, std <= MIN_STD)
+                for component, std in self._present.items()
+            },
+        )
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -110,15 +124,37 @@ class Prediction:
 
         None where the predictor has neither component (paper, Methods, "Interval coverage").
         """
-        present = [std for std in (self.aleatoric, self.epistemic) if std is not None]
+        present = self._present.values()
         return total_std(*present) if present else None
+
+    @property
+    def _present(self) -> dict[str, np.ndarray]:
+        given = {"aleatoric": self.aleatoric, "epistemic": self.epistemic}
+        return {name: std for name, std in given.items() if std is not None}
+
+    def flagged(self, component: str = "total") -> np.ndarray:
+        """Where a component is no measure because it was floored: booleans of the mean's shape.
+
+        The total is flagged where any of its parts is. Nothing is where the component is absent.
+        Whatever ranks by uncertainty leaves these values out, or says how many there are.
+
+        Examples
+        --------
+        >>> from degu_tf.heads import HeadLayout
+        >>> columns = np.array([[1.0, 0.5], [1.0, 0.0]])
+        >>> HeadLayout(("activity",), epistemic="std").prediction(columns).flagged().tolist()
+        [[False], [True]]
+        """
+        if component not in COMPONENTS:
+            raise InputError(f"expected one of {COMPONENTS}. Received: component={component!r}")
+        names = self.floored if component == "total" else {component} & self.floored.keys()
+        none = np.zeros(self.mean.shape, bool)
+        return np.logical_or.reduce([none, *(self.floored[name] for name in names)])
 
     def component(self, name: str) -> np.ndarray | None:
         """Give the std of ``"aleatoric"``, ``"epistemic"`` or ``"total"``; None if absent."""
-        if name not in ("aleatoric", "epistemic", "total"):
-            raise InputError(
-                f"expected 'aleatoric', 'epistemic' or 'total'. Received: component={name!r}"
-            )
+        if name not in COMPONENTS:
+            raise InputError(f"expected one of {COMPONENTS}. Received: component={name!r}")
         return getattr(self, name)
 
     def interval(
@@ -159,5 +195,5 @@ class Prediction:
             pick(self.aleatoric),
             pick(self.epistemic),
             pick(self.columns),
-            {name: int(np.sum(getattr(self, name)[rows] <= MIN_STD)) for name in self.floored},
+            {name: mask[rows] for name, mask in self.floored.items()},
         )

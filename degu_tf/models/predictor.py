@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from degu_tf.heads import MIN_STD, HeadLayout, Prediction
+from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.sequences.encoding import (
     as_float,
     as_tokens,
@@ -240,9 +240,9 @@ def combined(
         stds["epistemic"],
         part("columns"),
         {
-            name: int(np.sum(std <= MIN_STD))
+            name: join([each.floored[name].astype(np.float32) for each in predictions]) > 0.0
             for name, std in stds.items()
-            if std is not None and name in first.floored
+            if std is not None
         },
     )
 

@@ -6,6 +6,7 @@ Methods, "Single-nucleotide variant effect with CAGI5").
 
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -28,11 +29,12 @@ from degu_tf.utils.errors import InputError
 from degu_tf.utils.progress import bar
 from degu_tf.variants.effects import (
     PARTS,
-    UNCERTAINTIES,
     Outputs,
     average,
     effect_parts,
+    mean_of,
 )
+from degu_tf.variants.options import ScorerOptions, check_options
 
 BATCH_SIZE = 256
 """Windows predicted at once; the last batch is filled up, so each is computed alike."""
@@ -46,6 +48,9 @@ MAX_MISMATCHES = 0.01
 _EXAMPLES = 3
 
 _FIRST = ("contig", "position", "id", "ref", "alt", "shift", "unknown")
+
+NORMALISED = ("position_normalised", "ref_normalised", "alt_normalised")
+"""Last columns of a table: each variant left-aligned, as `bcftools norm` spells it."""
 
 
 class VariantScorer:
@@ -110,17 +115,24 @@ class VariantScorer:
         uncertainty: str = "independent",
         batch_size: int = BATCH_SIZE,
     ) -> None:
-        _check_options(predictor, uncertainty, conformal, shifts, flanks, average_strands)
-        if not 0.0 < level < 1.0:
-            raise InputError(f"level must lie between 0 and 1. Received: level={level}")
-        if batch_size < 1:
-            raise InputError(f"expected one window or more. Received: batch_size={batch_size}")
+        check_options(
+            {
+                "flanks": flanks,
+                "average_strands": average_strands,
+                "shifts": shifts,
+                "conformal": conformal,
+                "level": level,
+                "uncertainty": uncertainty,
+                "batch_size": batch_size,
+            }
+        )
         between = length - len(flanks[0]) - len(flanks[1])
         if between < 1:
             raise InputError(
                 f"flanks leave no room in {length} bases. Received: flanks of {len(flanks[0])} and "
                 f"{len(flanks[1])} bases"
             )
+        self._ensemble = _as_ensemble(predictor) if uncertainty == "members" else None
         self.predictor = predictor
         self.flanks = tuple(map(_flank, flanks))
         self.average_strands = average_strands
@@ -139,7 +151,8 @@ class VariantScorer:
         if conformal is not None:
             _check_calibrated(conformal, probe, level)
         self.targets = probe.targets
-        self.columns = [*_FIRST, *(f"{target}_{part}" for target in self.targets for part in PARTS)]
+        effects = (f"{target}_{part}" for target in self.targets for part in PARTS)
+        self.columns = [*_FIRST, *effects, *NORMALISED]
 
     def why_not(self, variant: Variant) -> str | None:
         """Why a variant cannot be scored, in a few words; None if it can."""
@@ -157,7 +170,8 @@ class VariantScorer:
             are averaged); `unknown`, the N in its reference window; and for each target t, in its
             unit: `t_effect`; `t_aleatoric`, `t_epistemic`, `t_total`, standard deviations of the
             effect; `t_lower`, `t_upper`, its interval; `t_ref`, `t_alt`, the two predictions. NaN
-            where the predictor gives no such uncertainty.
+            where the predictor gives no such uncertainty. Last `position_normalised`,
+            `ref_normalised`, `alt_normalised`: the variant left-aligned, which is what is scored.
 
         Raises
         ------
@@ -168,14 +182,17 @@ class VariantScorer:
             return pd.DataFrame(columns=self.columns)
         windows = [[each.cut(variant) for each in self._windows] for variant in variants]
         sequences, pairs = distinct([window for several in windows for window in several])
-        pairs = np.reshape(pairs, (len(variants), -1, 2))
+        rows = np.reshape(pairs, (len(variants), -1, 2))
         outputs = self._predict(sequences)
-        ref, alt = (outputs.select(pairs[..., allele]).averaged() for allele in (0, 1))
+        ref, alt = (outputs.select(rows[..., allele]).averaged() for allele in (0, 1))
         effects = effect_parts(ref, alt, self.uncertainty, self.level)
         table = _described(variants, windows)
         for index, target in enumerate(self.targets):
             for part in PARTS:
                 table[f"{target}_{part}"] = effects[part][:, index]
+        spelled = [self._windows[0].normalised(variant) for variant in variants]
+        for column, name in zip(NORMALISED, ("position", "ref", "alt"), strict=True):
+            table[column] = [getattr(each, name) for each in spelled]
         return table
 
     def warn_of_floored(self) -> None:
@@ -191,7 +208,7 @@ class VariantScorer:
 
     def _predict(self, sequences: Sequence[str]) -> Outputs:
         """What is predicted of every sequence, in batches of one size."""
-        tokens = encode(sequences)
+        tokens = np.asarray(encode(sequences))
         parts = []
         for start in range(0, len(tokens), self.batch_size):
             batch = tokens[start : start + self.batch_size]
@@ -201,24 +218,25 @@ class VariantScorer:
 
     def _outputs(self, tokens: np.ndarray, n: int) -> Outputs:
         """Predictions of the first `n` genomic windows, averaged over strands if asked."""
-        strands = [tokens, reverse_complement(tokens)] if self.average_strands else [tokens]
+        strands = [tokens]
+        if self.average_strands:
+            strands.append(np.asarray(reverse_complement(tokens)))
         predictions, members = [], []
         for strand in strands:
             prediction, of_members = self._forward(strand)
             predictions.append(prediction.select(slice(n)))
             members.append(None if of_members is None else of_members[:n])
-            for name, count in predictions[-1].floored.items():
-                self.floored[name] = self.floored.get(name, 0) + count
-        parts = {
-            name: average([getattr(each, name) for each in predictions])
-            for name in ("mean", "aleatoric", "epistemic")
-        }
+            for name, mask in predictions[-1].floored.items():
+                self.floored[name] = self.floored.get(name, 0) + int(mask.sum())
+        mean = mean_of([each.mean for each in predictions])
+        aleatoric = average([each.aleatoric for each in predictions])
+        epistemic = average([each.epistemic for each in predictions])
         half = None
         if self.conformal is not None:
-            prediction = Prediction(self.targets, **parts)
+            prediction = Prediction(self.targets, mean, aleatoric, epistemic)
             lower, upper = self.conformal.predict(prediction, _of_both(self.level))
             half = (upper - lower) / 2.0
-        return Outputs(**parts, half=half, members=average(members))
+        return Outputs(mean, aleatoric, epistemic, half, average(members))
 
     def _forward(self, tokens: np.ndarray) -> tuple[Prediction, np.ndarray | None]:
         """What the predictor says of windows between the flanks, and each member's means."""
@@ -226,9 +244,9 @@ class VariantScorer:
         sequences = np.concatenate([five, tokens, three], axis=1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FlooredUncertaintyWarning)
-            if self.uncertainty != "members":
+            if self._ensemble is None:
                 return self.predictor.predict(sequences), None
-            heads, columns = self.predictor.heads, self.predictor.member_columns(sequences)
+            heads, columns = self._ensemble.heads, self._ensemble.member_columns(sequences)
             pooled = heads.student().prediction(pool_members(columns, heads))
             return pooled, np.moveaxis(heads.take(columns, "mean"), 0, -1)
 
@@ -241,7 +259,7 @@ def score_variants(
     *,
     max_mismatches: float = MAX_MISMATCHES,
     progress: bool | None = None,
-    **options: object,
+    **options: Unpack[ScorerOptions],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     r"""Score the variants that can be scored, and list the others with the reason.
 
@@ -310,7 +328,7 @@ def score_variants(
 
 
 def check_mismatches(
-    examples: Sequence[Variant], n_mismatches: int, n_others: int, max_mismatches: float
+    examples: Sequence[Variant | str], n_mismatches: int, n_others: int, max_mismatches: float
 ) -> None:
     """Refuse variants of which too many have another reference allele than the genome.
 
@@ -336,6 +354,15 @@ def check_mismatches(
             "allele than the genome; are they of another build? Raise the share of mismatches that "
             f"is let pass to leave them out. Received: {n_mismatches} of {n}, such as {named}"
         )
+
+
+def _as_ensemble(predictor: Predictor) -> Ensemble:
+    if not isinstance(predictor, Ensemble):
+        raise InputError(
+            "the spread of members' effects is an ensemble's; ask for uncertainty='independent'. "
+            f"Received: {type(predictor).__name__}"
+        )
+    return predictor
 
 
 def _of_both(level: float) -> float:
@@ -371,35 +398,3 @@ def _described(variants: Sequence[Variant], windows: Sequence[Sequence[Window]])
         for each, several in zip(variants, windows, strict=True)
     ]
     return pd.DataFrame(rows, columns=list(_FIRST))
-
-
-def _check_options(
-    predictor: Predictor,
-    uncertainty: str,
-    conformal: Conformal | None,
-    shifts: Sequence[int],
-    flanks: tuple[str, str],
-    average_strands: bool,
-) -> None:
-    if uncertainty not in UNCERTAINTIES:
-        raise InputError(f"expected one of {UNCERTAINTIES}. Received: uncertainty={uncertainty!r}")
-    if uncertainty == "members" and not isinstance(predictor, Ensemble):
-        raise InputError(
-            "the spread of members' effects is an ensemble's; ask for uncertainty='independent'. "
-            f"Received: {type(predictor).__name__}"
-        )
-    if not len(shifts) or len(set(shifts)) < len(shifts):
-        raise InputError(f"expected different shifts, one or more. Received: shifts={shifts}")
-    if len(flanks) != 2:
-        raise InputError(f"expected two flanks, 5' and 3'. Received: {len(flanks)}")
-    if conformal is not None and tuple(shifts) != (0,):
-        raise InputError(
-            "a calibration is of predictions that are not averaged over moved windows; leave out "
-            f"shifts, or ask for Gaussian intervals. Received: shifts={tuple(shifts)}"
-        )
-    if conformal is not None and average_strands and any(flanks):
-        raise InputError(
-            "a calibration with averaged strands is of whole sequences reversed, flanks included; "
-            "leave out one of both, or ask for Gaussian intervals. Received: average_strands with "
-            "flanks"
-        )

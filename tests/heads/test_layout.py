@@ -10,6 +10,7 @@ from degu_tf.heads import (
     HeadLayout,
     Prediction,
 )
+from degu_tf.heads.layout import SUFFIXES
 from degu_tf.utils.errors import InputError
 
 
@@ -92,7 +93,7 @@ def test_layouts_compare_by_value_and_survive_json():
         ((("a",), None, "sd"), "epistemic must be None or one of.*Received: 'sd'"),
         ((("a",), "evidential", "std"), "name the form for both"),
         ((("a",), None, "evidential"), "name the form for both"),
-        ((("a", "a_aleatoric"), "std"), "rename it. Received: columns"),
+        ((("a", "a_aleatoric"), "std"), "like a column of another target, 'a'"),
     ],
 )
 def test_bad_layouts(arguments, message):
@@ -156,16 +157,30 @@ def test_small_and_negative_deviations_are_floored_counted_and_warned_of():
         "1 of 3 aleatoric",
         "2 of 3 epistemic",
     ]
-    assert prediction.floored == {"aleatoric": 1, "epistemic": 2}
+    assert prediction.floored["aleatoric"].ravel().tolist() == [False, True, False]
+    assert prediction.floored["epistemic"].ravel().tolist() == [True, True, False]
+    assert prediction.flagged().ravel().tolist() == [True, True, False]
+    assert prediction.flagged("aleatoric").ravel().tolist() == [False, True, False]
     assert np.allclose(prediction.epistemic[:, 0], [MIN_STD, MIN_STD, 2e-6], rtol=1e-6)
     assert prediction.aleatoric.min() == np.float32(MIN_STD)
     assert np.array_equal(prediction.columns, columns)
-    assert prediction.select([0, 2]).floored == {"aleatoric": 0, "epistemic": 1}
+    kept = prediction.select([0, 2])
+    assert kept.flagged("aleatoric").ravel().tolist() == [False, False]
+    assert kept.flagged("epistemic").ravel().tolist() == [True, False]
+
+
+def test_deviations_that_say_nothing_are_flagged_wherever_they_come_from():
+    """Members that all agree are no more a measure than a head below zero."""
+    prediction = Prediction(("a",), np.zeros((2, 1)), epistemic=np.array([[0.0], [0.3]]))
+    assert prediction.flagged().ravel().tolist() == [True, False]
+    assert not prediction.flagged("aleatoric").any()
+    with pytest.raises(InputError, match="Received: component='noise'"):
+        prediction.flagged("noise")
 
 
 def test_nothing_is_floored_without_need(recwarn):
     prediction = HeadLayout(("a",), epistemic="std").prediction(np.array([[1.0, 0.5]]))
-    assert prediction.floored == {"epistemic": 0}
+    assert not prediction.flagged().any()
     assert not recwarn.list
 
 
@@ -273,3 +288,27 @@ def test_predictions_of_other_shapes_are_refused():
         Prediction(("a",), np.zeros((3, 2)))
     with pytest.raises(InputError, match=r"epistemic must have the mean's shape \(3, 1\)"):
         Prediction(("a",), np.zeros((3, 1)), epistemic=np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        *(("x", f"x_{suffix}") for suffix in SUFFIXES),
+        ("x_total", "x"),
+        ("name",),
+        ("x", "interval"),
+        ("a\tb",),
+        ("a\n",),
+        (" a",),
+    ],
+)
+@pytest.mark.parametrize("forms", [(None, None), ("std", "std")])
+def test_targets_that_would_take_another_columns_place_are_refused(targets, forms):
+    with pytest.raises(InputError, match="rename it"):
+        HeadLayout(targets, *forms)
+
+
+@pytest.mark.parametrize("targets", [("x_total",), ("total",), ("x", "y_total"), ("x_", "x_y")])
+def test_names_that_take_no_others_place_are_fine(targets):
+    """A suffix is a fault only beside the target that it belongs to."""
+    assert HeadLayout(targets, "std", "std").targets == targets
