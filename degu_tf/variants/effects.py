@@ -27,7 +27,7 @@ from degu_tf.heads import gaussian_factor, total_std
 UNCERTAINTIES = ("independent", "alternative", "members")
 
 PARTS = ("effect", "aleatoric", "epistemic", "total", "lower", "upper", "ref", "alt")
-"""What is said of the effect on each target."""
+"""What a table says of the effect on each target."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Outputs:
     members: np.ndarray | None = None
 
     def select(self, rows: slice | np.ndarray) -> "Outputs":
-        """Those of some sequences, as an index of the first axis takes them."""
+        """Outputs of some sequences, chosen by an index of the first axis."""
         return self._each(lambda array: array[rows])
 
     def averaged(self) -> "Outputs":
@@ -61,24 +61,43 @@ class Outputs:
         return self._each(lambda array: array.mean(axis=1))
 
     def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> "Outputs":
-        arrays = vars(self).items()
-        return Outputs(**{name: None if a is None else change(a) for name, a in arrays})
+        def changed(array: np.ndarray | None) -> np.ndarray | None:
+            return None if array is None else change(array)
+
+        return Outputs(
+            change(self.mean),
+            changed(self.aleatoric),
+            changed(self.epistemic),
+            changed(self.half),
+            changed(self.members),
+        )
 
     @classmethod
     def join(cls, parts: Sequence["Outputs"]) -> "Outputs":
-        """All of several, one after another."""
-        columns = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
+        """Concatenate outputs along the first axis."""
+
+        def joined(name: str) -> np.ndarray | None:
+            arrays = [getattr(part, name) for part in parts]
+            return None if arrays[0] is None else np.concatenate(arrays)
+
         return cls(
-            **{
-                name: None if arrays[0] is None else np.concatenate(arrays)
-                for name, arrays in columns.items()
-            }
+            np.concatenate([part.mean for part in parts]),
+            joined("aleatoric"),
+            joined("epistemic"),
+            joined("half"),
+            joined("members"),
         )
 
 
 def average(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    """The mean of arrays of one shape, or None if they are None."""
-    return None if arrays[0] is None else sum(arrays) / len(arrays)
+    """The mean of arrays of one shape; None if there is none."""
+    present = [array for array in arrays if array is not None]
+    return mean_of(present) if present else None
+
+
+def mean_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of arrays of one shape, one or more."""
+    return sum(arrays[1:], start=arrays[0]) / len(arrays)
 
 
 def effect_parts(
@@ -113,11 +132,11 @@ def effect_parts(
     aleatoric = _of_effect(ref.aleatoric, alt.aleatoric, uncertainty)
     epistemic = _of_effect(ref.epistemic, alt.epistemic, uncertainty)
     if uncertainty == "members":
-        epistemic = np.std(alt.members - ref.members, axis=-1)
+        epistemic = _spread(ref.members, alt.members)
     present = [part for part in (aleatoric, epistemic) if part is not None]
     total = total_std(*present) if present else None
     half = None
-    if alt.half is not None:
+    if ref.half is not None and alt.half is not None:
         half = ref.half + alt.half
     elif total is not None:
         half = gaussian_factor(level) * total
@@ -138,6 +157,12 @@ def effect_parts(
 def _of_effect(
     ref: np.ndarray | None, alt: np.ndarray | None, uncertainty: str
 ) -> np.ndarray | None:
-    if alt is None or uncertainty == "alternative":
+    if ref is None or alt is None or uncertainty == "alternative":
         return alt
     return total_std(ref, alt)
+
+
+def _spread(ref: np.ndarray | None, alt: np.ndarray | None) -> np.ndarray:
+    if ref is None or alt is None:
+        raise ValueError("the spread of members' effects needs the members' means")
+    return np.std(alt - ref, axis=-1)

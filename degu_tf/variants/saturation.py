@@ -4,17 +4,20 @@ A sequence is scored as an element of a genome is, so effects and their uncertai
 mean for the variants of a VCF.
 """
 
+from typing import Unpack
+
 import numpy as np
 import pandas as pd
 
-from degu_tf.models.predictor import Predictor
+from degu_tf.models.predictor import DescribedPredictor, Predictor
 from degu_tf.sequences.alphabet import ALPHABET
 from degu_tf.sequences.encoding import decode
 from degu_tf.sequences.genomes.elements import SequenceGenome
 from degu_tf.sequences.genomes.windows import Variant
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.progress import bar
-from degu_tf.variants.scorer import BLOCK, VariantScorer
+from degu_tf.variants.options import ScorerOptions
+from degu_tf.variants.scorer import BLOCK, NORMALISED, VariantScorer
 
 
 def single_nucleotide_variants(contig: str, sequence: str, first: int = 1) -> list[Variant]:
@@ -64,8 +67,8 @@ def input_length(
     """
     added = sum(map(len, flanks))
     if length is None:
-        told = getattr(predictor, "input_length", None)
-        length = len(sequence) + added if told is None else told
+        own = predictor.input_length if isinstance(predictor, DescribedPredictor) else None
+        length = len(sequence) + added if own is None else own
     if len(sequence) < length - added:
         raise InputError(
             f"expected sequences of {length - added} bases or more, the model's {length} less the "
@@ -93,7 +96,7 @@ def saturate(
     name: str = "sequence",
     length: int | None = None,
     progress: bool | None = False,
-    **options: object,
+    **options: Unpack[ScorerOptions],
 ) -> pd.DataFrame:
     """Score every single-nucleotide variant of one sequence.
 
@@ -151,4 +154,4 @@ def saturate(
         ignore_index=True,
     )
     scorer.warn_of_floored()
-    return table.rename(columns={"contig": "name"}).drop(columns="id")
+    return table.rename(columns={"contig": "name"}).drop(columns=["id", *NORMALISED])

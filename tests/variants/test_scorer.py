@@ -197,6 +197,26 @@ def test_scoring_again_gives_the_same_bytes_and_other_blocks_the_same_numbers(
     np.testing.assert_allclose(parts, scorer.score(variants)["Dev_alt"], atol=1e-6)
 
 
+def test_one_insertion_has_one_effect_wherever_it_is_spelled(tmp_path):
+    (tmp_path / "g.fa").write_text(f">chr1\n{'ACGT' * 10}{'CA' * 5}{'GTCA' * 10}\n")
+    spelled = [
+        Variant("1", 40, "T", "TCA"),
+        Variant("1", 49, "C", "CAC"),
+        Variant("1", 50, "A", "ACA"),
+        Variant("1", 44, "A", "ACA"),
+        Variant("1", 42, "ACACA", "ACACACA"),
+    ]
+    with open_genome(tmp_path / "g.fa") as genome:
+        table = VariantScorer(Linear(), genome, LENGTH).score(spelled)
+    assert table["position"].tolist() == [40, 49, 50, 44, 42]
+    assert table["alt"].tolist() == ["TCA", "CAC", "ACA", "ACA", "ACACACA"]
+    assert set(table["position_normalised"]) == {40}
+    assert set(table["ref_normalised"] + table["alt_normalised"]) == {"TTCA"}
+    effects = table.drop(columns=["position", "ref", "alt"])
+    assert len(effects.drop_duplicates()) == 1
+    assert effects["Dev_effect"].abs().min() > 0.1
+
+
 def test_unknown_bases_are_counted(genome, bases):
     variant = Variant("chr1", 1, bases[0], "A" if bases[0] != "A" else "C")
     table = VariantScorer(Linear(), genome, LENGTH).score([variant])
@@ -239,7 +259,7 @@ def test_columns_are_known_before_anything_is_scored(genome, variants):
     assert scorer.targets == ("Dev", "Hk")
     assert scorer.score(variants).columns.tolist() == scorer.columns
     assert scorer.score([]).columns.tolist() == scorer.columns
-    assert len(scorer.columns) == 7 + 2 * len(PARTS)
+    assert len(scorer.columns) == 7 + 2 * len(PARTS) + 3
 
 
 def test_floored_deviations_are_counted_without_the_filling(genome, variants):

@@ -39,6 +39,11 @@ _SHARED = {
     "shift": "Bases the window was moved by to stay inside an element",
     "unknown": "Unknown bases in the reference window",
 }
+_NORMALISED = {
+    "position_normalised": ("Integer", "Position of the left-aligned alleles"),
+    "ref_normalised": ("String", "Left-aligned reference allele"),
+    "alt_normalised": ("String", "Left-aligned alternative allele"),
+}
 
 
 def output_kind(path: str | os.PathLike) -> Literal["table", "vcf"]:
@@ -86,7 +91,7 @@ def opened(path: Path) -> Iterator:
     if path.suffix in _GZIPPED:
         import pysam
 
-        with pysam.BGZFile(os.fspath(path), "wb") as file:
+        with pysam.BGZFile(os.fspath(path), "wb", None) as file:
             yield file
     else:
         with open(path, "wb") as file:
@@ -204,7 +209,8 @@ def info_keys(targets: Sequence[str]) -> list[str]:
             f"have; write a table instead. Received: {', '.join(targets)}"
         )
     fields = [f"{name}_{part.upper()}" for name in names for part in PARTS]
-    return [f"DEGU_{field}" for field in (*(name.upper() for name in _SHARED), *fields)]
+    first, last = (map(str.upper, names) for names in (_SHARED, _NORMALISED))
+    return [f"DEGU_{field}" for field in (*first, *fields, *last)]
 
 
 def check_new_fields(vcf: str | os.PathLike, targets: Sequence[str]) -> None:
@@ -231,6 +237,7 @@ def _header(reader: VcfReader, targets: Sequence[str], keys: Sequence[str]) -> s
     described = [
         *(("Integer", text) for text in _SHARED.values()),
         *(("Float", _DESCRIBED[part].format(target)) for target in targets for part in PARTS),
+        *_NORMALISED.values(),
     ]
     added = [
         f'##INFO=<ID={key},Number=A,Type={kind},Description="{_quoted(text)}">'
@@ -258,9 +265,10 @@ def _annotated(record: Record, keys: Sequence[str], rows: "_Rows") -> str:
         of_alleles = [(each[column] if each else "") or "." for each in values]
         if any(value != "." for value in of_alleles):
             items.append(f"{key}={','.join(of_alleles)}")
+    text = record.text or ""
     if not items:
-        return record.text + "\n"
-    fields = record.text.split("\t", 8)
+        return text + "\n"
+    fields = text.split("\t", 8)
     fields[7] = ";".join(([] if fields[7] == "." else [fields[7]]) + items)
     return "\t".join(fields) + "\n"
 

@@ -56,17 +56,32 @@ class Scoring:
     gaussian: bool = False
     batch_size: int = BATCH_SIZE
 
-    def open(self, genome: Genome | None = None) -> VariantScorer:
-        """The scorer; its predictor is folded, see `degu_tf.models.inference.folding`.
+    def open_predictor(self) -> ModelPredictor | Ensemble:
+        """Open the run.
 
-        `genome` is `genome` opened, where that was done already.
+        Raises
+        ------
+        InputError
+            If the run cannot be read.
+        """
+        return open_run(self.run)
+
+    def open(
+        self, genome: Genome | None = None, predictor: ModelPredictor | Ensemble | None = None
+    ) -> VariantScorer:
+        """Make the scorer, its predictor folded (`degu_tf.models.inference.folding`).
+
+        Parameters
+        ----------
+        genome, predictor
+            The genome, and what `open_predictor` gives, where they are open already.
 
         Raises
         ------
         InputError
             If the run or genome cannot be read, or options do not go together.
         """
-        predictor = open_run(self.run)
+        predictor = predictor or self.open_predictor()
         conformal = None
         if not self.gaussian:
             conformal = find_calibration(self.run, predictor, self.average_strands)
@@ -85,15 +100,17 @@ class Scoring:
             batch_size=self.batch_size,
         )
 
-    def identity(self, scorer: VariantScorer, genome: Genome) -> dict[str, Any]:
+    def identity(
+        self, predictor: ModelPredictor | Ensemble, calibrated: bool, genome: Genome
+    ) -> dict[str, Any]:
         """What decides the numbers, for `settings.json`: contents of files rather than names."""
         file = Path(self.genome).stat()
         calibration = Path(self.run) / CALIBRATION
         return {
             **{key: value for key, value in asdict(self).items() if key not in ("run", "genome")},
             "version": __version__,
-            "predictor": scorer.predictor.fingerprint(),
-            "calibration": None if scorer.conformal is None else file_hash(calibration),
+            "predictor": predictor.fingerprint(),
+            "calibration": file_hash(calibration) if calibrated else None,
             "genome": {
                 "contigs": content_hash(dict(genome.contigs)),
                 "bytes": file.st_size,
@@ -104,7 +121,11 @@ class Scoring:
 
 def _folded(predictor: ModelPredictor | Ensemble) -> ModelPredictor | Ensemble:
     if isinstance(predictor, Ensemble):
-        return Ensemble([_folded(each) for each in predictor.members], predictor.spec)
+        return Ensemble([_folded_model(each) for each in predictor.members], predictor.spec)
+    return _folded_model(predictor)
+
+
+def _folded_model(predictor: ModelPredictor) -> ModelPredictor:
     return ModelPredictor(fold(predictor.model), predictor.heads, predictor.batch_size)
 
 

@@ -97,20 +97,20 @@ class VcfReader:
         self.whole = whole
         if not self.path.is_file():
             raise InputError(f"expected a VCF or BCF. Received: {path}, which is no file")
-        self._file: Any = None
         _Pysam.enter()
         try:
-            self._open()
+            self._file = self._opened()
             self.header = str(self._file.header)
+            self._begin(0)
         except BaseException:
             _Pysam.leave()
             raise
 
-    def _open(self) -> None:
+    def _opened(self) -> Any:
         import pysam
 
         try:
-            self._file = pysam.VariantFile(
+            return pysam.VariantFile(
                 os.fspath(self.path), drop_samples=not self.whole, ignore_truncation=False
             )
         except NotImplementedError as error:
@@ -122,7 +122,6 @@ class VcfReader:
             raise InputError(
                 f"expected a whole VCF or BCF with its header ({error}). Received: {self.path}"
             ) from error
-        self._begin(0)
 
     def _begin(self, record: int) -> None:
         self._next = record

@@ -148,11 +148,13 @@ def score_vcf(
         if out.exists() and source.exists() and out.samefile(source):
             raise InputError(f"the output would replace what is read. Received: {out}")
     with open_genome(scoring.genome) as genome, alone(Path(f"{out}.parts")) as folder:
-        scorer = scoring.open(genome)
+        predictor = scoring.open_predictor()
+        scorer = scoring.open(genome, predictor)
         if kind == "vcf":
             check_new_fields(vcf, scorer.targets)
         task = _Task(scoring, scorer, vcf, RunFolder(folder), block, progress)
-        found = task.begin(scoring.identity(scorer, genome))
+        calibrated = scorer.conformal is not None
+        found = task.begin(scoring.identity(predictor, calibrated, genome))
         if found is None:
             found = task.survey(genome, chunk, max_mismatches)
         else:
@@ -165,7 +167,7 @@ def score_vcf(
         task.clear()
     _warn_of_skipped(found)
     scorer.warn_of_floored()
-    heads = layout(scorer.predictor)
+    heads = layout(predictor)
     missing = tuple(name for name in ("aleatoric", "epistemic") if not getattr(heads, name))
     interval = "none" if len(missing) == 2 else "gaussian"
     if scorer.conformal is not None:

@@ -139,7 +139,9 @@ def survey(
     InputError
         If the VCF cannot be read, or none of its contigs is in the genome.
     """
-    found, counts, reasons = Survey(), Counter(), Counter()
+    found = Survey()
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     skipped.write("\t".join(SKIPPED_COLUMNS) + "\n")
     known = False
     for record in bar(reader, "reading", progress):

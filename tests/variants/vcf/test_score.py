@@ -1,12 +1,9 @@
 """A VCF in, a table or a VCF of effects out: whatever is asked for, and whatever comes between."""
 
-import contextlib
 import io
-import shutil
 import warnings
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,11 +11,9 @@ import pysam
 import pysam.bcftools
 import pytest
 
-from degu_tf import cli
 from degu_tf.sequences.genomes.open import open_genome
-from degu_tf.uncertainty.calibration import calibrate
 from degu_tf.utils.errors import InputError
-from degu_tf.variants.scorer import BLOCK, VariantScorer, score_variants
+from degu_tf.variants.scorer import NORMALISED, VariantScorer, score_variants
 from degu_tf.variants.vcf.outputs import (
     info_keys,
     join_vcf,
@@ -27,78 +22,12 @@ from degu_tf.variants.vcf.outputs import (
 )
 from degu_tf.variants.vcf.parts import (
     PartWriter,
-    Scoring,
     blocks,
     part_file,
 )
 from degu_tf.variants.vcf.reader import VcfReader, alternatives
-from degu_tf.variants.vcf.score import CHUNK, alone, score_vcf
+from degu_tf.variants.vcf.score import alone, score_vcf
 from degu_tf.variants.vcf.survey import Parts, survey
-
-SIZES = {"chr1": 200, "chr2": 90, "chrM": 40}
-HEADER = """\
-##fileformat=VCFv4.2
-##contig=<ID=1>
-##contig=<ID=2>
-##contig=<ID=MT>
-##contig=<ID=unplaced>
-##INFO=<ID=AF,Number=A,Type=Float,Description="share">
-##INFO=<ID=NOTE,Number=1,Type=String,Description="anything">
-##FORMAT=<ID=GT,Number=1,Type=String,Description="genotype">
-#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb
-"""
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory, student_run):
-    """A folder with a student's run, a genome, and a VCF of all kinds of alleles."""
-    folder = tmp_path_factory.mktemp("work")
-    shutil.copytree(student_run, folder / "run")
-    rng = np.random.default_rng(4)
-    bases = {name: "".join(rng.choice(list("ACGT"), size)) for name, size in SIZES.items()}
-    (folder / "g.fa").write_text("".join(f">{name}\n{seq}\n" for name, seq in bases.items()))
-    lines = []
-    for contig, name in (("1", "chr1"), ("2", "chr2"), ("MT", "chrM")):
-        seq = bases[name]
-        for start, ref in enumerate(seq):
-            others = [base for base in "ACGT" if base != ref]
-            kind = rng.integers(9)
-            alts = {0: ["*", others[0]], 1: ["<DEL>"], 2: [ref + "GG", others[1]]}.get(kind, others)
-            if kind == 3 and start + 4 < len(seq):
-                ref, alts = seq[start : start + 4], [ref]
-            if kind == 4:
-                ref, alts = ref.lower(), [others[0].lower()]
-            if kind > 7:
-                continue
-            info = f"AF={','.join(f'{x:.3f}' for x in rng.random(len(alts)))};NOTE={'x' * 900}"
-            row = (contig, start + 1, f"v{start}", ref, ",".join(alts), 30, "PASS", info, "GT")
-            lines.append("\t".join(map(str, row)) + "\t./.\t0/1")
-    lines.append("unplaced\t1\t.\tA\tC\t.\t.\t.\tGT\t./.\t./.")
-    (folder / "v.vcf").write_text(HEADER + "\n".join(lines) + "\n")
-    pysam.bcftools.view(
-        "-Oz", "-o", str(folder / "v.vcf.gz"), str(folder / "v.vcf"), catch_stdout=False
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def scoring(work):
-    return Scoring(str(work / "run"), str(work / "g.fa"))
-
-
-@pytest.fixture(scope="module")
-def table(work, scoring, tmp_path_factory):
-    """The TSV of all variants, scored at once with one block a contig."""
-    out = tmp_path_factory.mktemp("table") / "o.tsv"
-    score_vcf(scoring, work / "v.vcf", out, progress=False)
-    return out
-
-
-@pytest.fixture(autouse=True)
-def _expected_floors():
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*standard deviations were below.*")
-        yield
 
 
 def alleles(vcf):
@@ -113,11 +42,41 @@ def test_the_table_holds_each_variant_in_order_with_its_effects(work, student, t
     found = pd.read_csv(table, sep="\t", dtype={"contig": str})
     assert found.columns.tolist() == expected.columns.tolist()
     assert len(found) > 400
-    for name in found.columns[:7]:
+    for name in [*found.columns[:7], *NORMALISED]:
         assert found[name].tolist() == expected[name].tolist(), name
-    effects = found.columns[7:]
+    effects = found.columns[7:-3]
     np.testing.assert_allclose(found[effects], expected[effects], rtol=1e-5, atol=2e-6)
     assert skipped["reason"].unique().tolist() == ["contig not in the genome"]
+
+
+def test_effects_are_those_of_the_vcf_that_bcftools_normalises(work, scoring, table, tmp_path):
+    normalised = tmp_path / "n.vcf"
+    renamed = tmp_path / "renamed.vcf"
+    (tmp_path / "names").write_text("1 chr1\n2 chr2\nMT chrM\n")
+    source = str(work / "v.vcf")
+    names = str(tmp_path / "names")
+    pysam.bcftools.annotate("--rename-chrs", names, "-o", str(renamed), source, catch_stdout=False)
+    kept = pysam.bcftools.view("-e", 'ALT~"\\*" || ALT~"<" || CHROM="unplaced"', str(renamed))
+    renamed.write_text(kept)
+    genome = str(work / "g.fa")
+    options = ("-m", "-any", "-f", genome, "-o", str(normalised), str(renamed))
+    pysam.bcftools.norm(*options, catch_stdout=False)
+    score_vcf(scoring, normalised, tmp_path / "n.tsv", progress=False)
+    aligned = pd.read_csv(tmp_path / "n.tsv", sep="\t", dtype={"contig": str})
+    for column in NORMALISED:
+        own = aligned[column.removesuffix("_normalised")].astype(str).str.upper()
+        assert aligned[column].astype(str).tolist() == own.tolist()
+    key = ["contig", *NORMALISED]
+    whole = pd.read_csv(table, sep="\t", dtype={"contig": str})
+    whole["contig"] = whole["contig"].map({"1": "chr1", "2": "chr2", "MT": "chrM"})
+    moved = whole["position"] != whole["position_normalised"]
+    assert moved.sum() > 10
+    effects = [name for name in whole.columns if name.startswith(("Dev", "Hk"))]
+    one, other = (
+        each.drop_duplicates(key).set_index(key)[effects].sort_index() for each in (aligned, whole)
+    )
+    other = other.loc[one.index]
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-6)
 
 
 def test_alleles_that_are_not_scored_are_listed_with_the_reason(work, table):
@@ -193,13 +152,14 @@ def test_a_vcf_keeps_its_records_and_gains_fields(work, scoring, table, tmp_path
             values = [record.info.get(key, (None,) * len(record.alts)) for key in keys]
             for alt, scored in zip(record.alts, zip(*values, strict=True), strict=True):
                 if scored[0] is None:
-                    assert set(scored) == {None}
+                    assert set(scored) <= {None, "."}
                     continue
                 row = next(rows)
                 assert row[:5] == (
                     record.contig, str(record.pos), record.id, record.ref, alt,
                 )  # fmt: skip
-                np.testing.assert_allclose(scored, np.array(row[5:], float), rtol=2e-6)
+                np.testing.assert_allclose(scored[:-3], np.array(row[5:-3], float), rtol=2e-6)
+                assert tuple(map(str, scored[-3:])) == row[-3:]
         assert next(rows, None) is None
     region = pysam.bcftools.query("-r", "2:30-31", "-f", "%POS %INFO/DEGU_Dev_EFFECT\n", str(out))
     found = {line.split()[0] for line in region.splitlines()}
@@ -225,9 +185,9 @@ def test_two_commands_do_not_write_one_output(work, scoring, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_vcf_of_which_little_can_be_scored_is_warned_of(work, scoring, tmp_path):
+def test_a_vcf_of_which_little_can_be_scored_is_warned_of(work, scoring, header, tmp_path):
     rows = ["unplaced\t1\t.\tA\tC\t.\t.\t.\tGT\t.\t.", "1\t5\t.\tA\t*\t.\t.\t.\tGT\t.\t."]
-    (tmp_path / "v.vcf").write_text(HEADER + "\n".join(rows) + "\n")
+    (tmp_path / "v.vcf").write_text(header + "\n".join(rows) + "\n")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         score_vcf(scoring, tmp_path / "v.vcf", tmp_path / "effects.tsv", progress=False)
@@ -321,8 +281,8 @@ def test_parts_begin_with_blocks_and_blocks_with_contigs(work, tmp_path):
         assert start == len(variants) == found.n_scorable
 
 
-def test_a_vcf_without_variants_gives_a_header(work, scoring, tmp_path):
-    (tmp_path / "v.vcf").write_text(HEADER)
+def test_a_vcf_without_variants_gives_a_header(work, scoring, header, tmp_path):
+    (tmp_path / "v.vcf").write_text(header)
     for name in ("o.tsv", "o.vcf.gz"):
         score_vcf(scoring, tmp_path / "v.vcf", tmp_path / name, progress=False)
     assert (tmp_path / "o.tsv").read_text().startswith("contig\tposition\tid\tref\talt\tshift")
@@ -350,7 +310,7 @@ def test_an_index_is_made_of_contigs_the_header_lacks_and_of_long_ones(tmp_path)
     lines += ["X\t600000000\t.\tA\tC,G\t.\tq10\tDP=3"]
     (tmp_path / "v.vcf").write_text("\n".join(lines) + "\n")
     effects = ["1", "", "", "", "", "", "0.5", "1.5"]
-    row = ["X", "600000000", ".", "A", "G", "0", "7", *effects]
+    row = ["X", "600000000", ".", "A", "G", "0", "7", *effects, "600000000", "A", "G"]
     (tmp_path / "part.tsv").write_text("\t".join(row) + "\n")
     out = tmp_path / "o.vcf.gz"
     index = join_vcf(
@@ -361,7 +321,8 @@ def test_an_index_is_made_of_contigs_the_header_lacks_and_of_long_ones(tmp_path)
         (line,) = file.fetch("X", 599999999, 600000000)
     assert line.split("\t")[7] == (
         "DP=3;DEGU_SHIFT=.,0;DEGU_UNKNOWN=.,7;DEGU_Dev_EFFECT=.,1;DEGU_Dev_REF=.,0.5;"
-        "DEGU_Dev_ALT=.,1.5"
+        "DEGU_Dev_ALT=.,1.5;DEGU_POSITION_NORMALISED=.,600000000;DEGU_REF_NORMALISED=.,A;"
+        "DEGU_ALT_NORMALISED=.,G"
     )
     with pytest.raises(InputError, match="not the one that was scored"):
         join_vcf(out, tmp_path / "v.vcf", ["Dev"], [tmp_path / "part.tsv"] * 2, progress=False)
@@ -373,66 +334,3 @@ def test_numbers_have_six_significant_digits():
     texts = ["0.333333", "0", "1.23457e+08", "", "1e-09", "0.1"]
     expected = zip('a"b;cd', texts, strict=True)
     assert lines == "".join(f"{name}\t{text}\n" for name, text in expected)
-
-
-def degu(*arguments):
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        warnings.catch_warnings(action="default"),
-    ):
-        try:
-            code = cli.main(["variants", *map(str, arguments)])
-        except SystemExit as stop:
-            code = stop.code
-    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
-
-
-def test_the_command_says_what_it_did(work, table, tmp_path):
-    out = tmp_path / "o.tsv"
-    command = (work / "run", "--vcf", work / "v.vcf.gz", "--fasta", work / "g.fa", "--out", out)
-    done = degu(*command, "--quiet")
-    assert done.code == 0, done.err
-    assert out.read_bytes() == table.read_bytes()
-    reasons = pd.read_csv(f"{table}.skipped.tsv", sep="\t")["reason"].value_counts()
-    for reason, count in reasons.items():
-        assert f"{count:10d} {reason}\n" in done.out
-    n = len(out.read_text().splitlines()) - 1
-    assert f"Wrote {out}: {n} variants on 3 contigs, interval: gaussian\n" in done.out
-    again = degu(*command, "--quiet")
-    assert again.code == 2
-    assert "--force replaces it" in again.err
-    shown = degu(*command, "--force", "--flanks", "ACGT", "gg", "--shifts", "0", "-3", "3",
-                 "--average-strands", "--level", "0.9", "--uncertainty", "alternative")  # fmt: skip
-    assert shown.code == 0, shown.err
-    other = pd.read_csv(out, sep="\t")
-    assert len(other) == n
-    assert not np.allclose(other["Dev_effect"], pd.read_csv(table, sep="\t")["Dev_effect"])
-
-
-def test_a_calibrated_run_gives_conformal_intervals(work, splits, table, tmp_path):
-    shutil.copytree(work / "run", tmp_path / "run")
-    calibrate(tmp_path / "run", splits)
-    command = (tmp_path / "run", "--vcf", work / "v.vcf", "--fasta", work / "g.fa", "--quiet")
-    done = degu(*command, "--out", tmp_path / "c.tsv")
-    assert "interval: conformal" in done.out, done.err
-    degu(*command, "--out", tmp_path / "g.tsv", "--gaussian")
-    assert (tmp_path / "g.tsv").read_bytes() == table.read_bytes()
-    conformal = pd.read_csv(tmp_path / "c.tsv", sep="\t")
-    gaussian = pd.read_csv(table, sep="\t")
-    np.testing.assert_array_equal(conformal["Hk_effect"], gaussian["Hk_effect"])
-    assert (conformal["Hk_upper"] != gaussian["Hk_upper"]).all()
-
-
-def test_the_options_defaults_are_those_of_the_functions():
-    options = cli.parser().parse_args(
-        ["variants", "run", "--vcf", "v", "--fasta", "g", "--out", "o"]
-    )
-    defaults = score_vcf.__kwdefaults__
-    assert options.chunk == defaults["chunk"] == CHUNK
-    assert options.chunk % BLOCK == 0
-    assert options.workers == defaults["workers"]
-    assert options.max_mismatches == defaults["max_mismatches"]
-    assert (options.shifts, options.level) == (Scoring.shifts, Scoring.level)
-    assert options.uncertainty == Scoring.uncertainty

@@ -1,0 +1,79 @@
+"""`degu variants`: what it prints, its exit codes, and its options."""
+
+import contextlib
+import io
+import shutil
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from degu_tf import cli
+from degu_tf.uncertainty.calibration import calibrate
+from degu_tf.variants.scorer import BLOCK
+from degu_tf.variants.vcf.parts import Scoring
+from degu_tf.variants.vcf.score import CHUNK, score_vcf
+
+
+def degu(*arguments):
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(action="default"),
+    ):
+        try:
+            code = cli.main(["variants", *map(str, arguments)])
+        except SystemExit as stop:
+            code = stop.code
+    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def test_the_command_says_what_it_did(work, table, tmp_path):
+    out = tmp_path / "o.tsv"
+    command = (work / "run", "--vcf", work / "v.vcf.gz", "--fasta", work / "g.fa", "--out", out)
+    done = degu(*command, "--quiet")
+    assert done.code == 0, done.err
+    assert out.read_bytes() == table.read_bytes()
+    reasons = pd.read_csv(f"{table}.skipped.tsv", sep="\t")["reason"].value_counts()
+    for reason, count in reasons.items():
+        assert f"{count:10d} {reason}\n" in done.out
+    n = len(out.read_text().splitlines()) - 1
+    assert f"Wrote {out}: {n} variants on 3 contigs, interval: gaussian\n" in done.out
+    again = degu(*command, "--quiet")
+    assert again.code == 2
+    assert "already exists, overwrite it with --force" in again.err
+    shown = degu(*command, "--force", "--flanks", "ACGT", "gg", "--shifts", "0", "-3", "3",
+                 "--average-strands", "--level", "0.9", "--uncertainty", "alternative")  # fmt: skip
+    assert shown.code == 0, shown.err
+    other = pd.read_csv(out, sep="\t")
+    assert len(other) == n
+    assert not np.allclose(other["Dev_effect"], pd.read_csv(table, sep="\t")["Dev_effect"])
+
+
+def test_a_calibrated_run_gives_conformal_intervals(work, splits, table, tmp_path):
+    shutil.copytree(work / "run", tmp_path / "run")
+    calibrate(tmp_path / "run", splits)
+    command = (tmp_path / "run", "--vcf", work / "v.vcf", "--fasta", work / "g.fa", "--quiet")
+    done = degu(*command, "--out", tmp_path / "c.tsv")
+    assert "interval: conformal" in done.out, done.err
+    degu(*command, "--out", tmp_path / "g.tsv", "--gaussian")
+    assert (tmp_path / "g.tsv").read_bytes() == table.read_bytes()
+    conformal = pd.read_csv(tmp_path / "c.tsv", sep="\t")
+    gaussian = pd.read_csv(table, sep="\t")
+    np.testing.assert_array_equal(conformal["Hk_effect"], gaussian["Hk_effect"])
+    assert (conformal["Hk_upper"] != gaussian["Hk_upper"]).all()
+
+
+def test_the_options_defaults_are_those_of_the_functions():
+    options = cli.parser().parse_args(
+        ["variants", "run", "--vcf", "v", "--fasta", "g", "--out", "o"]
+    )
+    defaults = score_vcf.__kwdefaults__
+    assert options.chunk == defaults["chunk"] == CHUNK
+    assert options.chunk % BLOCK == 0
+    assert options.workers == defaults["workers"]
+    assert options.max_mismatches == defaults["max_mismatches"]
+    assert (options.shifts, options.level) == (Scoring.shifts, Scoring.level)
+    assert options.uncertainty == Scoring.uncertainty
