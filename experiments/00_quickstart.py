@@ -11,17 +11,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from degu_tf.data.hdf5.splits_file import read_splits
-from degu_tf.data.simulation.mpra import simulate
-from degu_tf.data.splits import Splits
-from degu_tf.heads import Prediction
+import degu_tf as degu
 from degu_tf.metrics.activity import rmse
 from degu_tf.metrics.correlation import correlation
 from degu_tf.paper.claims import Claim, Verdict, greater
 from degu_tf.paper.script import Context, main
 from degu_tf.plots.palette import COLOURS
-from degu_tf.training.model_spec import ModelSpec
-from degu_tf.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -46,12 +41,15 @@ def compute(context: Context) -> pd.DataFrame:
     """Predictions for the test set: one row a method, sequence and target."""
     settings = context.settings
     splits = _splits(context)
-    spec = ModelSpec(settings.model, {"width": settings.width})
-    training = TrainingSettings(epochs=settings.epochs)
+    spec = degu.ModelSpec(settings.model, {"width": settings.width})
+    training = degu.TrainingSettings(epochs=settings.epochs)
     teachers = context.store.teachers(splits, spec, settings.n_members, training, context.seed)
     student = context.store.student(teachers, splits, settings=training, seed=context.seed)
-    predictors = {f"single {i}": member for i, member in enumerate(teachers.members)}
-    predictors |= {"ensemble": teachers, "student": student}
+    predictors: dict[str, degu.Ensemble | degu.ModelPredictor] = {
+        **{f"single {i}": member for i, member in enumerate(teachers.members)},
+        "ensemble": teachers,
+        "student": student,
+    }
     return pd.concat(
         [
             _rows(method, predictor.predict(splits.test.sequences), splits)
@@ -61,13 +59,13 @@ def compute(context: Context) -> pd.DataFrame:
     )
 
 
-def _splits(context: Context) -> Splits:
+def _splits(context: Context) -> degu.Splits:
     if context.data:
-        return read_splits(context.data[0])
-    return simulate(context.settings.sizes, seed=context.seed).splits
+        return degu.read_splits(context.data[0])
+    return degu.simulate(context.settings.sizes, seed=context.seed).splits
 
 
-def _rows(method: str, prediction: Prediction, splits: Splits) -> pd.DataFrame:
+def _rows(method: str, prediction: degu.Prediction, splits: degu.Splits) -> pd.DataFrame:
     measured = splits.heads.take(splits.test.targets, "mean")
     known = prediction.total is not None
     lower, upper = prediction.interval() if known else (None, None)

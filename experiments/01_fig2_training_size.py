@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
-from degu_tf.metrics.activity import score
+import degu_tf as degu
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -114,7 +113,7 @@ def compute(context: Context) -> pd.DataFrame:
             means = splits.without_uncertainty()
             model = context.store.model(means, baseline.spec, baseline.training, context.seed)
             prediction = model.predict(means.test.sequences)
-            table = score(prediction, means.test.targets, means.heads, method="mprann")
+            table = degu.score(prediction, means.test.targets, means.heads, method="mprann")
             labels = {"dataset": name, "fraction": 1.0, "n_train": len(splits.train), "seed": 0}
             tables.append(table.assign(**labels))
     return pd.concat(tables, ignore_index=True)
@@ -202,7 +201,7 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target, as in Fig. 2."""
-    return plots.performance_against(table, x="fraction")
+    return degu.plots.performance_against(table, x="fraction")
 
 
 def conclude(table: pd.DataFrame) -> str:

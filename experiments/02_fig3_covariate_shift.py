@@ -9,6 +9,7 @@ Supplementary Figures 3, 5 and 6.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -247,7 +248,7 @@ def draw_toy(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
 
 
-def _curves(axes: Axes, rows: pd.DataFrame, method: str, **style: object) -> None:
+def _curves(axes: Axes, rows: pd.DataFrame, method: str, **style: Any) -> None:
     chosen = rows[(rows["metric"] == "curve") & (rows["method"] == method)]
     for _, curve in chosen.groupby("seed"):
         axes.plot(curve["x"], curve["value"], **style)

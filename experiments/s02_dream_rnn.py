@@ -10,10 +10,11 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
+import degu_tf as degu
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -38,7 +39,6 @@ from degu_tf.paper.fig2_performance.claims import (
 from degu_tf.paper.fig2_performance.study import compare
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context, main
-from degu_tf.training.model_spec import ModelSpec
 
 DATA_HELP = (
     "HDF5 files, one a data set (paper: STARR-seq, lentiMPRA K562 and HepG2), made by `degu "
@@ -88,7 +88,7 @@ def compute(context: Context) -> pd.DataFrame:
         context, settings.several_targets, settings.one_target, settings.lengths
     ):
         for variant in settings.variants:
-            spec = ModelSpec(setup.spec.name, {**setup.spec.options, "variant": variant})
+            spec = degu.ModelSpec(setup.spec.name, {**setup.spec.options, "variant": variant})
             for fraction in settings.fractions:
                 part = splits.fraction(fraction)
                 table = compare(part, dataclasses.replace(setup, spec=spec), context)
@@ -125,7 +125,7 @@ def grows_with_data(table: pd.DataFrame) -> Verdict:
     rows = activity(table)
     rows = rows[several_targets(rows)]
     least, most = rows["fraction"].min(), rows["fraction"].max()
-    fewer = gains(at(rows, least)) if least < most else []
+    fewer = gains(at(rows, least)) if least < most else np.array([])
     return greater(gains(at(rows, most)), fewer, f"gain in r, {most:.0%} - {least:.0%} of the data")
 
 
@@ -164,7 +164,7 @@ CLAIMS = (
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set, variant and target."""
     named = table["dataset"] + "\n" + table["variant"] + " variant"
-    return plots.performance_against(table.assign(dataset=named), x="fraction")
+    return degu.plots.performance_against(table.assign(dataset=named), x="fraction")
 
 
 def conclude(table: pd.DataFrame) -> str:

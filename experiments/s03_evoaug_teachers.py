@@ -10,10 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
-from degu_tf.data.splits import Split
-from degu_tf.heads import HeadLayout
-from degu_tf.models.predictor import Predictor
+import degu_tf as degu
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -47,17 +44,22 @@ def compute(context: Context) -> pd.DataFrame:
         (WITHOUT, fig3.teachers, fig3.students()),
         (WITH, fig3.oracle, fig3.evoaug_students()),
     ):
-        models = {"single": ensemble.members, "student": students, "ensemble": [ensemble]}
         tables += [
-            scores(models, test, heads).assign(training=training),
+            scores(
+                {"single": ensemble.members, "student": students, "ensemble": [ensemble]},
+                test,
+                heads,
+            ).assign(training=training),
             scores_by_part(ensemble, test, heads).assign(training=training, method="ensemble"),
         ]
     return pd.concat(tables, ignore_index=True).assign(dataset=fig3.name)
 
 
-def scores_by_part(predictor: Predictor, split: Split, heads: HeadLayout) -> pd.DataFrame:
+def scores_by_part(
+    ensemble: degu.Ensemble, split: degu.Split, heads: degu.HeadLayout
+) -> pd.DataFrame:
     """Pearson r on every tenth sequence from the first, from the second, and so on."""
-    predicted = heads.take(predictor.predict(split.sequences).mean, "mean")
+    predicted = heads.take(ensemble.predict(split.sequences).mean, "mean")
     measured = heads.take(split.targets, "mean")
     return pd.DataFrame(
         [
@@ -82,8 +84,8 @@ def claim(text: str, method: str) -> Claim:
     what = f"r, {method} with EvoAug - without" + (", on parts of the test set" if lone else "")
 
     def decide(part: pd.DataFrame) -> Verdict:
-        pair = (values(part[part["training"] == kind], method) for kind in (WITH, WITHOUT))
-        return greater(*pair, what, paired=lone)
+        better, plain = (values(part[part["training"] == kind], method) for kind in (WITH, WITHOUT))
+        return greater(better, plain, what, paired=lone)
 
     def decide_all(table: pd.DataFrame) -> Verdict:
         rows = table[(table["metric"] == metric) & (table["method"] == method)]
@@ -102,7 +104,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target."""
-    return plots.boxes(table, x="method", by="training", metric="pearson", names=NAMES)
+    return degu.plots.boxes(table, x="method", by="training", metric="pearson", names=NAMES)
 
 
 def conclude(table: pd.DataFrame) -> str:

@@ -13,13 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
-from degu_tf.data.hdf5.splits_file import read_splits
-from degu_tf.data.simulation.mpra import simulate
-from degu_tf.data.splits import Splits
-from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.pooling import pool_members
-from degu_tf.metrics.activity import score
+import degu_tf as degu
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -30,9 +24,6 @@ from degu_tf.paper.data_sets import at_most
 from degu_tf.paper.recipes import ENSEMBLE_SIZES, recipe
 from degu_tf.paper.script import Context, main
 from degu_tf.paper.trained_models import student_seed
-from degu_tf.training.model_spec import ModelSpec
-from degu_tf.training.settings import TrainingSettings
-from degu_tf.utils.errors import InputError
 
 DATA_HELP = (
     "HDF5 file (paper: STARR-seq) made by `degu prepare` or released. Simulated data without"
@@ -51,8 +42,8 @@ class Settings:
     n_members: int
     sizes: tuple[int, ...]
     n_students: int
-    spec: ModelSpec
-    training: TrainingSettings
+    spec: degu.ModelSpec
+    training: degu.TrainingSettings
     at_most: tuple[int, int, int] | None = None
 
 
@@ -61,16 +52,18 @@ PRESETS = {
         n_members=4,
         sizes=(2, 4),
         n_students=2,
-        spec=ModelSpec("deepstarr", {"width": 0.05}),
-        training=TrainingSettings(epochs=1, batch_size=32),
+        spec=degu.ModelSpec("deepstarr", {"width": 0.05}),
+        training=degu.TrainingSettings(epochs=1, batch_size=32),
         at_most=(64, 32, 64),
     ),
     "quick": Settings(
         n_members=30,
         sizes=(2, 5, 10, 20),
         n_students=3,
-        spec=ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2}),
-        training=TrainingSettings(epochs=25, batch_size=32, steps_per_epoch=45, learning_rate=2e-3),
+        spec=degu.ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2}),
+        training=degu.TrainingSettings(
+            epochs=25, batch_size=32, steps_per_epoch=45, learning_rate=2e-3
+        ),
         at_most=(1500, 300, 1000),
     ),
     "paper": Settings(
@@ -88,7 +81,7 @@ def compute(context: Context) -> pd.DataFrame:
     settings, store = context.settings, context.store
     splits = data(context)
     if max(settings.sizes) > settings.n_members:
-        raise InputError(
+        raise degu.InputError(
             f"the sizes are {settings.sizes}. Received: --members {settings.n_members}, too few"
         )
     members = store.teachers(
@@ -105,38 +98,46 @@ def compute(context: Context) -> pd.DataFrame:
             )
             labels = {"method": "student", "n_members": size, "seed": index}
             prediction = student.predict(splits.test.sequences)
-            tables.append(score(prediction, splits.test.targets, splits.heads, **labels))
+            tables.append(degu.score(prediction, splits.test.targets, splits.heads, **labels))
     name = context.data[0].stem if context.data else "Simulated STARR-seq"
     return pd.concat(tables, ignore_index=True).assign(dataset=name)
 
 
-def ensembles(members: Ensemble, splits: Splits, sizes: tuple[int, ...]) -> list[pd.DataFrame]:
+def ensembles(
+    members: degu.Ensemble, splits: degu.Splits, sizes: tuple[int, ...]
+) -> list[pd.DataFrame]:
     """Scores of single models, and of ensembles of every size from disjoint groups of them."""
+    from degu_tf.distillation.pooling import pool_members
+
     heads, test = members.heads, splits.test
     columns = members.member_columns(test.sequences)
     tables = [
-        score(heads.prediction(own), test.targets, heads, method="single", n_members=1, seed=index)
+        degu.score(
+            heads.prediction(own), test.targets, heads, method="single", n_members=1, seed=index
+        )
         for index, own in enumerate(columns)
     ]
     for size in sizes:
         for group in range(members.n_members // size):
             pooled = pool_members(columns[group * size : (group + 1) * size], heads)
             labels = {"method": "ensemble", "n_members": size, "seed": group}
-            tables.append(score(heads.student().prediction(pooled), test.targets, heads, **labels))
+            tables.append(
+                degu.score(heads.student().prediction(pooled), test.targets, heads, **labels)
+            )
     return tables
 
 
-def data(context: Context) -> Splits:
+def data(context: Context) -> degu.Splits:
     """Activity of the user's file, or of simulated STARR-seq."""
     settings = context.settings
     if context.data:
-        return at_most(read_splits(context.data[0]).without_uncertainty(), settings.at_most)
+        return at_most(degu.read_splits(context.data[0]).without_uncertainty(), settings.at_most)
     if settings.at_most is None:
-        raise InputError(
+        raise degu.InputError(
             "the paper preset needs the data: --data starrseq.h5, a file that `degu prepare` made "
             "or that was released. Received: no --data"
         )
-    return simulate(settings.at_most, seed=context.seed).splits.without_uncertainty()
+    return degu.simulate(settings.at_most, seed=context.seed).splits.without_uncertainty()
 
 
 def values(rows: pd.DataFrame, method: str, size: int) -> np.ndarray:
@@ -157,7 +158,7 @@ def levels_off(method: str, plateau: int) -> Callable[[pd.DataFrame], Verdict]:
     def decide(part: pd.DataFrame) -> Verdict:
         largest = part["n_members"].max()
         what = f"r, {method} at {plateau} - at {largest} teachers"
-        beyond = values(part, method, largest) if largest > plateau else []
+        beyond = values(part, method, largest) if largest > plateau else np.array([])
         return greater(values(part, method, plateau), beyond, what, threshold=-MARGIN)
 
     return decide
@@ -171,7 +172,7 @@ def gap_widens(part: pd.DataFrame) -> Verdict:
         teachers = values(part, "ensemble", size)[:1]
         return teachers - values(part, "student", size) if len(teachers) else np.array([])
 
-    beyond = gap(largest) if largest > STUDENT_PLATEAU else []
+    beyond = gap(largest) if largest > STUDENT_PLATEAU else np.array([])
     what = f"r, gap of students to teachers at {largest} - at {STUDENT_PLATEAU}"
     return greater(beyond, gap(STUDENT_PLATEAU), what)
 
@@ -203,7 +204,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target; single models stand at one."""
-    return plots.performance_against(table, x="n_members")
+    return degu.plots.performance_against(table, x="n_members")
 
 
 def conclude(table: pd.DataFrame) -> str:

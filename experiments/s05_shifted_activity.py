@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
+import degu_tf as degu
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -77,7 +77,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target."""
-    return plots.distributions(table, "shift", SHIFTS, label="Activity, by the oracle")
+    return degu.plots.distributions(table, "shift", SHIFTS, label="Activity, by the oracle")
 
 
 def conclude(table: pd.DataFrame) -> str:

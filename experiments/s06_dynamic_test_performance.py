@@ -7,7 +7,7 @@ kinds of dynamic augmentation, and the ensemble that taught them all. The models
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
+import degu_tf as degu
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -33,8 +33,9 @@ PANEL = ["dataset", "target"]
 def compute(context: Context) -> pd.DataFrame:
     """One row a method, seed, target, head and metric."""
     fig3 = Study(context)
-    models = {**fig3.models(), "ensemble": [fig3.teachers]}
-    return scores(models, fig3.splits.test, fig3.splits.heads).assign(dataset=fig3.name)
+    test, heads = fig3.splits.test, fig3.splits.heads
+    table = scores({**fig3.models(), "ensemble": [fig3.teachers]}, test, heads)
+    return table.assign(dataset=fig3.name)
 
 
 def correlations(table: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +73,7 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target."""
-    return plots.performance(table)
+    return degu.plots.performance(table)
 
 
 def conclude(table: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ predictions, and what the first student predicts for it. The models are Figure 5
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
+import degu_tf as degu
 from degu_tf.metrics.correlation import correlation
 from degu_tf.paper import data_sets
 from degu_tf.paper.claims import (
@@ -68,7 +68,7 @@ CLAIMS = (
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target, of the first student."""
     names = ("Ensemble's standard deviation", "Student's epistemic uncertainty")
-    return plots.predicted_against_measured(table[table["seed"] == 0], names=names)
+    return degu.plots.predicted_against_measured(table[table["seed"] == 0], names=names)
 
 
 def conclude(table: pd.DataFrame) -> str:

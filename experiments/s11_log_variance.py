@@ -8,7 +8,7 @@ whose labels are the logarithms of their squares. Teachers are those of Figures 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
+import degu_tf as degu
 from degu_tf.paper import data_sets
 from degu_tf.paper.fig5_uncertainty import study
 from degu_tf.paper.fig5_uncertainty.claims import PANEL, epistemic_follows, heads
@@ -32,7 +32,7 @@ def compute(context: Context) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target."""
-    return plots.performance_against(table, head="epistemic")
+    return degu.plots.performance_against(table, head="epistemic")
 
 
 def conclude(table: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ with one target (lentiMPRA in the paper). Trained models are Figure 5's.
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf import plots
+import degu_tf as degu
 from degu_tf.paper.fig5_uncertainty import claims, study
 from degu_tf.paper.script import Context, main
 
@@ -23,7 +23,7 @@ def compute(context: Context) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """Reliability curves, before above and after below."""
-    return plots.reliability(table, metric="curve")
+    return degu.plots.reliability(table, metric="curve")
 
 
 CLAIMS = (claims.CONFORMAL,)

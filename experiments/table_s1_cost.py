@@ -20,9 +20,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.heads import HeadLayout
-from degu_tf.models.predictor import ModelPredictor
+import degu_tf as degu
+from degu_tf.heads import Form
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -32,7 +31,6 @@ from degu_tf.paper.claims import (
 from degu_tf.paper.script import Context, main
 from degu_tf.plots.palette import COLOURS
 from degu_tf.plots.style import styled
-from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import member_seed
 
 DATA_HELP = "not used: cost does not depend on the data"
@@ -48,14 +46,14 @@ class Architecture:
     name: str
     length: int
     targets: tuple[str, ...]
-    aleatoric: str | None
+    aleatoric: Form | None
     n_sequences: int
     width: float = 1.0
 
     @property
-    def heads(self) -> HeadLayout:
+    def heads(self) -> degu.HeadLayout:
         """The teachers' columns."""
-        return HeadLayout(self.targets, aleatoric=self.aleatoric)
+        return degu.HeadLayout(self.targets, aleatoric=self.aleatoric)
 
 
 @dataclass(frozen=True)
@@ -115,17 +113,17 @@ def compute(context: Context) -> pd.DataFrame:
 
 def models_of(
     method: str, architecture: Architecture, n_members: int, seed: int
-) -> Ensemble | ModelPredictor:
+) -> degu.Ensemble | degu.ModelPredictor:
     """An untrained ensemble or student."""
-    spec = ModelSpec(architecture.name, {"width": architecture.width})
+    spec = degu.ModelSpec(architecture.name, {"width": architecture.width})
     shape, heads = (architecture.length, 4), architecture.heads
 
-    def build(layout: HeadLayout, member: int) -> ModelPredictor:
-        return ModelPredictor(spec.build(shape, layout, member_seed(seed, member)), layout)
+    def build(layout: degu.HeadLayout, member: int) -> degu.ModelPredictor:
+        return degu.ModelPredictor(spec.build(shape, layout, member_seed(seed, member)), layout)
 
     if method == "student":
         return build(heads.student(), 0)
-    return Ensemble([build(heads, member) for member in range(n_members)])
+    return degu.Ensemble([build(heads, member) for member in range(n_members)])
 
 
 def sequences(architecture: Architecture) -> np.ndarray:
@@ -134,7 +132,7 @@ def sequences(architecture: Architecture) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 4, size, dtype=np.uint8)
 
 
-def flops(predictor: ModelPredictor) -> int:
+def flops(predictor: degu.ModelPredictor) -> int:
     """Floating-point operations of one sequence through a model, by TensorFlow's profiler."""
     import tensorflow as tf
 
@@ -147,7 +145,7 @@ def flops(predictor: ModelPredictor) -> int:
 
 
 def times(
-    models: dict[str, Ensemble | ModelPredictor], architecture: Architecture, n_times: int
+    models: dict[str, degu.Ensemble | degu.ModelPredictor], architecture: Architecture, n_times: int
 ) -> list[dict[str, float]]:
     """Seconds of each model for the same sequences, in turn, after one prediction to warm up."""
     tokens, results = sequences(architecture), []

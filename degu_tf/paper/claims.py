@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 HOLDS = "holds"
@@ -77,8 +78,8 @@ class Claim:
 
 
 def greater(
-    larger: Sequence[float],
-    smaller: Sequence[float],
+    larger: ArrayLike,
+    smaller: ArrayLike,
     what: str,
     *,
     paired: bool = False,
@@ -131,7 +132,7 @@ def greater(
     )
 
 
-def above(values: Sequence[float], threshold: float, what: str) -> Verdict:
+def above(values: ArrayLike, threshold: float, what: str) -> Verdict:
     """Test that the mean of independent values lies above a number: one-sample t-test.
 
     Examples
@@ -139,11 +140,11 @@ def above(values: Sequence[float], threshold: float, what: str) -> Verdict:
     >>> above([0.9, 0.92, 0.91], 0.5, "share of the gap closed").verdict
     'holds'
     """
-    values = np.asarray(values, float)
-    n, mean = len(values), float(np.mean(values)) if len(values) else float("nan")
+    x = np.asarray(values, float)
+    n, mean = len(x), float(x.mean()) if len(x) else float("nan")
     if n < 2:
         return _unknown(what, mean, n, threshold)
-    test = stats.ttest_1samp(values, threshold)
+    test = stats.ttest_1samp(x, threshold)
     interval = test.confidence_interval(1.0 - SIGNIFICANCE)
     return Verdict(
         what, mean, float(interval.low), float(interval.high), float(test.pvalue), n, threshold

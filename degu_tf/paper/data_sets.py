@@ -3,15 +3,13 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
-from degu_tf.data.splits import (
-    FRACTION_SEED,
-    Splits,
-)
+from degu_tf.data.splits import FRACTION_SEED, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
@@ -99,7 +97,7 @@ def data_sets(
         If files have the same name, or the paper preset has none.
     """
     if not context.data:
-        if context.preset == "paper":
+        if several.sizes is None or one.sizes is None:
             raise InputError(
                 "the paper preset needs the data: --data starrseq.h5 k562.h5 hepg2.h5, files that "
                 "`degu prepare` made or that were released. Received: no --data"
@@ -123,7 +121,7 @@ def one_target(splits: Splits, target: str) -> Splits:
     """The data of one target, with its aleatoric column."""
     heads = HeadLayout((target,), aleatoric=splits.heads.aleatoric)
     columns = [splits.heads.column(name) for name in heads.columns]
-    parts = {
+    parts: dict[str, Any] = {
         name: dataclasses.replace(split, targets=split.targets[:, columns])
         for name, split in splits.items()
     }
@@ -142,7 +140,8 @@ def at_most(splits: Splits, sizes: tuple[int, int, int] | None) -> Splits:
     """
     if sizes is None:
         return splits
-    parts, taken = {}, []
+    parts: dict[str, Any] = {}
+    taken = []
     for (name, split), size in zip(splits.items(), sizes, strict=True):
         parts[name] = split
         if len(split) > size:

@@ -65,7 +65,8 @@ class Store:
         Ensembles of different size share their members.
         """
         settings = settings or TrainingSettings()
-        run = self._run("teachers", spec, _identity("ensemble", splits, spec, settings, seed), seed)
+        folder = self._folder("teachers", spec, _identity("ensemble", splits, spec, settings, seed))
+        run = Run(folder, seed, progress=self.progress)
         return train_ensemble(splits, spec, n_members, settings, run, executor=self.executor)
 
     def model(
@@ -77,7 +78,8 @@ class Store:
     ) -> ModelPredictor:
         """One model trained on measured targets, such as the MPRAnn baseline of Fig. 2."""
         settings = settings or TrainingSettings()
-        run = self._run("model", spec, _identity("model", splits, spec, settings, seed), seed)
+        folder = self._folder("model", spec, _identity("model", splits, spec, settings, seed))
+        run = Run(folder, seed, progress=self.progress)
         return train(splits, spec, settings, run)
 
     def student(
@@ -104,9 +106,10 @@ class Store:
             "loss_weights": [weights["epistemic"], weights["aleatoric"]],
             "run": {**_identity("student", splits, spec, settings, seed), **described},
         }
-        run = self._run("student", spec, identity, seed)
-        if RunFolder(run.folder).finished:
-            return load_model(run.folder)
+        folder = self._folder("student", spec, identity)
+        if RunFolder(folder).finished:
+            return load_model(folder)
+        run = Run(folder, seed, progress=self.progress)
         labelled = self._labels(teachers, splits, distillation.epistemic)
         return train_student(teachers, labelled, spec, settings, run, distillation=distillation)
 
@@ -116,9 +119,8 @@ class Store:
             self._labelled = {key: student_splits(teachers, splits, epistemic, self.progress)}
         return self._labelled[key]
 
-    def _run(self, kind: str, spec: ModelSpec, identity: dict[str, Any], seed: int) -> Run:
-        folder = self.root / f"{kind}-{spec.name}-{content_hash(identity)[:KEY_LENGTH]}"
-        return Run(folder, seed, progress=self.progress)
+    def _folder(self, kind: str, spec: ModelSpec, identity: dict[str, Any]) -> Path:
+        return self.root / f"{kind}-{spec.name}-{content_hash(identity)[:KEY_LENGTH]}"
 
 
 def _identity(

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from degu_tf.data.splits import (
-    Splits,
-)
+from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.models.predictor import ModelPredictor

@@ -33,7 +33,7 @@ METRICS = {
 AXES = {"fraction": "Training data used", "n_members": "Models in the ensemble"}
 BASELINES = ("mprann",)
 GREY = "0.45"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 11.0,
     "axes.titlesize": 12.0,
     "axes.labelsize": 11.0,

@@ -6,7 +6,8 @@ rounds of the two take turns, so that a busy machine slows both alike.
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -35,6 +36,7 @@ def ours(prediction: Prediction, measured: np.ndarray, n_bins: int | None) -> np
 
 def theirs(prediction: Prediction, measured: np.ndarray, n_bins: int | None) -> np.ndarray:
     """The same by crepes; bins are found as a user of it would."""
+    assert prediction.total is not None
     mean, sigma = (np.asarray(x[:, 0], np.float64) for x in (prediction.mean, prediction.total))
     bins = None
     if n_bins is not None:
@@ -45,7 +47,7 @@ def theirs(prediction: Prediction, measured: np.ndarray, n_bins: int | None) -> 
     return regressor.predict_int(mean, sigmas=sigma, bins=bins)
 
 
-def take_turns(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def take_turns(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median time of each call over rounds in which each is called once."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
@@ -73,8 +75,8 @@ def main() -> None:
     print(f"{options.points} points, fit and predict, median of {options.repeats} rounds")
     for name, n_bins in (("one factor", None), (f"{options.bins} bins", options.bins)):
         calls = {
-            "ours": lambda n_bins=n_bins: ours(prediction, measured, n_bins),
-            "crepes": lambda n_bins=n_bins: theirs(prediction, measured, n_bins),
+            "ours": partial(ours, prediction, measured, n_bins),
+            "crepes": partial(theirs, prediction, measured, n_bins),
         }
         np.testing.assert_allclose(calls["ours"](), calls["crepes"](), atol=1e-4)
         seconds = take_turns(calls, options.repeats)

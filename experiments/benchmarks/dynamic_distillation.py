@@ -10,8 +10,10 @@ teachers alone, as a share of this machine's best square matrix product.
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from degu_tf.utils import quiet
 
@@ -92,7 +94,8 @@ class StepTimes(keras.callbacks.Callback):
 
     def __init__(self, skipped: int) -> None:
         super().__init__()
-        self.skipped, self.seconds = skipped, []
+        self.skipped = skipped
+        self.seconds: list[float] = []
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Start the clock."""
@@ -124,14 +127,14 @@ def steps(name: str, options: argparse.Namespace) -> pd.DataFrame:
     """Milliseconds of training steps, all implementations in turn in every round."""
     length, heads = SETUPS[name]
     ensemble = make_teachers(name, options)
-    compare_labels(ensemble, options)
+    compare_labels(name, ensemble, options)
     models = dict(implementations(name, ensemble, options))
     rng = np.random.default_rng(options.seed)
     n = 8 * options.batch_size
     split = Split(
         rng.integers(0, 4, (n, length), dtype=np.uint8),
         rng.normal(size=(n, heads.student().n_columns)).astype(np.float32),
-        tuple(f"s{i}" for i in range(n)),
+        np.array([f"s{i}" for i in range(n)]),
     )
     rows = []
     for round_ in bar(range(options.rounds + 1), f"{name} rounds", None):
@@ -156,7 +159,7 @@ def implementations(
     heads = ensemble.heads.student()
 
     def student() -> keras.Model:
-        return ensemble.spec.build((SETUPS[name][0], 4), heads, seed=1)
+        return spec_of(name, options).build((SETUPS[name][0], 4), heads, seed=1)
 
     def compiled(model: keras.Model) -> keras.Model:
         model.compile(keras.optimizers.Adam(1e-3), loss=DistillationLoss(heads), jit_compile=False)
@@ -178,7 +181,7 @@ def implementations(
 def teachers(name: str, options: argparse.Namespace) -> pd.DataFrame:
     """Milliseconds for the teachers' labels, and their share of the matrix-product rate."""
     ensemble = make_teachers(name, options)
-    batch = _batch(SETUPS[name][0], options)
+    batch = _batch(name, options)
     models = [member.model for member in ensemble.members]
     calls = {
         "teachers: Keras models in a loop": tf.function(
@@ -193,15 +196,20 @@ def teachers(name: str, options: argparse.Namespace) -> pd.DataFrame:
     operations = 2 * multiply_adds(models[0]) * options.batch_size * len(models)
     rows = []
     for round_ in bar(range(options.rounds), f"{name} teachers", None):
-        rate = max(2 * n**3 / _seconds(lambda a=a: product(a).numpy()) for n, a in matrices.items())
+        rate = max(2 * n**3 / _seconds(partial(_value, product, a)) for n, a in matrices.items())
         for method, call in calls.items():
-            seconds = _seconds(lambda call=call: np.asarray(tf.nest.flatten(call(batch))[-1]))
+            seconds = _seconds(partial(_value, call, batch))
             share = operations / seconds / rate
             rows.append(_row("teachers", method, round_, seconds, share=share, rate=rate / 1e9))
     table = pd.DataFrame(rows)
     # One round's rate may be measured while the machine is slow, so the best of all rounds counts
     table["share"] = operations / (table["ms"] / 1e3) / (table["rate"].max() * 1e9)
     return table
+
+
+def _value(call: Callable[[tf.Tensor], Any], tensor: tf.Tensor) -> np.ndarray:
+    """Last output of a call, computed."""
+    return np.asarray(tf.nest.flatten(call(tensor))[-1])
 
 
 def multiply_adds(model: keras.Model) -> int:
@@ -214,10 +222,15 @@ def multiply_adds(model: keras.Model) -> int:
     return total
 
 
+def spec_of(name: str, options: argparse.Namespace) -> ModelSpec:
+    """Architecture of teachers and students."""
+    return ModelSpec(name, {} if options.width == 1 else {"width": options.width})
+
+
 def make_teachers(name: str, options: argparse.Namespace) -> Ensemble:
     """Untrained teachers with batch normalisations that are not trivial."""
     length, heads = SETUPS[name]
-    spec = ModelSpec(name, {} if options.width == 1 else {"width": options.width})
+    spec = spec_of(name, options)
     rng = np.random.default_rng(options.seed)
     members = []
     for seed in range(options.members):
@@ -230,9 +243,9 @@ def make_teachers(name: str, options: argparse.Namespace) -> Ensemble:
     return Ensemble(members, spec)
 
 
-def compare_labels(ensemble: Ensemble, options: argparse.Namespace) -> None:
-    """Refuse to go on if (b) and (c) label the same augmented batch differently."""
-    batch = _batch(ensemble.members[0].input_length, options)
+def compare_labels(name: str, ensemble: Ensemble, options: argparse.Namespace) -> None:
+    """Raise if (b) and (c) label the same augmented batch differently."""
+    batch = _batch(name, options)
     batch = scheme("evoaug_released").apply(batch, tf.constant([1, 2], tf.int64))
     members = [member.model for member in ensemble.members]
     obvious = ObviousModel(members[0], members).labels(batch, ensemble.heads).numpy()
@@ -301,7 +314,8 @@ def _seconds(call: Callable[[], object], repeats: int = 5) -> float:
     return median(times)
 
 
-def _batch(length: int, options: argparse.Namespace) -> tf.Tensor:
+def _batch(name: str, options: argparse.Namespace) -> tf.Tensor:
+    length, _ = SETUPS[name]
     tokens = np.random.default_rng(options.seed).integers(0, 4, (options.batch_size, length))
     return tf.one_hot(tokens, 4)
 

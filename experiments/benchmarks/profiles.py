@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,7 +36,7 @@ BLOCK = 2**20
 _SHARES = {"chr1": 0.9, "chr8": 0.05, "chr9": 0.05}
 _MEBIBYTE = 2**20
 _ROWS = 3200
-_PACKING = {
+_PACKING: dict[str, dict[str, Any]] = {
     "nothing": {},
     "lzf": {"compression": "lzf"},
     "lzf, shuffle": {"compression": "lzf", "shuffle": True},
@@ -129,7 +131,7 @@ _WAYS: dict[str, Callable[..., None]] = {
     "prepare": _prepare,
     "write, pybigtools": _write_pybigtools,
     "write, pyBigWig": _write_pybigwig,
-    "write, pyBigWig without zoom levels": lambda *given: _write_pybigwig(*given, zooms=0),
+    "write, pyBigWig without zoom levels": partial(_write_pybigwig, zooms=0),
 }
 
 

@@ -86,8 +86,8 @@ def _read(path: str, way: str) -> dict[str, float]:
 
     start = time.perf_counter()
     if way == "read_splits":
-        kept = read_splits(path, progress=False)
-        n_read = len(kept.train)
+        splits = read_splits(path, progress=False)
+        n_read = len(splits.train)
     elif way == "whole":
         kept = {}
         with h5py.File(path) as file:

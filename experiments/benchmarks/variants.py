@@ -19,6 +19,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 LENGTH = 230
@@ -94,7 +95,7 @@ def race(n: int, rounds: int, batch_size: int, folder: Path) -> dict[str, float]
     ways: dict[str, Callable[[], np.ndarray]] = {"both": both}
     for name, net in (("once", model), ("folded", fold(model))):
         scorer = VariantScorer(ModelPredictor(net, heads), genome, LENGTH, batch_size=batch_size)
-        ways[name] = lambda scorer=scorer: once(scorer)
+        ways[name] = partial(once, scorer)
     effects = {name: way() for name, way in ways.items()}
     found = {
         f"{name} differs by": float(np.abs(effects[name] - effects["both"]).max())

@@ -1,5 +1,6 @@
 """Every numbered script and notebook runs, and the README's commands are those that CI runs."""
 
+import ast
 import json
 import re
 import shlex
@@ -16,6 +17,7 @@ from degu_tf import cli
 from degu_tf.data.simulation.atac import simulate_profiles
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build
+from degu_tf.paper.script import REQUIRED
 from degu_tf.sequences.encoding import decode
 from degu_tf.sequences.fasta import write_fasta
 
@@ -66,6 +68,44 @@ def test_the_readme_has_the_two_commands_that_ci_runs():
     assert len(lines) == 2
     assert lines[0].endswith(".venv/bin/python experiments/00_quickstart.py")
     assert lines[1].endswith(".venv/bin/python -m pytest")
+
+
+def imports_before_paper(script):
+    """Modules that a script imports before `degu_tf.paper`, which silences TensorFlow's notices."""
+    found = []
+    for node in ast.parse(script.read_text()).body:
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.module.startswith("degu_tf.paper"):
+                return found
+            found.append(node.module)
+    raise AssertionError(f"{script.name} does not import degu_tf.paper")
+
+
+def test_no_script_loads_tensorflow_before_its_notices_are_silenced():
+    modules = sorted({name for script in SCRIPTS for name in imports_before_paper(script)})
+    assert "degu_tf" in modules
+    code = f"import importlib, sys; [importlib.import_module(name) for name in {modules}]"
+    show = f"{code}; print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_names_what_its_figure_is_made_of(script):
+    """Each once, and two lines that run it."""
+    body = ast.parse(script.read_text()).body
+    names = []
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    assert sorted(name for name in names if name in REQUIRED) == sorted(REQUIRED)
+    assert ast.unparse(body[-1]).splitlines() == [
+        "if __name__ == '__main__':", "    raise SystemExit(main(globals()))",
+    ]  # fmt: skip
 
 
 def test_every_script_is_listed():

@@ -120,7 +120,7 @@ def distance_to_oracle(
     predictor: Predictor,
     oracle: Predictor | Mapping[str, Prediction],
     sets: Mapping[str, np.ndarray],
-    **labels: object,
+    **labels: Any,
 ) -> pd.DataFrame:
     """Mean squared difference of predicted activity to the oracle's, on every set (Fig. 3b, c).
 
@@ -159,15 +159,15 @@ def distance_to_oracle(
     >>> table.to_dict("records")[0]["value"]
     4.0
     """
-    truths = oracle if isinstance(oracle, Mapping) else None
-    if truths is not None and not {*sets} <= {*truths}:
+    truths = oracle if isinstance(oracle, Mapping) else oracle_activity(oracle, sets)
+    if not {*sets} <= {*truths}:
         raise InputError(
             f"expected the oracle's predictions of the sets {', '.join(sets)}. "
             f"Received: {', '.join(truths) or 'none'}"
         )
     rows = []
     for shift, sequences in sets.items():
-        truth = oracle.predict(sequences) if truths is None else truths[shift]
+        truth = truths[shift]
         predicted = predictor.predict(sequences)
         if predicted.targets != truth.targets or predicted.mean.shape != truth.mean.shape:
             raise InputError(
@@ -232,6 +232,7 @@ def activity_levels(
             )
         for index, target in enumerate(prediction.targets):
             values = prediction.mean[:, index]
+            columns: dict[str, Any]
             if quantiles is None:
                 columns = {"row": np.arange(len(values)), "value": values}
             else:

@@ -163,7 +163,7 @@ def fit(
         steps_per_execution=min(steps, _AT_ONCE),
         jit_compile=False,
     )
-    points = np.float32(x)[:, np.newaxis], np.float32(y)[:, np.newaxis]
+    points = _column(x), _column(y)
     model.fit(
         tf.data.Dataset.from_tensors(points).repeat(),
         steps_per_epoch=steps,
@@ -172,9 +172,13 @@ def fit(
     )
 
     def function(places: np.ndarray) -> np.ndarray:
-        return model(np.float32(places)[:, np.newaxis], training=False).numpy()[:, 0]
+        return model(_column(places), training=False).numpy()[:, 0]
 
     return function
+
+
+def _column(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32)[:, np.newaxis]
 
 
 def distances(table: pd.DataFrame) -> pd.DataFrame:

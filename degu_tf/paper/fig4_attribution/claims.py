@@ -48,8 +48,8 @@ def _values(part: pd.DataFrame, method: str, by: str) -> pd.Series:
 
 def closer(part: pd.DataFrame) -> Verdict:
     """Welch's test of models' mean RMSE to the ensemble's map."""
-    values = [_values(part, method, "seed") for method in ("single", "student")]
-    return greater(*values, "RMSE to the ensemble's map, standard - students")
+    single, student = (_values(part, method, "seed") for method in ("single", "student"))
+    return greater(single, student, "RMSE to the ensemble's map, standard - students")
 
 
 def more_alike(part: pd.DataFrame) -> Verdict:
@@ -62,8 +62,8 @@ def finds_motifs(method: str) -> Callable[[pd.DataFrame], Verdict]:
     """Make the test of one method's motif AUROC against that of standard models."""
 
     def decide(part: pd.DataFrame) -> Verdict:
-        values = [_values(part, each, "seed") for each in (method, "single")]
-        return greater(*values, f"AUROC of motif positions, {method} - standard")
+        own, single = (_values(part, each, "seed") for each in (method, "single"))
+        return greater(own, single, f"AUROC of motif positions, {method} - standard")
 
     return decide
 

@@ -34,6 +34,9 @@ WINDOW = 150
 REFERENCES = {ALL: "all teachers", OTHERS: "one left out"}
 EXPLAINER_NAMES = {"deepshap": "DeepSHAP", "saliency": "saliency"}
 
+Row = tuple[Callable[[Axes, pd.DataFrame], None], pd.DataFrame, str]
+"""Panels of a row: how to draw one, of which rows of the table, and the vertical axis' label."""
+
 
 @styled
 def figure_four(table: pd.DataFrame) -> Figure:
@@ -78,13 +81,11 @@ def comparison(table: pd.DataFrame, scaling: str = NONE) -> Figure:
     return figure
 
 
-def _measures(
-    table: pd.DataFrame, scaling: str
-) -> list[tuple[Callable[[Axes, pd.DataFrame], None], pd.DataFrame, str]]:
+def _measures(table: pd.DataFrame, scaling: str) -> list[Row]:
     """A row of panels each: how to draw, of which rows, and what the vertical axis says."""
     scaled = "" if scaling == NONE else ", scaled maps"
     near, alike = (rows_of(table, metric, scaling) for metric in (RMSE, STD))
-    rows = [
+    rows: list[Row] = [
         (_draw_distance, near, f"RMSE to the ensemble's map{scaled}"),
         (_draw_spread, alike, f"std of maps{scaled}\n{label_of('student')}"),
     ]
@@ -97,7 +98,7 @@ def _measures(
 def _draw_comparison(
     figure: Figure | SubFigure,
     table: pd.DataFrame,
-    rows: Sequence[tuple[Callable[[Axes, pd.DataFrame], None], pd.DataFrame, str]],
+    rows: Sequence[Row],
     letters: str = "",
 ) -> None:
     keys = list(table.groupby(PANEL, sort=False).groups)

@@ -1,6 +1,7 @@
 """What a logo of a map shows, as rows of a tidy table: bases with their scores, and motifs."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,7 @@ KNOWN_MOTIFS = {"AP-1": "TGANTCA", "GATA": "WGATAR", "ETS": "MGGAAR", "Twist": "
 """Consensus of the factors that Fig. 4a marks, for data whose truth is not known."""
 
 
-def logo_rows(
-    maps: Mapping[str, np.ndarray], sequence: np.ndarray, **labels: object
-) -> pd.DataFrame:
+def logo_rows(maps: Mapping[str, np.ndarray], sequence: np.ndarray, **labels: Any) -> pd.DataFrame:
     """Scores of one sequence's bases, what a logo shows.
 
     Parameters
@@ -52,7 +51,7 @@ def logo_rows(
     return pd.concat(parts, ignore_index=True)
 
 
-def site_rows(sequence: np.ndarray, simulated: bool, **labels: object) -> pd.DataFrame:
+def site_rows(sequence: np.ndarray, simulated: bool, **labels: Any) -> pd.DataFrame:
     """Where motifs lie in one sequence: columns of `motif_sites`, and the labels, as a tidy table.
 
     Returns

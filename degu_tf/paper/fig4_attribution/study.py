@@ -7,6 +7,7 @@ Figs. 2 and 5, so whichever script comes first trains them and the others find t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,7 @@ class Models(Taught):
 
         `kind` is ``"scores"``, or ``"hypothetical"`` for what each base would contribute.
         """
-        explained = {
+        explained: dict[str, Any] = {
             "sequences": self.splits.test.sequences,
             "head": target,
             "method": self.method(explainer),
@@ -181,7 +182,7 @@ class Panel:
     simulated: bool
 
     @property
-    def labels(self) -> dict[str, str]:
+    def labels(self) -> dict[str, Any]:
         """What tells its rows from those of other panels."""
         return {"dataset": self.dataset, "target": self.target, "explainer": self.explainer}
 
@@ -256,7 +257,7 @@ def compare_panel(panel: Panel) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def one_left_out(maps: Mapping[str, np.ndarray], **labels: object) -> pd.DataFrame:
+def one_left_out(maps: Mapping[str, np.ndarray], **labels: Any) -> pd.DataFrame:
     """RMSE of maps to the mean of all teachers but one, so that no model is compared with itself.
 
     A teacher is compared with the mean of the others. So is a student, with each teacher left out

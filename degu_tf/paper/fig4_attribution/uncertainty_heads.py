@@ -4,6 +4,7 @@ Future work of the paper; beside them are maps of the activity.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,7 +107,7 @@ def head_columns(columns: tuple[str, ...], target: str) -> Iterator[tuple[str, s
 
 
 def describe(
-    maps: dict[str, np.ndarray], sequences: np.ndarray, sites: pd.DataFrame, **labels: object
+    maps: dict[str, np.ndarray], sequences: np.ndarray, sites: pd.DataFrame, **labels: Any
 ) -> pd.DataFrame:
     """Scores at motifs, AUROC of motif positions, and correlation of every two heads' maps.
 
@@ -144,7 +145,7 @@ def describe(
     return pd.concat([*tables, pd.DataFrame(rows)], ignore_index=True)
 
 
-def site_scores(scores: np.ndarray, sites: pd.DataFrame, **labels: object) -> pd.DataFrame:
+def site_scores(scores: np.ndarray, sites: pd.DataFrame, **labels: Any) -> pd.DataFrame:
     """Sum of scores `(N, L)` over each site, mean over the sites of a motif.
 
     Examples
@@ -159,7 +160,7 @@ def site_scores(scores: np.ndarray, sites: pd.DataFrame, **labels: object) -> pd
 
 
 def true_effects(
-    sequences: np.ndarray, sites: pd.DataFrame, aleatoric: str | None, **labels: object
+    sequences: np.ndarray, sites: pd.DataFrame, aleatoric: str | None, **labels: Any
 ) -> pd.DataFrame:
     """What each motif's sites truly do: the change when other sequences' bases stand there.
 
@@ -202,7 +203,7 @@ def true_effects(
     )
 
 
-def _by_motif(sites: pd.DataFrame, values: np.ndarray, **labels: object) -> pd.DataFrame:
+def _by_motif(sites: pd.DataFrame, values: np.ndarray, **labels: Any) -> pd.DataFrame:
     grouped = pd.Series(values).groupby(sites["motif"].to_numpy(), sort=False)
     table = pd.DataFrame({"value": grouped.mean(), "n": grouped.size()})
     return table.rename_axis("motif").reset_index().assign(metric=SITE_SCORE, **labels)

@@ -115,8 +115,8 @@ def more_accurate(better: str, worse: str) -> Claim:
 
     def decide(part: pd.DataFrame) -> Verdict:
         rows = judged(part, "pearson")
-        values = [rows[rows["method"] == method]["value"] for method in (better, worse)]
-        return greater(*values, f"r of the activity, {better} - {worse}")
+        first, second = (rows[rows["method"] == method]["value"] for method in (better, worse))
+        return greater(first, second, f"r of the activity, {better} - {worse}")
 
     return Claim(
         f"Activity is predicted better by {better} than by {worse} (each data set).",

@@ -6,7 +6,9 @@ trains them and the others find them in the store.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from degu_tf.data.splits import Splits
@@ -170,7 +172,7 @@ class Methods(Taught):
         return self._store.teachers(self.splits, spec, n, training, self._seed)
 
 
-def compare_methods(methods: Methods, names: tuple[str, ...], **labels: object) -> pd.DataFrame:
+def compare_methods(methods: Methods, names: tuple[str, ...], **labels: Any) -> pd.DataFrame:
     """Accuracy, intervals and scores of every model of some methods, before and after conformal.
 
     Returns
@@ -190,7 +192,7 @@ def compare_methods(methods: Methods, names: tuple[str, ...], **labels: object) 
 
 
 def judge(
-    predictor: Predictor, splits: Splits, components: tuple[str, ...], **labels: object
+    predictor: Predictor, splits: Splits, components: tuple[str, ...], **labels: Any
 ) -> pd.DataFrame:
     """Judge one predictor's uncertainty on the test set; validation calibrates it.
 
@@ -225,7 +227,7 @@ def judge(
     tables = [activity[activity["metric"] == "pearson"]]
     levels = [level for level in LEVELS if points_needed(level) <= len(held)]
     for component in components:
-        judged = {"components": (component,)}
+        judged: dict[str, Any] = {"components": (component,)}
         given = (predicted, test.targets, heads)
         tables.append(coverage(*given, LEVEL, **judged, conformal=BEFORE))
         tables.append(_curve(reliability_curve(*given, levels, **judged, conformal=BEFORE)))
@@ -252,7 +254,7 @@ def _curve(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def head_performance(
-    context: Context, splits: Splits, setup: Setup, epistemic: Form = "std", **labels: object
+    context: Context, splits: Splits, setup: Setup, epistemic: Form = "std", **labels: Any
 ) -> pd.DataFrame:
     """How well uncertainty heads predict, at every share of the training data (Fig. 5a, b).
 
@@ -290,21 +292,31 @@ def epistemic_points(methods: Methods, method: str = "student") -> pd.DataFrame:
     pandas.DataFrame
         Columns `target`, `seed`, `measured` (the teachers' standard deviation) and `predicted`.
     """
-    test, teachers = methods.splits.test, methods.teachers
-    measured = teachers.predict(test.sequences).epistemic
-    tables = [
-        pd.DataFrame(
-            {
-                "target": target,
-                "seed": seed,
-                "measured": measured[:, index],
-                "predicted": student.predict(test.sequences).epistemic[:, index],
-            }
-        )
-        for seed, student in methods.models(method)
-        for index, target in enumerate(teachers.heads.targets)
-    ]
+    sequences, teachers = methods.splits.test.sequences, methods.teachers
+    measured, tables = _epistemic(teachers, sequences), []
+    for seed, student in methods.models(method):
+        predicted = _epistemic(student, sequences)
+        tables += [
+            pd.DataFrame(
+                {
+                    "target": target,
+                    "seed": seed,
+                    "measured": measured[:, index],
+                    "predicted": predicted[:, index],
+                }
+            )
+            for index, target in enumerate(teachers.heads.targets)
+        ]
     return pd.concat(tables, ignore_index=True)
+
+
+def _epistemic(predictor: Predictor, sequences: np.ndarray) -> np.ndarray:
+    std = predictor.predict(sequences).epistemic
+    if std is None:
+        raise InputError(
+            "expected a predictor with an epistemic uncertainty. Received: one without"
+        )
+    return std
 
 
 def figure_five(context: Context, target: str = "Hk") -> pd.DataFrame:

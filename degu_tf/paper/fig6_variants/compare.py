@@ -1,6 +1,7 @@
 """Predicted effects of variants beside measured ones, of any predictors: one tidy table."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ def compare(
     flanks: tuple[str, str] = ("", ""),
     resamples: int = 1000,
     seed: int = 0,
-    **labels: object,
+    **labels: Any,
 ) -> pd.DataFrame:
     """How every model predicts the effects measured in every experiment.
 

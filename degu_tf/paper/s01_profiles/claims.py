@@ -60,11 +60,11 @@ def more_alike(method: str, scaling: str) -> Callable[[pd.DataFrame], Verdict]:
 
     def decide(part: pd.DataFrame) -> Verdict:
         part = part[(part["metric"] == STD) & (part["scaling"] == scaling)]
-        pair = [
+        single, own = (
             part[part["method"] == each].set_index("sequence")["value"].sort_index()
             for each in ("single", method)
-        ]
-        return greater(*pair, f"std of maps, standard - {method}", paired=True)
+        )
+        return greater(single, own, f"std of maps, standard - {method}", paired=True)
 
     return decide
 

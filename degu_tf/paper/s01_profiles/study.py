@@ -7,6 +7,7 @@ an HDF5 file, models of random parts of them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.metrics.profiles import ProfileScore
-from degu_tf.models.predictor import ModelPredictor
+from degu_tf.models.predictor import ModelPredictor, Predictor
 from degu_tf.models.tiling import Tiled
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
@@ -278,7 +279,7 @@ def spread_of_maps(
     test = splits.test.centred(teachers.input_length)
     target = splits.heads.targets[0]
     ranking = _coverage(test, splits.heads)
-    explained = {
+    explained: dict[str, Any] = {
         "sequences": test.sequences,
         "head": target,
         "method": Method(name=settings.explainer),
@@ -320,7 +321,7 @@ def tracks_of(
     ``_epistemic`` for their standard deviations.
     """
     rows = []
-    predictions = {"student": student, "ensemble": teachers}
+    predictors: dict[str, Predictor] = {"student": student, "ensemble": teachers}
     series = {
         "measured": Prediction(
             heads.targets,
@@ -328,9 +329,10 @@ def tracks_of(
             aleatoric=heads.std(split.targets, "aleatoric"),
         )
     }
-    step = max(1, teachers.input_length // SMOOTH)
+    length = teachers.input_length or split.sequences.shape[1]
+    step = max(1, length // SMOOTH)
     series |= {
-        name: Tiled(each, step=step).predict(split.sequences) for name, each in predictions.items()
+        name: Tiled(each, step=step).predict(split.sequences) for name, each in predictors.items()
     }
     for name, prediction in series.items():
         for suffix in ("mean", "aleatoric", "epistemic"):

@@ -123,6 +123,9 @@ class Known:
     def __init__(self, heads, *factors):
         self.heads, self.factors = heads, factors
 
+    def fingerprint(self):
+        return str(self.factors)
+
     def predict(self, tokens):
         columns = [((tokens == 0) + 1.0) * factor for factor in self.factors]
         return self.heads.student().prediction(np.stack(columns, axis=2))
