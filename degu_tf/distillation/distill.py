@@ -225,12 +225,17 @@ def train_student(
     }
     return train(
         labelled,
-        replace(spec, init=None, head="linear") if spec is teachers.spec else spec,
+        _of_student(spec) if spec is teachers.spec else spec,
         settings,
         run.recording(provenance, {"teachers": _relative(teachers.folder, run.folder)}),
         objective=Objective(labelled.heads, loss),
         learner=learner,
     )
+
+
+def _of_student(spec: ModelSpec) -> ModelSpec:
+    """The teachers' architecture from a random start, with an output for all a student predicts."""
+    return replace(spec, init=None, head="positive" if spec.head == "positive" else "linear")
 
 
 def _check_student(

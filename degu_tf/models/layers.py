@@ -1,4 +1,4 @@
-"""What all architectures share: the check of what is asked for, size scaling, the output layer.
+"""Parts shared by all architectures: checks of arguments, size scaling, the output layer.
 
 Every layer is given a name, so that two models built alike have alike layers, in one process or
 in two.
@@ -21,27 +21,20 @@ _EVIDENTIAL_BOUNDS = {"nu": 0.0, "alpha": 1.0, "beta": 0.0}
 
 
 def check_input(
-    architecture: str,
-    input_shape: Sequence[int | None],
-    heads: HeadLayout,
-    *,
-    shortest: int,
-    any_length: bool = False,
-) -> tuple[int | None, int]:
-    """Refuse an input shape or heads that an architecture cannot take.
+    architecture: str, input_shape: Sequence[int | None], heads: HeadLayout, *, shortest: int
+) -> tuple[int, int]:
+    """Refuse an input shape or heads that an architecture of fixed length cannot take.
 
     Parameters
     ----------
     architecture
         Its name, for the message.
     input_shape
-        Length in bases and number of channels, `(L, 4)`, or `(None, 4)` for any length.
+        Length in bases and number of channels, `(L, 4)`.
     heads
         What the output columns mean.
     shortest
         The smallest length, in bases, that leaves a position after all pooling.
-    any_length
-        Whether the weights are independent of the length, so that it may be None.
 
     Returns
     -------
@@ -51,8 +44,24 @@ def check_input(
     Raises
     ------
     InputError
-        If the shape is not `(L, 4)`, L is too short or None where it must be known, or heads is
-        not a `HeadLayout`.
+        If the shape is not `(L, 4)`, L is too short or None, or heads is not a `HeadLayout`.
+    """
+    length, channels = check_any_input(architecture, input_shape, heads, shortest=shortest)
+    if length is None:
+        raise InputError(
+            f"{architecture} needs a fixed length, because its dense layers have a weight for "
+            f"each position: give a length of at least {shortest}. "
+            f"Received: input_shape={input_shape!r}"
+        )
+    return length, channels
+
+
+def check_any_input(
+    architecture: str, input_shape: Sequence[int | None], heads: HeadLayout, *, shortest: int
+) -> tuple[int | None, int]:
+    """`check_input` of an architecture whose weights are independent of the length.
+
+    The length may be None, for sequences of any length.
     """
     if not isinstance(heads, HeadLayout):
         raise InputError(
@@ -72,11 +81,6 @@ def check_input(
         )
     length = input_shape[0]
     if length is None:
-        if not any_length:
-            raise InputError(
-                f"{architecture} needs a fixed length, because its dense layers have a weight for "
-                f"each position: give a length of at least {shortest}. {received}"
-            )
         return None, 4
     if length < shortest:
         raise InputError(
@@ -176,6 +180,46 @@ def output_head(x: Any, heads: HeadLayout) -> Any:
             block = keras.layers.Rescaling(1.0, offset, name=f"output_{role}_offset")(block)
         blocks.append(block)
     return keras.layers.Concatenate(name="output")(blocks)
+
+
+def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
+    """The same model with standard deviations that cannot come out negative.
+
+    The one linear layer ``"output"`` of the paper becomes a dense layer for each block of columns:
+    means linear, standard deviations through softplus, log-variances linear. Models whose output
+    is positive or evidential already, or that predict means alone, are given back as they are.
+
+    Parameters
+    ----------
+    model
+        A model whose last layer is one dense layer, named ``"output"``.
+    heads
+        What its columns mean.
+
+    Examples
+    --------
+    >>> from degu_tf.models import registry
+    >>> heads = HeadLayout(("Dev",), "std", "std")
+    >>> model = registry.build("deepstarr", (32, 4), heads, width=0.05)
+    >>> positive_uncertainty(model, heads).get_layer("output_epistemic").activation.__name__
+    'softplus'
+    """
+    output = model.get_layer("output")
+    linear = (
+        isinstance(output, keras.layers.Dense) and output.activation is keras.activations.linear
+    )
+    if not linear or "std" not in (heads.aleatoric, heads.epistemic):
+        return model
+    blocks = [
+        keras.layers.Dense(
+            heads.n_targets,
+            "softplus" if role != "mean" and getattr(heads, role) == "std" else "linear",
+            name=f"output_{role}",
+        )(output.input)
+        for role in heads.roles
+    ]
+    joined = keras.layers.Concatenate(name="output")(blocks)
+    return keras.Model(model.input, joined, name=model.name)
 
 
 def _is_integer(value: Any) -> bool:

@@ -13,10 +13,12 @@ import numpy as np
 
 from degu_tf.heads import HeadLayout
 from degu_tf.models import registry
+from degu_tf.models.layers import positive_uncertainty
 from degu_tf.models.released.output_heads import with_head
 from degu_tf.utils.errors import InputError
 
-_HEADS = ("linear", "mean_std", "dense_normal")
+HEADS = ("linear", "positive", "mean_std", "dense_normal")
+"""Last layers by name; see `ModelSpec.head`."""
 
 
 _BUILDING = threading.Lock()
@@ -37,8 +39,10 @@ class ModelSpec:
         A `.keras` or `.weights.h5` file, or a run, whose weights training starts from; None for a
         random start.
     head
-        The last layers: ``"linear"`` as in the paper, or one of those released files have:
-        ``"mean_std"`` and ``"dense_normal"`` (`degu_tf.models.released.output_heads.with_head`).
+        The last layers: ``"linear"`` as in the paper; ``"positive"``, whose standard deviations
+        are positive by softplus (`degu_tf.models.layers.positive_uncertainty`); or one of those
+        released files have, ``"mean_std"`` and ``"dense_normal"``
+        (`degu_tf.models.released.output_heads.with_head`).
 
     Raises
     ------
@@ -57,8 +61,8 @@ class ModelSpec:
     head: str = "linear"
 
     def __post_init__(self) -> None:
-        if self.head not in _HEADS:
-            raise InputError(f"head must be one of {_HEADS}. Received: {self.head!r}")
+        if self.head not in HEADS:
+            raise InputError(f"head must be one of {HEADS}. Received: {self.head!r}")
 
     def build(
         self, input_shape: tuple[int | None, int], heads: HeadLayout, seed: int
@@ -80,6 +84,8 @@ class ModelSpec:
             )
         with _seeded(int(seed)):
             model = registry.build(self.name, input_shape, heads, **self.options)
+            if self.head == "positive":
+                return positive_uncertainty(model, heads)
             return with_head(model, self.head, heads.n_columns)
 
     def to_dict(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def measured_objective(
     >>> measured_objective(settings, HeadLayout(("K562",), aleatoric="std")).heads.aleatoric
     'log_variance'
     """
-    if head != "linear" and settings.loss != "gaussian_nll":
+    if head not in ("linear", "positive") and settings.loss != "gaussian_nll":
         raise InputError(
             f"an output of the form {head!r} is trained by loss='gaussian_nll'. "
             f"Received: loss={settings.loss!r}"

@@ -9,8 +9,10 @@ from degu_tf.distillation.distill import DistillationSettings, distill, train_st
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
 from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.runs import teachers_of
+from degu_tf.distillation.teacher import Teacher
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
+from degu_tf.sequences.encoding import as_float
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run
@@ -230,3 +232,16 @@ def test_a_students_identity_does_not_hang_on_the_last_bits_of_its_labels(teache
     ]
     fingerprints = {labelled.fingerprint, *(other.fingerprint for other in others)}
     assert len(fingerprints) == 1 + len(others)
+
+
+def test_positive_heads_learn_save_and_distil(splits, spec, quick, tmp_path):
+    positive = dataclasses.replace(spec, head="positive")
+    short = dataclasses.replace(quick, epochs=2)
+    teachers = train_ensemble(splits, positive, 2, short, Run(tmp_path / "t", progress=False))
+    run = Run(tmp_path / "s", progress=False)
+    student = distill(teachers, splits, settings=short, run=run)
+    prediction = load_model(tmp_path / "s").predict(splits.test.sequences)
+    assert not prediction.flagged().any()
+    assert np.array_equal(prediction.mean, student.predict(splits.test.sequences).mean)
+    labels = Teacher(teachers)(as_float(splits.test.sequences)).numpy()
+    np.testing.assert_allclose(labels, teachers.columns(splits.test.sequences), atol=1e-5)

@@ -390,3 +390,21 @@ def test_initial_weights_are_part_of_what_makes_a_run(splits, spec, quick, teach
     teachers.members[1].model.save(tmp_path / "init.keras")
     with pytest.raises(InputError, match=r"another run.*init_hash"):
         train(splits, pretrained, quick, Run(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("forms", [("std", "std"), ("std", "log_variance"), (None, "std")])
+def test_positive_heads_make_positive_deviations_and_free_means(spec, forms, stir):
+    heads = HeadLayout(("a", "b"), *forms)
+    positive = dataclasses.replace(spec, head="positive")
+    model = stir(positive.build((32, 4), heads, 0))
+    tokens = np.random.default_rng(0).integers(0, 4, (300, 32)).astype(np.uint8)
+    columns = ModelPredictor(model, heads).columns(tokens)
+    assert (heads.take(columns, "mean") < 0).any()
+    for role in heads.roles[1:]:
+        negative = (heads.take(columns, role) < 0).any()
+        assert negative == (getattr(heads, role) == "log_variance")
+    linear = stir(spec.build((32, 4), heads, 0))
+    free = ModelPredictor(linear, heads).columns(tokens)
+    assert (heads.take(free, "epistemic") < 0).any()
+    assert positive.to_dict()["head"] == "positive"
+    assert "head" not in spec.to_dict()
