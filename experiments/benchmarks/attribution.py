@@ -17,6 +17,8 @@ import time
 import warnings
 from collections.abc import Callable
 
+import degu_tf as degu
+
 LENGTHS = {"deepstarr": 249, "residualbind": 230, "dream_rnn": 249}
 """Bases of the sequences that each architecture is given in the paper."""
 
@@ -72,8 +74,6 @@ def _ways(
     from degu_tf.attribution.contributions import contributions
     from degu_tf.attribution.deeplift.rescale import Rescale
     from degu_tf.attribution.shap_deep_explainer import one_column
-    from degu_tf.heads import HeadLayout
-    from degu_tf.models import build
     from degu_tf.sequences.encoding import one_hot
 
     ways: dict[str, Callable[[int], object]] = {}
@@ -84,7 +84,7 @@ def _ways(
         return ways, numbers, found
     length = LENGTHS[architecture]
     rng = np.random.default_rng(0)
-    model = build(architecture, (length, 4), HeadLayout(("Dev", "Hk")))
+    model = degu.build(architecture, (length, 4), degu.HeadLayout(("Dev", "Hk")))
     tokens = rng.integers(0, 4, (arguments.sequences, length)).astype(np.uint8)
     references = rng.integers(0, 4, (arguments.references, length)).astype(np.uint8)
     if case != "shap":

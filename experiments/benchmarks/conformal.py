@@ -13,28 +13,27 @@ from statistics import median
 import numpy as np
 from crepes import ConformalRegressor
 
-from degu_tf.heads import HeadLayout, Prediction
+import degu_tf as degu
 from degu_tf.sequences.hashing import sequence_hashes
-from degu_tf.uncertainty.conformal.conformal import Conformal
 
-HEADS = HeadLayout(("activity",))
+HEADS = degu.HeadLayout(("activity",))
 
 
-def points(n: int, rng: np.random.Generator) -> tuple[Prediction, np.ndarray]:
+def points(n: int, rng: np.random.Generator) -> tuple[degu.Prediction, np.ndarray]:
     """A prediction of n sequences and what was measured, `(n, 1)` float32 as models give them."""
     mean, sigma = rng.normal(size=(n, 1)), rng.uniform(0.1, 1.0, (n, 1))
     measured = rng.normal(mean, 2.0 * sigma)
     mean, sigma = mean.astype(np.float32), sigma.astype(np.float32)
-    return Prediction(HEADS.targets, mean, epistemic=sigma), measured.astype(np.float32)
+    return degu.Prediction(HEADS.targets, mean, epistemic=sigma), measured.astype(np.float32)
 
 
-def ours(prediction: Prediction, measured: np.ndarray, n_bins: int | None) -> np.ndarray:
+def ours(prediction: degu.Prediction, measured: np.ndarray, n_bins: int | None) -> np.ndarray:
     """Fit on all points and give intervals `(n, 2)`."""
-    conformal = Conformal(n_bins=n_bins).fit(prediction, measured, HEADS)
+    conformal = degu.Conformal(n_bins=n_bins).fit(prediction, measured, HEADS)
     return np.concatenate(conformal.predict(prediction), axis=1)
 
 
-def theirs(prediction: Prediction, measured: np.ndarray, n_bins: int | None) -> np.ndarray:
+def theirs(prediction: degu.Prediction, measured: np.ndarray, n_bins: int | None) -> np.ndarray:
     """The same by crepes; bins are found as a user of it would."""
     assert prediction.total is not None
     mean, sigma = (np.asarray(x[:, 0], np.float64) for x in (prediction.mean, prediction.total))

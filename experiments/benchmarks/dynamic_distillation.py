@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import degu_tf as degu
 from degu_tf.utils import quiet
 
 quiet.tensorflow()
@@ -26,23 +27,15 @@ import tensorflow as tf  # noqa: E402
 from evoaug_tf import augment, evoaug  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-from degu_tf.data.pipeline import training_batches  # noqa: E402
-from degu_tf.data.splits import Split  # noqa: E402
-from degu_tf.distillation.ensemble import Ensemble  # noqa: E402
-from degu_tf.distillation.student_model import DistillationModel  # noqa: E402
-from degu_tf.distillation.teacher import Teacher, has_bfloat16  # noqa: E402
-from degu_tf.heads import HeadLayout  # noqa: E402
-from degu_tf.models.predictor import ModelPredictor  # noqa: E402
-from degu_tf.training.augmentation.schemes import scheme  # noqa: E402
+from degu_tf.distillation.teacher import has_bfloat16  # noqa: E402
 from degu_tf.training.losses import DistillationLoss  # noqa: E402
-from degu_tf.training.model_spec import ModelSpec  # noqa: E402
 from degu_tf.training.train import write_table  # noqa: E402
 from degu_tf.utils.files import atomic_write  # noqa: E402
 from degu_tf.utils.progress import bar  # noqa: E402
 
 SETUPS = {
-    "deepstarr": (249, HeadLayout(("Dev", "Hk"))),
-    "residualbind": (230, HeadLayout(("activity",), aleatoric="std")),
+    "deepstarr": (249, degu.HeadLayout(("Dev", "Hk"))),
+    "residualbind": (230, degu.HeadLayout(("activity",), aleatoric="std")),
 }
 STANDARD, OBVIOUS, OURS, OURS_BFLOAT16, UNAUGMENTED = (
     "(a) standard step",
@@ -77,7 +70,7 @@ class ObviousModel(keras.Model):
         """What the student predicts."""
         return self.student(x, training=training)
 
-    def labels(self, x: tf.Tensor, heads: HeadLayout) -> tf.Tensor:
+    def labels(self, x: tf.Tensor, heads: degu.HeadLayout) -> tf.Tensor:
         """Mean and standard deviation of the members' outputs."""
         columns = tf.stack([member(x, training=False) for member in self._members()])
         activity = heads.take(columns, "mean")
@@ -131,7 +124,7 @@ def steps(name: str, options: argparse.Namespace) -> pd.DataFrame:
     models = dict(implementations(name, ensemble, options))
     rng = np.random.default_rng(options.seed)
     n = 8 * options.batch_size
-    split = Split(
+    split = degu.Split(
         rng.integers(0, 4, (n, length), dtype=np.uint8),
         rng.normal(size=(n, heads.student().n_columns)).astype(np.float32),
         np.array([f"s{i}" for i in range(n)]),
@@ -141,7 +134,7 @@ def steps(name: str, options: argparse.Namespace) -> pd.DataFrame:
         for method, model in models.items():
             times = StepTimes(skipped=2)
             model.fit(
-                training_batches(split, options.batch_size, seed=0),
+                degu.training_batches(split, options.batch_size, seed=0),
                 steps_per_epoch=options.steps + 2,
                 callbacks=[times],
                 shuffle=False,
@@ -153,7 +146,7 @@ def steps(name: str, options: argparse.Namespace) -> pd.DataFrame:
 
 
 def implementations(
-    name: str, ensemble: Ensemble, options: argparse.Namespace
+    name: str, ensemble: degu.Ensemble, options: argparse.Namespace
 ) -> Iterator[tuple[str, keras.Model]]:
     """Each way to train a student, compiled."""
     heads = ensemble.heads.student()
@@ -165,17 +158,17 @@ def implementations(
         model.compile(keras.optimizers.Adam(1e-3), loss=DistillationLoss(heads), jit_compile=False)
         return model
 
-    released = scheme("evoaug_released")
+    released = degu.scheme("evoaug_released")
     yield STANDARD, compiled(student())
     obvious = ObviousModel(student(), [member.model for member in ensemble.members])
     obvious.heads = ensemble.heads
     yield OBVIOUS, compiled(obvious)
-    teacher = Teacher(ensemble)
-    yield OURS, compiled(DistillationModel(student(), heads, teacher, released))
+    teacher = degu.Teacher(ensemble)
+    yield OURS, compiled(degu.DistillationModel(student(), heads, teacher, released))
     if has_bfloat16():
-        low = Teacher(ensemble, dtype="bfloat16")
-        yield OURS_BFLOAT16, compiled(DistillationModel(student(), heads, low, released))
-    yield UNAUGMENTED, compiled(DistillationModel(student(), heads, teacher))
+        low = degu.Teacher(ensemble, dtype="bfloat16")
+        yield OURS_BFLOAT16, compiled(degu.DistillationModel(student(), heads, low, released))
+    yield UNAUGMENTED, compiled(degu.DistillationModel(student(), heads, teacher))
 
 
 def teachers(name: str, options: argparse.Namespace) -> pd.DataFrame:
@@ -187,10 +180,10 @@ def teachers(name: str, options: argparse.Namespace) -> pd.DataFrame:
         "teachers: Keras models in a loop": tf.function(
             lambda x: [model(x, training=False) for model in models]
         ),
-        "teachers: ours, float32": Teacher(ensemble),
+        "teachers: ours, float32": degu.Teacher(ensemble),
     }
     if has_bfloat16():
-        calls["teachers: ours, bfloat16"] = Teacher(ensemble, dtype="bfloat16")
+        calls["teachers: ours, bfloat16"] = degu.Teacher(ensemble, dtype="bfloat16")
     matrices = {n: tf.random.normal((n, n)) for n in options.squares}
     product = tf.function(lambda a: tf.matmul(a, a)[0, 0])
     operations = 2 * multiply_adds(models[0]) * options.batch_size * len(models)
@@ -222,12 +215,12 @@ def multiply_adds(model: keras.Model) -> int:
     return total
 
 
-def spec_of(name: str, options: argparse.Namespace) -> ModelSpec:
+def spec_of(name: str, options: argparse.Namespace) -> degu.ModelSpec:
     """Architecture of teachers and students."""
-    return ModelSpec(name, {} if options.width == 1 else {"width": options.width})
+    return degu.ModelSpec(name, {} if options.width == 1 else {"width": options.width})
 
 
-def make_teachers(name: str, options: argparse.Namespace) -> Ensemble:
+def make_teachers(name: str, options: argparse.Namespace) -> degu.Ensemble:
     """Untrained teachers with batch normalisations that are not trivial."""
     length, heads = SETUPS[name]
     spec = spec_of(name, options)
@@ -239,17 +232,17 @@ def make_teachers(name: str, options: argparse.Namespace) -> Ensemble:
             if isinstance(layer, keras.layers.BatchNormalization):
                 size = layer.gamma.shape
                 layer.set_weights([rng.uniform(0.5, 1.5, size) for _ in range(4)])
-        members.append(ModelPredictor(model, heads))
-    return Ensemble(members, spec)
+        members.append(degu.ModelPredictor(model, heads))
+    return degu.Ensemble(members, spec)
 
 
-def compare_labels(name: str, ensemble: Ensemble, options: argparse.Namespace) -> None:
+def compare_labels(name: str, ensemble: degu.Ensemble, options: argparse.Namespace) -> None:
     """Raise if (b) and (c) label the same augmented batch differently."""
     batch = _batch(name, options)
-    batch = scheme("evoaug_released").apply(batch, tf.constant([1, 2], tf.int64))
+    batch = degu.scheme("evoaug_released").apply(batch, tf.constant([1, 2], tf.int64))
     members = [member.model for member in ensemble.members]
     obvious = ObviousModel(members[0], members).labels(batch, ensemble.heads).numpy()
-    ours = Teacher(ensemble)(batch).numpy()
+    ours = degu.Teacher(ensemble)(batch).numpy()
     largest = float(np.abs(ours - obvious).max() / np.abs(obvious).max())
     print(
         f"labels of (b) and (c) on one augmented batch: largest difference {largest:.1e} of the "

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
+import degu_tf as degu
 from degu_tf.utils import quiet
 
 quiet.tensorflow()
@@ -22,17 +23,13 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from degu_tf.heads import HeadLayout  # noqa: E402
 from degu_tf.models.inference.fast_forward import FastForward  # noqa: E402
-from degu_tf.models.predictor import ModelPredictor  # noqa: E402
 from degu_tf.sequences.encoding import as_float  # noqa: E402
-from degu_tf.training.model_spec import ModelSpec  # noqa: E402
-from degu_tf.uncertainty.mc_dropout import MCDropout  # noqa: E402
 from degu_tf.utils.progress import bar  # noqa: E402
 
 SETUPS = {
-    "residualbind": (230, HeadLayout(("activity",))),
-    "deepstarr": (249, HeadLayout(("Dev", "Hk"))),
+    "residualbind": (230, degu.HeadLayout(("activity",))),
+    "deepstarr": (249, degu.HeadLayout(("Dev", "Hk"))),
 }
 PLAIN, FAST, LOOP, COMPILED_LOOP, OURS = (
     "(a) plain passes, Keras model",
@@ -88,21 +85,21 @@ def times(name: str, options: argparse.Namespace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def make_predictor(name: str, options: argparse.Namespace) -> ModelPredictor:
+def make_predictor(name: str, options: argparse.Namespace) -> degu.ModelPredictor:
     """An untrained model with batch normalisations that are not trivial."""
     length, heads = SETUPS[name]
-    spec = ModelSpec(name, {} if options.width == 1 else {"width": options.width})
+    spec = degu.ModelSpec(name, {} if options.width == 1 else {"width": options.width})
     model = spec.build((length, 4), heads, options.seed)
     rng = np.random.default_rng(options.seed)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             size = layer.gamma.shape
             layer.set_weights([rng.uniform(0.5, 1.5, size) for _ in range(4)])
-    return ModelPredictor(model, heads)
+    return degu.ModelPredictor(model, heads)
 
 
 def make_ways(
-    predictor: ModelPredictor, tokens: np.ndarray, options: argparse.Namespace
+    predictor: degu.ModelPredictor, tokens: np.ndarray, options: argparse.Namespace
 ) -> dict[str, Callable[[], np.ndarray]]:
     """Each way to compute, giving all passes' outputs or, for ours, mean and spread."""
 
@@ -116,7 +113,7 @@ def make_ways(
     plain = tf.function(lambda batch: predictor.model(batch, training=False))
     fast = tf.function(FastForward(predictor.model))
     compiled = tf.function(dropping)
-    mc_dropout = MCDropout(predictor, options.passes, options.seed)
+    mc_dropout = degu.MCDropout(predictor, options.passes, options.seed)
 
     def passes(call: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
         return lambda: np.stack([call() for _ in range(options.passes)])

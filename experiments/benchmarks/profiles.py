@@ -23,8 +23,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+import degu_tf as degu
 from degu_tf.data.bigwig import BigWig, write_bigwig
-from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.sources.atac import write_profiles
 from degu_tf.data.tracks import replicate_columns
 
@@ -205,7 +205,7 @@ def compare_libraries(folder: Path, repeats: int, n_bases: int) -> None:
 def compare_packing(folder: Path) -> None:
     """Print size and time of the targets under the filters of HDF5, and of what is used."""
     _prepare(folder)
-    targets = read_splits(folder / "profiles.h5", progress=False).train.targets[:_ROWS]
+    targets = degu.read_splits(folder / "profiles.h5", progress=False).train.targets[:_ROWS]
     n_bases = targets[..., 0].size
     for name, how in _PACKING.items():
         path = folder / "packed.h5"

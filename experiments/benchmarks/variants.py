@@ -22,6 +22,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import degu_tf as degu
+
 LENGTH = 230
 MEMORY_SIZES = (10_000, 50_000, 200_000)
 
@@ -59,20 +61,16 @@ def race(n: int, rounds: int, batch_size: int, folder: Path) -> dict[str, float]
     quiet.tensorflow()
     import numpy as np
 
-    from degu_tf.heads import HeadLayout
-    from degu_tf.models import build
     from degu_tf.models.inference.folding import fold
-    from degu_tf.models.predictor import ModelPredictor
     from degu_tf.sequences.encoding import encode, one_hot
-    from degu_tf.sequences.genomes.open import open_genome
-    from degu_tf.sequences.genomes.windows import Variant, Windows
+    from degu_tf.sequences.genomes.windows import Windows
     from degu_tf.variants.scorer import BLOCK, VariantScorer
 
     bases = write_genome(folder / "genome.fa", n // 3 + 2 * LENGTH)
-    genome = open_genome(folder / "genome.fa")
-    variants = [Variant("chr1", *alleles) for alleles in saturation(bases, LENGTH, n)]
-    heads = HeadLayout(("activity",), aleatoric="std", epistemic="std")
-    model = build("deepstarr", (LENGTH, 4), heads)
+    genome = degu.open_genome(folder / "genome.fa")
+    variants = [degu.Variant("chr1", *alleles) for alleles in saturation(bases, LENGTH, n)]
+    heads = degu.HeadLayout(("activity",), aleatoric="std", epistemic="std")
+    model = degu.build("deepstarr", (LENGTH, 4), heads)
     rng = np.random.default_rng(0)
     for weight in model.weights:
         if weight.path.endswith(("moving_variance", "gamma")):
@@ -94,7 +92,9 @@ def race(n: int, rounds: int, batch_size: int, folder: Path) -> dict[str, float]
 
     ways: dict[str, Callable[[], np.ndarray]] = {"both": both}
     for name, net in (("once", model), ("folded", fold(model))):
-        scorer = VariantScorer(ModelPredictor(net, heads), genome, LENGTH, batch_size=batch_size)
+        scorer = VariantScorer(
+            degu.ModelPredictor(net, heads), genome, LENGTH, batch_size=batch_size
+        )
         ways[name] = partial(once, scorer)
     effects = {name: way() for name, way in ways.items()}
     found = {
@@ -115,12 +115,10 @@ def prepare_memory(folder: Path, sizes: tuple[int, ...]) -> None:
     from degu_tf.utils import quiet
 
     quiet.tensorflow()
-    from degu_tf.heads import HeadLayout
-    from degu_tf.models import build
     from degu_tf.models.released import card
 
-    heads = HeadLayout(("activity",), aleatoric="std", epistemic="std")
-    model = build("deepstarr", (LENGTH, 4), heads, width=0.05)
+    heads = degu.HeadLayout(("activity",), aleatoric="std", epistemic="std")
+    model = degu.build("deepstarr", (LENGTH, 4), heads, width=0.05)
     model.save_weights(folder / "model.weights.h5")
     card.convert(folder / "model.weights.h5", folder / "model.keras", heads=heads)
     bases = write_genome(folder / "genome.fa", max(sizes) // 3 + 2 * LENGTH)
