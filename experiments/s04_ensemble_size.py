@@ -20,7 +20,7 @@ from degu_tf.paper.claims import (
     greater,
     in_every,
 )
-from degu_tf.paper.data_sets import at_most
+from degu_tf.paper.data_sets import activity_data
 from degu_tf.paper.recipes import ENSEMBLE_SIZES, recipe
 from degu_tf.paper.script import Context, main
 from degu_tf.paper.trained_models import student_seed
@@ -79,7 +79,7 @@ PRESETS = {
 def compute(context: Context) -> pd.DataFrame:
     """One row a method, ensemble size, seed, target and metric."""
     settings, store = context.settings, context.store
-    splits = data(context)
+    name, splits = activity_data(context, settings.at_most)
     if max(settings.sizes) > settings.n_members:
         raise degu.InputError(
             f"the sizes are {settings.sizes}. Received: --members {settings.n_members}, too few"
@@ -99,7 +99,6 @@ def compute(context: Context) -> pd.DataFrame:
             labels = {"method": "student", "n_members": size, "seed": index}
             prediction = student.predict(splits.test.sequences)
             tables.append(degu.score(prediction, splits.test.targets, splits.heads, **labels))
-    name = context.data[0].stem if context.data else "Simulated STARR-seq"
     return pd.concat(tables, ignore_index=True).assign(dataset=name)
 
 
@@ -125,19 +124,6 @@ def ensembles(
                 degu.score(heads.student().prediction(pooled), test.targets, heads, **labels)
             )
     return tables
-
-
-def data(context: Context) -> degu.Splits:
-    """Activity of the user's file, or of simulated STARR-seq."""
-    settings = context.settings
-    if context.data:
-        return at_most(degu.read_splits(context.data[0]).without_uncertainty(), settings.at_most)
-    if settings.at_most is None:
-        raise degu.InputError(
-            "the paper preset needs the data: --data starrseq.h5, a file that `degu prepare` made "
-            "or that was released. Received: no --data"
-        )
-    return degu.simulate(settings.at_most, seed=context.seed).splits.without_uncertainty()
 
 
 def values(rows: pd.DataFrame, method: str, size: int) -> np.ndarray:

@@ -117,6 +117,34 @@ def data_sets(
         yield path.stem, splits.without_uncertainty() if setup is several else splits, setup
 
 
+def activity_data(context: Context, sizes: tuple[int, int, int] | None) -> tuple[str, Splits]:
+    """Name and activities of the user's one file, or of simulated STARR-seq.
+
+    Parameters
+    ----------
+    context
+        What the script was given.
+    sizes
+        Maximum number of sequences for train, validation and test; None takes all.
+
+    Raises
+    ------
+    InputError
+        If there is more than one file, or the paper preset has none.
+    """
+    if len(context.data) > 1:
+        raise InputError(f"expected one file. Received: --data {' '.join(map(str, context.data))}")
+    if context.data:
+        splits = at_most(read_splits(context.data[0]), sizes)
+        return context.data[0].stem, splits.without_uncertainty()
+    if sizes is None:
+        raise InputError(
+            "the paper preset needs the data: --data starrseq.h5, a file that `degu prepare` made "
+            "or that was released. Received: no --data"
+        )
+    return "Simulated STARR-seq", simulate(sizes, seed=context.seed).splits.without_uncertainty()
+
+
 def one_target(splits: Splits, target: str) -> Splits:
     """The data of one target, with its aleatoric column."""
     heads = HeadLayout((target,), aleatoric=splits.heads.aleatoric)

@@ -12,15 +12,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from degu_tf.data.hdf5.splits_file import read_splits
-from degu_tf.data.simulation.mpra import simulate
-from degu_tf.data.splits import Split, Splits
+from degu_tf.data.splits import Split
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, Predictor
-from degu_tf.paper.data_sets import at_most
+from degu_tf.paper.data_sets import activity_data
 from degu_tf.paper.fig3_covariate_shift.shifted_sets import (
     distance_to_oracle,
     oracle_activity,
@@ -125,7 +123,7 @@ class Study:
     def __init__(self, context: Context) -> None:
         self.settings: Setup = context.settings
         self.store, self.seed = context.store, context.seed
-        self.name, self.splits = _data(context)
+        self.name, self.splits = activity_data(context, context.settings.sizes)
 
     @cached_property
     def teachers(self) -> Ensemble:
@@ -301,19 +299,3 @@ def _of_each(
     if not tables:
         raise InputError(f"expected models by method. Received: {dict(models)}")
     return pd.concat(tables, ignore_index=True)
-
-
-def _data(context: Context) -> tuple[str, Splits]:
-    """Name and activities of the user's file, or of simulated STARR-seq."""
-    sizes = context.settings.sizes
-    if len(context.data) > 1:
-        raise InputError(f"expected one file. Received: --data {' '.join(map(str, context.data))}")
-    if context.data:
-        splits = at_most(read_splits(context.data[0]), sizes)
-        return context.data[0].stem, splits.without_uncertainty()
-    if sizes is None:
-        raise InputError(
-            "the paper preset needs the data: --data starrseq.h5, a file that `degu prepare` made "
-            "or that was released. Received: no --data"
-        )
-    return "Simulated STARR-seq", simulate(sizes, seed=context.seed).splits.without_uncertainty()
