@@ -9,7 +9,7 @@ from keras import layers
 
 from degu_tf.heads import HeadLayout
 from degu_tf.models.layers import (
-    check_input,
+    check_any_input,
     check_rate,
     check_sizes,
     output_head,
@@ -124,7 +124,7 @@ def dream_rnn(
         "final_dropout", defaults.final_dropout if final_dropout is None else final_dropout
     )
     normalisation = _normalisation(released, epsilon, momentum)
-    shape = check_input("dream_rnn", input_shape, heads, shortest=1, any_length=True)
+    shape = check_any_input("dream_rnn", input_shape, heads, shortest=1)
 
     sequence = keras.Input(shape, name="sequence")
     x = _block(sequence, filters[0], kernels, conv_dropout, normalisation, "first")
@@ -176,7 +176,7 @@ def _normalisation(
                 )
         return None
     defaults = {"epsilon": TORCH_EPSILON, "momentum": TORCH_MOMENTUM}
-    checked = {}
+    checked: dict[str, float] = {}
     for name, value in given.items():
         value = defaults[name] if value is None else value
         if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 < value < 1.0:

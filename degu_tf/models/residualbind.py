@@ -8,7 +8,7 @@ from keras import layers
 
 from degu_tf.heads import HeadLayout
 from degu_tf.models.layers import (
-    check_input,
+    check_any_input,
     check_rate,
     check_sizes,
     output_head,
@@ -82,7 +82,7 @@ def residualbind(
     conv_dropout = check_rate("conv_dropout", conv_dropout)
     residual_dropout = check_rate("residual_dropout", residual_dropout)
     dense_dropout = check_rate("dense_dropout", dense_dropout)
-    shape = check_input("residualbind", input_shape, heads, shortest=POOL**2, any_length=True)
+    shape = check_any_input("residualbind", input_shape, heads, shortest=POOL**2)
 
     sequence = keras.Input(shape, name="sequence")
     x = layers.Conv1D(filters[0], kernels[0], padding="same", name="conv1")(sequence)

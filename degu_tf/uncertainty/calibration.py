@@ -1,4 +1,4 @@
-"""A run with its calibration: conformal intervals that are kept beside the weights they are for."""
+"""Calibrated runs: conformal intervals, saved in the run's folder with the weights they are for."""
 
 import os
 from pathlib import Path
@@ -21,10 +21,11 @@ from degu_tf.models.predictor import (
 )
 from degu_tf.uncertainty.conformal.conformal import Conformal
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.files import check_output
 from degu_tf.utils.run_folder import CALIBRATION, RunFolder
 
 JUDGED_ON = {"validation": "test", "test": "validation"}
-"""For each split that can be calibrated on, the one on which intervals are then judged."""
+"""Split to evaluate intervals on, by the split they were calibrated on."""
 
 
 class Calibrated:
@@ -84,7 +85,7 @@ def calibrate(
     average_strands: bool = False,
     force: bool = False,
 ) -> Calibrated:
-    """Fit conformal prediction to a finished run and keep it in the run's folder.
+    """Fit conformal prediction to a finished run and save it in the run's folder.
 
     Parameters
     ----------
@@ -93,26 +94,26 @@ def calibrate(
     splits
         Data with the run's targets.
     split
-        Which of them to calibrate on. The other one of validation and test is left to judge the
-        intervals on, and may share no sequence with it.
+        The split to calibrate on. The other one of validation and test is left to evaluate the
+        intervals, and may share no sequence with it.
     component, quantile, n_bins
         As for `degu_tf.uncertainty.conformal.conformal.Conformal`.
     level
-        A level that intervals shall be had at.
+        Nominal level that the intervals must be able to reach.
     average_strands
         Calibrate predictions that are averaged with the reverse complement's.
     force
-        Replace a calibration that is there.
+        Overwrite a calibration that already exists.
 
     Returns
     -------
     Calibrated
-        What `load_calibration` gives from now on.
+        The predictor with its calibration, as `load_calibration` loads it.
 
     Raises
     ------
     InputError
-        If there is a calibration already, the folder holds no finished run, both splits share
+        If a calibration already exists, the folder holds no finished run, both splits share
         sequences, or as `Conformal.fit` does.
 
     Examples
@@ -138,8 +139,7 @@ def calibrate(
         )
     path = Path(run) / CALIBRATION
     RunFolder(run).manifest()
-    if path.exists() and not force:
-        raise InputError(f"the run is calibrated already; --force replaces it. Received: {path}")
+    check_output(path, overwrite=force)
     model = open_run(run)
     predictor = StrandAveraged(model) if average_strands else model
     part = getattr(splits, split)
@@ -163,10 +163,12 @@ def load_calibration(run: str | os.PathLike) -> Calibrated:
     Raises
     ------
     InputError
-        If the run is not calibrated, or the calibration belongs to other weights.
+        If the run is not calibrated, or the calibration was fitted to other weights.
     """
     if not (Path(run) / CALIBRATION).exists():
-        raise InputError(f"the run is not calibrated; `degu calibrate` does it. Received: {run}")
+        raise InputError(
+            f"expected a calibrated run; calibrate it with `degu calibrate`. Received: {run}"
+        )
     model = open_run(run)
     conformal = _read(run, model)
     strands = conformal.notes["average_strands"]
@@ -176,12 +178,12 @@ def load_calibration(run: str | os.PathLike) -> Calibrated:
 def find_calibration(
     run: str | os.PathLike, model: Ensemble | ModelPredictor, average_strands: bool = False
 ) -> Conformal | None:
-    """The calibration of a run for predictions made with or without the other strand, if any.
+    """The calibration of a run for predictions with or without strand averaging, if any.
 
     Raises
     ------
     InputError
-        If there is one, but for other weights or the other way of predicting.
+        If there is one, but for other weights or for the other setting of strand averaging.
     """
     if not (Path(run) / CALIBRATION).exists():
         return None
@@ -190,7 +192,7 @@ def find_calibration(
         made, other = ("with", "give") if not average_strands else ("without", "leave out")
         raise InputError(
             f"the run was calibrated {made} strand averaging: {other} --average-strands here, "
-            "calibrate again with --force, or ask for --gaussian intervals. "
+            "calibrate again with --force, or use --gaussian intervals. "
             f"Received: average_strands={average_strands}"
         )
     return conformal
@@ -202,13 +204,13 @@ def _read(run: str | os.PathLike, model: Ensemble | ModelPredictor) -> Conformal
     missing = {"fingerprint", "average_strands", "split"} - conformal.notes.keys()
     if missing:
         raise InputError(
-            "the calibration does not say which run it is for; calibrate with `degu calibrate`. "
+            "expected a calibration that names its run; calibrate with `degu calibrate`. "
             f"Received: {path}, without {sorted(missing)}"
         )
     if conformal.notes["fingerprint"] != model.fingerprint():
         raise InputError(
-            "the calibration belongs to other weights than the run's; calibrate again with "
-            f"--force, or ask for --gaussian intervals. Received: {path}"
+            "the calibration was fitted to other weights than the run's; calibrate again with "
+            f"--force, or use --gaussian intervals. Received: {path}"
         )
     return conformal
 
@@ -221,13 +223,13 @@ def compare_intervals(
     Parameters
     ----------
     calibrated
-        A predictor with its calibration.
+        Predictor with its calibration.
     split
-        Sequences with measured values, none of which was calibrated on.
+        Sequences with measured values, none of them used for calibration.
     heads
         Layout of the measured columns.
     level
-        Share that the intervals are meant to hold.
+        Nominal level of the intervals.
 
     Returns
     -------
@@ -238,7 +240,7 @@ def compare_intervals(
     Raises
     ------
     InputError
-        If sequences were calibrated on, or targets differ.
+        If sequences were used for calibration, or targets differ.
     """
     calibrated.conformal.check_unseen(split.sequences)
     prediction = calibrated.predict(split.sequences)

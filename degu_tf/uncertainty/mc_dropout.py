@@ -4,7 +4,6 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -212,7 +211,8 @@ def _key(sequence: np.ndarray, seed: int) -> int:
 
 
 def _whole(name: str, value: Any, least: int) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= value < 2**63:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not least <= value < 2**63:
         raise InputError(
             f"{name} must be a whole number of at least {least} (and less than 2**63). "
             f"Received: {name}={value!r}"

@@ -100,7 +100,7 @@ def test_strands_are_averaged_in_fitting_and_predicting_alike(run, teachers, spl
 def test_a_calibration_is_replaced_only_if_asked(run, splits):
     calibrate(run, splits)
     before = (run / CALIBRATION).read_bytes()
-    with pytest.raises(InputError, match=r"calibrated already; --force.*conformal\.npz"):
+    with pytest.raises(InputError, match=r"already exists.*--force.*conformal\.npz"):
         calibrate(run, splits, quantile="plain")
     for options in ({"component": "sigma"}, {"level": 0.999}):
         with pytest.raises(InputError):
@@ -120,7 +120,7 @@ def test_other_weights_are_not_calibrated_by_it(run, splits, spec, quick, monkey
         assert find_calibration(run, same) is not None
         larger = train_ensemble(splits, spec, 3, quick, Run(run, 5))
     for use in (lambda: load_calibration(run), lambda: find_calibration(run, larger)):
-        with pytest.raises(InputError, match=r"belongs to other weights.*--force, or .*--gaussian"):
+        with pytest.raises(InputError, match=r"fitted to other weights.*--force, or .*--gaussian"):
             use()
     calibrate(run, splits, force=True)
     assert load_calibration(run).predictor.n_members == 3
@@ -171,7 +171,7 @@ def test_intervals_before_and_after(run, teachers, splits):
 
 
 def test_what_is_no_run_or_not_calibrated(run, teachers, splits, tmp_path):
-    with pytest.raises(InputError, match="is not calibrated; `degu calibrate` does it"):
+    with pytest.raises(InputError, match="calibrate it with `degu calibrate`"):
         load_calibration(run)
     assert find_calibration(run, teachers) is None
     file = run / "member_00" / "model.keras"
@@ -196,12 +196,12 @@ def test_data_of_other_targets(run, splits, make_splits):
 def test_files_that_are_not_this_runs(run, splits, teachers):
     prediction = teachers.predict(splits.test.sequences)
     Conformal().fit(prediction, splits.test.targets, splits.heads).save(run / CALIBRATION)
-    with pytest.raises(InputError, match="does not say which run it is for"):
+    with pytest.raises(InputError, match="a calibration that names its run"):
         load_calibration(run)
     (run / CALIBRATION).write_bytes(b"text")
     with pytest.raises(InputError, match="not a calibration, or a damaged one"):
         find_calibration(run, teachers)
-    with pytest.raises(InputError, match="calibrated already"):
+    with pytest.raises(InputError, match="already exists"):
         calibrate(run, splits)
     calibrate(run, splits, force=True)
     assert find_calibration(run, teachers) is not None

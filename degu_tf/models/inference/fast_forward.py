@@ -8,6 +8,7 @@ positions. What is not known here is left to the Keras layer itself.
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,8 @@ from degu_tf.models.inference.wiring import Key, Node, Wiring
 
 Step = Callable[..., tf.Tensor]
 
-Array = np.ndarray | tf.Tensor
+Array = Any
+"""A NumPy array, which becomes a constant of the graph, or a tensor, which becomes an input."""
 
 MEMORY_BOUND_TERMS = 64
 """With fewer terms in each sum, a float32 convolution waits for memory rather than arithmetic."""
@@ -67,11 +69,13 @@ class FastForward:
         self, model: keras.Model, dtype: str = "float32", *, constants: bool = True
     ) -> None:
         folded = fold(model)
+        self._wiring: Wiring | None = None
         try:
-            self._wiring = Wiring(folded)
-            self._steps = _Plan(self._wiring, tf.as_dtype(dtype), constants).steps
+            wiring = Wiring(folded)
+            self._steps = _Plan(wiring, tf.as_dtype(dtype), constants).steps
+            self._wiring = wiring
         except ValueError:
-            self._wiring, self._whole = None, folded
+            self._whole = folded
         self.dtype = tf.as_dtype(dtype)
 
     @property
@@ -105,33 +109,34 @@ class _Plan:
     def _step(self, node: Node) -> tuple[list[Node], Step]:
         """The nodes that are done at once, in order, and what does them."""
         layer = node.layer
-        if type(layer) is layers.Dense and _activation(layer) is not None:
-            nodes, activation = self._with_activation(node)
+        own = _activation(layer) if type(layer) in _WITH_ACTIVATION else None
+        if type(layer) is layers.Dense and own is not None:
+            nodes, activation = self._with_activation(node, own)
             return nodes, _dense(*self._arrays(layer), activation)
-        if type(layer) is layers.Conv1D and _activation(layer) is not None and _is_usual(layer):
-            nodes, activation = self._with_activation(node)
+        if type(layer) is layers.Conv1D and own is not None and _is_usual(layer):
+            nodes, activation = self._with_activation(node, own)
             pooling = self.wiring.only_consumer(nodes[-1].key)
             arrays = self._arrays(layer)
             if pooling is not None and self._makes_pairs(layer, pooling.layer):
                 return [*nodes, pooling], _larger_of_pairs(layer, *arrays, activation)
             return nodes, _convolution(layer, *arrays, activation)
-        if type(layer) in _ACTIVATION_LAYERS and _activation(layer) is not None:
-            return [node], _activation(layer)
+        if type(layer) in _ACTIVATION_LAYERS and own is not None:
+            return [node], own
         if type(layer) in _OTHERS and _is_channels_last(layer):
             return [node], _OTHERS[type(layer)](layer)
         if len(node.inputs) > 1:
             raise ValueError(f"no way to call {layer.name} with several inputs")
         return [node], _as_keras_does(layer, self.dtype)
 
-    def _with_activation(self, node: Node) -> tuple[list[Node], Step]:
-        """A linear layer and the activation layer that alone takes its output."""
+    def _with_activation(self, node: Node, own: Step) -> tuple[list[Node], Step]:
+        """A linear layer and the activation layer that alone takes its output, or its own."""
         after = self.wiring.only_consumer(node.key)
         linear = node.layer.activation is keras.activations.linear
         if linear and after is not None and type(after.layer) in _ACTIVATION_LAYERS:
             activation = _activation(after.layer)
             if activation is not None:
                 return [node, after], activation
-        return [node], _activation(node.layer)
+        return [node], own
 
     def _arrays(self, layer: layers.Conv1D | layers.Dense) -> tuple[Array, Array]:
         kernel = keras.ops.convert_to_numpy(layer.kernel)
@@ -157,6 +162,7 @@ class _Plan:
 
 
 _ACTIVATION_LAYERS = (layers.Activation, layers.ReLU)
+_WITH_ACTIVATION = (*_ACTIVATION_LAYERS, layers.Conv1D, layers.Dense)
 
 
 def _activation(layer: keras.layers.Layer) -> Step | None:

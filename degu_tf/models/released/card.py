@@ -16,6 +16,7 @@ from degu_tf.models.released.load import Released, load_released_predictor, read
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import (
     atomic_write,
+    check_output,
     file_hash,
     read_json,
     write_json,
@@ -127,23 +128,20 @@ def convert(
     architecture, input_length, heads, **options
         As for `load_released`.
     overwrite
-        Replace the model and its card where they are there.
+        Overwrite a model and card that already exist.
 
     Raises
     ------
     InputError
-        As `load_released`, and if `out` does not end `.keras` or is there, or its card.
-        Nothing is written then.
+        As `load_released`; if `out` does not end in `.keras`, or it or its card already exists
+        or cannot be written. Nothing is written then.
     """
     out = Path(out)
     if out.suffix != SUFFIX:
         raise InputError(f"the model's name must end {SUFFIX}. Received: {out}")
     card_files = out.with_suffix(".json"), out.with_suffix(".txt")
-    existing = [str(file) for file in (out, *card_files) if file.exists()]
-    if existing and not overwrite:
-        raise InputError(
-            f"files that exist are not overwritten; name another. Received: {', '.join(existing)}"
-        )
+    for file in (out, *card_files):
+        check_output(file, overwrite=overwrite)
     released = read_released(
         path, architecture=architecture, input_length=input_length, heads=heads, **options
     )
@@ -189,7 +187,7 @@ def _check_written(model: keras.Model, path: Path) -> None:
     length = model.input_shape[1] or _ANY_LENGTH
     x = np.random.default_rng(0).random((_PROBES, length, 4), dtype=np.float32)
     if not np.array_equal(model(x, training=False), again(x, training=False)):
-        raise RuntimeError("the written model does not predict what the one read did")
+        raise RuntimeError("the converted model's predictions differ from the original's")
 
 
 def _card(released: Released, name: str, digest: str) -> Card:

@@ -99,16 +99,16 @@ def _match_edge(
             _match_edge(ours, theirs, *pair, nodes, rates)
         return
     turned = list(zip(our.inputs, reversed(their.inputs), strict=True))
-    first = None
+    differences = []
     for order in (pairs, turned):
         found = dict(nodes), dict(rates)
         try:
             for pair in order:
                 _match_edge(ours, theirs, *pair, *found)
         except Difference as difference:
-            first = first or difference
+            differences.append(difference)
             continue
         nodes.update(found[0])
         rates.update(found[1])
         return
-    raise first
+    raise differences[0]

@@ -63,7 +63,7 @@ class _Reader:
     """Walks from the output to the input and makes a node of each layer that computes."""
 
     def __init__(self, content: Mapping[str, Any]) -> None:
-        config = content.get("config")
+        config: Any = content.get("config")
         layers = config.get("layers") if isinstance(config, dict) else config
         if not isinstance(layers, list) or not layers or len(layers) > MAX_LAYERS:
             number = len(layers) if isinstance(layers, list) else None
@@ -101,7 +101,8 @@ class _Reader:
         return self.edges[name]
 
     def _read(self, name: str, layer: Mapping[str, Any]) -> Edge:
-        config = layer.get("config") if isinstance(layer.get("config"), dict) else {}
+        held = layer.get("config")
+        config = held if isinstance(held, dict) else {}
         kind = _class(layer)
         inputs = tuple(self.edge(source) for source in self._inputs(name, layer))
         rank = max((self.ranks[edge.source] for edge in inputs), default=3)

@@ -281,14 +281,14 @@ def _names(
         counts[base] = number + 1
         by_class[f"{base}_{number}" if number else base] = name
     known = {name for name, _ in graph.layers}
-    names = {}
+    names: dict[str, str] = {}
     for owner in groups:
-        name = labels.get(owner) or by_class.get(owner.rsplit("/", 1)[-1])
-        if name not in known or name in names.values():
+        found = labels.get(owner) or by_class.get(owner.rsplit("/", 1)[-1])
+        if found is None or found not in known or found in names.values():
             raise InputError(
                 f"the file's weights are not those of its configuration. Received: {owner}"
             )
-        names[owner] = name
+        names[owner] = found
     return names
 
 

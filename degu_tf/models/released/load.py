@@ -346,7 +346,7 @@ def _options_of_file(plan: Plan, stored: Stored) -> dict[str, Any]:
     return {}
 
 
-def _epsilon(layers: Sequence[StoredLayer], stored: Stored) -> float:
+def _epsilon(layers: Sequence[StoredLayer], stored: Stored) -> float | None:
     if stored.graph is None:
         return stored.epsilon
     normal = of_kind(layers, NORMALISATION)

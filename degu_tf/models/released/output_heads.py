@@ -2,7 +2,7 @@
 
 import keras
 
-from degu_tf.heads import HeadLayout
+from degu_tf.heads import Form, HeadLayout
 from degu_tf.models.layers import output_head
 from degu_tf.models.released.keras_config import NORMAL_OFFSET
 from degu_tf.utils.errors import InputError
@@ -16,6 +16,17 @@ PROFILE = ("profile",)
 
 _STARRSEQ_LENGTH = 249
 _LENTIMPRA_LENGTH = 230
+_BY_LENGTH: dict[int | None, tuple[str, ...]] = {
+    _STARRSEQ_LENGTH: STARRSEQ,
+    _LENTIMPRA_LENGTH: ACTIVITY,
+}
+
+_FORMS: dict[str, Form] = {
+    "mean_std": "std",
+    "dense_normal": "log_variance",
+    "evidential": "evidential",
+}
+"""Form of the uncertainty columns of each kind of output that has them."""
 
 
 def columns_layout(n_columns: int) -> HeadLayout:
@@ -89,20 +100,20 @@ def _layouts(
     architecture: str, head: str, n_columns: int, length: int | None
 ) -> tuple[HeadLayout, ...]:
     """All layouts that released files of this form have."""
+    targets: tuple[str, ...] | None
     if architecture == "cnn_task_base":
         return _of(PROFILE, n_columns, pairs=("std",))
     if architecture == "deepstarr":
         targets = None if length == _LENTIMPRA_LENGTH else STARRSEQ
     elif architecture == "dream_rnn":
-        by_length = {_STARRSEQ_LENGTH: STARRSEQ, _LENTIMPRA_LENGTH: ACTIVITY}
         by_columns = {1: ACTIVITY, 3: ACTIVITY, 4: STARRSEQ}
-        targets = by_length.get(length) or by_columns.get(n_columns)
+        targets = _BY_LENGTH.get(length) or by_columns.get(n_columns)
     else:
         targets = ACTIVITY
     if head != "linear":
         if targets is None or n_columns % len(targets):
             return ()
-        form = {"mean_std": "std", "dense_normal": "log_variance", "evidential": "evidential"}[head]
+        form = _FORMS[head]
         layout = HeadLayout(targets, form, "evidential" if head == "evidential" else None)
         return (layout,) if layout.n_columns == n_columns else ()
     if targets == STARRSEQ:
@@ -115,7 +126,7 @@ def _layouts(
 
 
 def _of(
-    targets: tuple[str, ...], n_columns: int, pairs: tuple[str, ...] = ("std", "log_variance")
+    targets: tuple[str, ...], n_columns: int, pairs: tuple[Form, ...] = ("std", "log_variance")
 ) -> tuple[HeadLayout, ...]:
     """Layouts of one target: alone, with one uncertainty, with both."""
     if n_columns == 1:

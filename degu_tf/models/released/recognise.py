@@ -92,7 +92,8 @@ def recognise(
     if architecture is not None:
         registry.options(architecture)
     names = tuple(SIGNATURES) if architecture is None else (architecture,)
-    plans, reasons = [], {}
+    plans: list[Plan] = []
+    reasons: dict[str, str] = {}
     for layers in orders:
         for name in names:
             try:
@@ -127,7 +128,7 @@ def _variant_defaults(fixed: Mapping[str, Any]) -> dict[str, Any]:
     return {} if variant is None else {"conv_filters": VARIANTS[variant].conv_filters}
 
 
-def _flat(sizes: Sizes) -> tuple[int, ...] | None:
+def _flat(sizes: Sizes) -> tuple[int, ...]:
     values: list[int] = []
     for value in sizes.values():
         values += value if isinstance(value, tuple) else (value,)

@@ -82,7 +82,8 @@ def read_torch(path: Path) -> Stored:
     state = _state(content, torch)
     declared = sum(value.numel() * value.element_size() for value in state.values())
     check_expansion(declared, size, "the PyTorch file")
-    layers = _layers({name: _array(value, name, torch) for name, value in state.items()})
+    arrays = ((name, _array(value, name, torch)) for name, value in state.items())
+    layers = _layers({name: array for name, array in arrays if array is not None})
     return Stored("PyTorch (.pth)", tuple(layers), epsilon=TORCH_EPSILON)
 
 
@@ -144,9 +145,9 @@ def _array(tensor: Any, name: str, torch: ModuleType) -> np.ndarray | None:
     return as_float32(tensor.numpy(), name)
 
 
-def _layers(state: Mapping[str, np.ndarray | None]) -> list[StoredLayer]:
+def _layers(state: Mapping[str, np.ndarray]) -> list[StoredLayer]:
     wanted = {f"{name}.{role}" for name, kind in _LAYERS.items() for role in _ROLES[kind]}
-    held = {name for name, value in state.items() if value is not None}
+    held = set(state)
     if held != wanted:
         shapes = {name: state[name].shape for name in sorted(held - wanted)[:8]}
         raise InputError(

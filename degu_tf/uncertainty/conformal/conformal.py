@@ -204,7 +204,7 @@ class Conformal:
                 + ("none, though groups were fitted" if groups is None else "groups, none fitted")
             )
         factors = self._factors(level)
-        if groups is not None:
+        if groups is not None and fitted.labels is not None:
             codes = mondrian.known(groups, len(mean), fitted.labels)
             scale = factors.T[codes]
         elif factors.shape[1] == 1:
