@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from degu_tf.sequences.genomes.contigs import find_contig
 from degu_tf.utils.errors import InputError, blaming
 from degu_tf.utils.file_types import file_type
 from degu_tf.utils.files import atomic_write
@@ -57,17 +58,22 @@ class BigWig:
         self._file = _opened(self.path)
         self.contigs: Mapping[str, int] = MappingProxyType(dict(self._file.chroms()))
 
+    def contig(self, name: str) -> str | None:
+        """Give the file's name of a contig, or None; see `find_contig`."""
+        return find_contig(name, self.contigs)
+
     def read(self, contig: str, start: int, end: int) -> np.ndarray:
         """Values `(end - start,)` float32 of the bases from `start` up to `end`, counted from 0.
 
-        Bases without a value are NaN.
+        Bases without a value are NaN. The contig may have another convention's name.
 
         Raises
         ------
         InputError
             If the file has no such bases, or its bytes are damaged there.
         """
-        if not 0 <= start <= end <= self.contigs.get(contig, -1):
+        found = self.contig(contig)
+        if found is None or not 0 <= start <= end <= self.contigs[found]:
             raise InputError(
                 f"expected bases within a contig of {self.path}, which has "
                 f"{listed_contigs(self.contigs)}. Received: {contig}:{start}-{end}"
@@ -75,7 +81,7 @@ class BigWig:
         if start == end:
             return np.empty(0, np.float32)
         try:
-            return self._file.values(contig, start, end, numpy=True)
+            return self._file.values(found, start, end, numpy=True)
         except RuntimeError as error:
             raise InputError(
                 f"expected a whole bigWig file; {contig}:{start}-{end} cannot be read "

@@ -11,6 +11,7 @@ import numpy as np
 
 from degu_tf.data.bigwig import BigWig, run_starts, write_bigwig
 from degu_tf.heads import HeadLayout
+from degu_tf.sequences.genomes.contigs import find_contig
 from degu_tf.utils.errors import InputError
 
 _ROLES = ("aleatoric", "epistemic")
@@ -211,7 +212,7 @@ def write_columns(
 
 
 def shared_contigs(tracks: Tracks) -> dict[str, int]:
-    """Contigs of any of the tracks, whose lengths must agree.
+    """Contigs of any of the tracks, whose lengths must agree, by the name in the first that has it.
 
     Raises
     ------
@@ -220,7 +221,9 @@ def shared_contigs(tracks: Tracks) -> dict[str, int]:
     """
     contigs: dict[str, int] = {}
     for file in tracks.files:
-        for name, length in file.contigs.items():
+        known = set(contigs)
+        for written, length in file.contigs.items():
+            name = find_contig(written, known) or written
             if contigs.setdefault(name, length) != length:
                 raise InputError(
                     f"expected tracks of one genome. Received: {name} of {contigs[name]} and of "
@@ -238,7 +241,7 @@ def _column_blocks(
             end = min(start + _BLOCK, length)
             values = [
                 file.read(contig, start, end)
-                if contig in file.contigs
+                if file.contig(contig) is not None
                 else np.full(end - start, np.nan, np.float32)
                 for file in tracks.files
             ]

@@ -22,6 +22,7 @@ from degu_tf.models.predictor import Predictor, window_of
 from degu_tf.models.tiling import Tile, tiles
 from degu_tf.sequences.alphabet import UNKNOWN
 from degu_tf.sequences.encoding import encode
+from degu_tf.sequences.genomes.contigs import find_contig
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write, read_json, write_json
 from degu_tf.utils.progress import bar
@@ -39,7 +40,10 @@ WINDOWS = 256
 class Bases(Protocol):
     """A genome: the length of each contig, and bases by contig, start (0-based) and end."""
 
-    contigs: Mapping[str, int]
+    @property
+    def contigs(self) -> Mapping[str, int]:
+        """Length of each contig in bases."""
+        ...
 
     def fetch(self, contig: str, start: int, end: int) -> str | np.ndarray:
         """Letters, or tokens `(end - start,)`."""
@@ -147,7 +151,8 @@ def predict_tracks(
 
 def _chosen(genome: Bases, contigs: Sequence[str] | None) -> list[str]:
     known = list(genome.contigs)
-    chosen = set(known if contigs is None else contigs)
+    given = known if contigs is None else contigs
+    chosen = {find_contig(name, known) or name for name in given}
     unknown = sorted(chosen.difference(known))
     if unknown or not chosen:
         raise InputError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from degu_tf.data.bigwig import BigWig, listed_contigs
 from degu_tf.data.splits import NAMES
+from degu_tf.sequences.genomes.contigs import find_contig
 from degu_tf.utils.errors import InputError
 
 _PRIMARY = re.compile(r"(chr)?([0-9]+|X)")
@@ -45,24 +46,25 @@ class Chromosomes:
                     f"expected a list of chromosomes for {split}. Received: {split}={names!r}"
                 )
             object.__setattr__(self, split, tuple(names))
-        named = [name for split in NAMES for name in getattr(self, split) or ()]
-        twice = sorted({name for name in named if named.count(name) > 1})
-        if twice:
-            raise InputError(f"expected each chromosome in one split. Received: {twice[0]} twice")
+        _refuse_twice([name for split in NAMES for name in getattr(self, split) or ()])
 
     def assign(self, contigs: Mapping[str, int]) -> dict[str, str]:
         """The split of each chromosome that has one, in the order of `contigs`.
 
+        Chromosomes may be given by another convention's name (`find_contig`).
+
         Raises
         ------
         InputError
-            If one that was named is not there, or none is left for training.
+            If one that was named is not there or is named twice, or none is left for training.
         """
-        held_out = dict.fromkeys(self.test, "test") | dict.fromkeys(self.validation, "validation")
+        given = self._found(contigs)
+        held_out = dict.fromkeys(given["test"], "test")
+        held_out |= dict.fromkeys(given["validation"], "validation")
         if self.train is None:
             others = [name for name in contigs if _PRIMARY.fullmatch(name) and name not in held_out]
         else:
-            others = list(self.train)
+            others = given["train"]
         splits = dict.fromkeys(others, "train") | held_out
         absent = [name for name in splits if name not in contigs]
         if absent:
@@ -77,6 +79,21 @@ class Chromosomes:
             )
         return {name: splits[name] for name in contigs if name in splits}
 
+    def _found(self, contigs: Mapping[str, int]) -> dict[str, list[str]]:
+        """Chromosomes of each split as `contigs` calls them; those that are absent as given."""
+        found = {
+            split: [find_contig(name, contigs) or name for name in getattr(self, split) or ()]
+            for split in NAMES
+        }
+        _refuse_twice([name for names in found.values() for name in names])
+        return found
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"expected each chromosome in one split. Received: {twice[0]} twice")
+
 
 def agreed_splits(
     chromosomes: Chromosomes,
@@ -86,7 +103,8 @@ def agreed_splits(
 ) -> dict[str, str]:
     """The split of each chromosome, once genome and tracks agree on their names and lengths.
 
-    Chromosomes that no split takes may differ.
+    Names may be of different conventions (`find_contig`); the result has the genome's. Chromosomes
+    that no split takes may differ.
 
     Parameters
     ----------
@@ -106,17 +124,20 @@ def agreed_splits(
     """
     everywhere = dict(contigs)
     for track in tracks:
-        everywhere = {**track.contigs, **everywhere}
+        for name, length in track.contigs.items():
+            if find_contig(name, everywhere) is None:
+                everywhere[name] = length
     splits = chromosomes.assign(everywhere)
     faults = [f"{name} not in {genome}" for name in splits if name not in contigs]
     for track in tracks:
         for name in splits:
-            length = track.contigs.get(name)
-            if length is None:
+            found = track.contig(name)
+            if found is None:
                 faults.append(f"{name} not in {track.path}")
-            elif name in contigs and length != contigs[name]:
+            elif name in contigs and track.contigs[found] != contigs[name]:
                 faults.append(
-                    f"{name} of {contigs[name]} bases in {genome}, of {length} in {track.path}"
+                    f"{name} of {contigs[name]} bases in {genome}, of {track.contigs[found]} in "
+                    f"{track.path}"
                 )
     if faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""

@@ -127,7 +127,8 @@ def read_bed(
     Parameters
     ----------
     bed
-        Intervals, 0-based and half-open; column 6, where present, is the strand.
+        Intervals, 0-based and half-open; column 6, where present, is the strand. Contigs may have
+        another convention's names (`degu_tf.sequences.genomes.contigs.find_contig`).
     genome
         Indexed FASTA, 2bit or elements, see `degu_tf.sequences.genomes.open.open_genome`.
     length
@@ -144,16 +145,17 @@ def read_bed(
     with open_genome(genome) as opened:
         contigs = opened.contigs
         for line, (chrom, start, end, name, strand) in intervals:
-            if chrom not in contigs:
+            contig = opened.contig(chrom)
+            if contig is None:
                 raise InputError(
                     f"line {line} of {bed}: the genome has no contig {chrom!r}. "
                     f"Received: {genome} with {', '.join(list(contigs)[:5])}"
                     f"{', ...' if len(contigs) > 5 else ''}"
                 )
-            if not 0 <= start < end <= contigs[chrom]:
+            if not 0 <= start < end <= contigs[contig]:
                 raise InputError(
                     f"line {line} of {bed}: the interval must lie within {chrom}, which has "
-                    f"{contigs[chrom]} bases. Received: {start}-{end}"
+                    f"{contigs[contig]} bases. Received: {start}-{end}"
                 )
             names.append(name or f"{chrom}:{start}-{end}")
             with blaming(f"line {line} of {bed}"):

@@ -10,6 +10,7 @@ from degu_tf.sequences.alphabet import (
     INVALID,
     TOKEN_OF,
 )
+from degu_tf.sequences.genomes.contigs import find_contig
 from degu_tf.utils.errors import InputError
 
 _LETTER_OF = bytes(ord("?") if token == INVALID else b"ACGTN"[token] for token in TOKEN_OF)
@@ -46,16 +47,8 @@ class Genome(ABC):
         self.contigs: Mapping[str, int] = MappingProxyType(dict(contigs))
 
     def contig(self, name: str) -> str | None:
-        """Give the file's name of a contig: with or without ``chr``, ``MT`` for ``M``; or None.
-
-        The name as it stands goes first.
-        """
-        if name in self.contigs:
-            return name
-        bare = name.removeprefix("chr")
-        aliases = ("M", "MT") if bare in ("M", "MT") else (bare,)
-        candidates = (prefix + alias for alias in aliases for prefix in ("chr", ""))
-        return next((candidate for candidate in candidates if candidate in self.contigs), None)
+        """Give the file's name of a contig, or None; see `find_contig`."""
+        return find_contig(name, self.contigs)
 
     @abstractmethod
     def covers(self, contig: str, start: int, end: int) -> bool:

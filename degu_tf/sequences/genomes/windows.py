@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.left_align import left_align, with_anchor
@@ -114,6 +115,32 @@ class Windows:
 
     def why_not(self, variant: Variant) -> str | None:
         """Why a variant has no window, in a few words; None if it has one."""
+        placed = self._placed(variant)
+        return placed if isinstance(placed, str) else None
+
+    def cut(self, variant: Variant) -> Window:
+        """The window of a variant.
+
+        Raises
+        ------
+        InputError
+            If it has none; see `why_not`.
+        """
+        placed = self._placed(variant)
+        if isinstance(placed, str):
+            raise InputError(
+                f"expected a variant that can be scored ({placed}). Received: {variant}"
+            )
+        stretch = self.genome.fetch(
+            placed.contig, placed.place, placed.place + self.length + _lost(placed.ref, placed.alt)
+        )
+        index = placed.start - placed.place
+        mutated = stretch[:index] + placed.alt + stretch[index + len(placed.ref) :]
+        moved = placed.place - (placed.start - self.center + self.offset)
+        return Window(stretch[: self.length], mutated[: self.length], moved)
+
+    def _placed(self, variant: Variant) -> "str | _Placed":
+        """Where a variant and its window lie; or why it has none."""
         reason = wrong_alleles(variant)
         contig = self.genome.contig(variant.contig)
         if reason is not None:
@@ -130,8 +157,8 @@ class Windows:
         if there != ref:
             known = all(base in ("N", allele) for base, allele in zip(there, ref, strict=True))
             return UNKNOWN_BASE if known else MISMATCH
-        change = start, ref, alt = self._change(contig, variant)
-        place = self._place(contig, variant, change)
+        start, ref, alt = left_align(self.genome, contig, variant.start, ref, alt)
+        place = self._place(contig, variant, start, _lost(ref, alt))
         if place is None:
             return "its element is shorter than the window"
         index = start - place
@@ -139,53 +166,44 @@ class Windows:
             return "deletes the end of its element"
         if index < 0 or index + max(len(ref), len(alt)) > self.length:
             return "longer than the window has room for"
-        return None
+        return _Placed(contig, start, ref, alt, place)
 
-    def cut(self, variant: Variant) -> Window:
-        """The window of a variant.
+    def normalised(self, variant: Variant) -> Variant:
+        """Spell a variant as `bcftools norm` does, left-aligned.
+
+        At the start of an element, left of which no base is known, a VCF's rule for the start of a
+        contig applies: an allele that would be empty gains the base behind it.
 
         Raises
         ------
         InputError
-            If it has none; see `why_not`.
-        """
-        reason = self.why_not(variant)
-        if reason is not None:
-            raise InputError(
-                f"expected a variant that can be scored ({reason}). Received: {variant}"
-            )
-        contig = self.genome.contig(variant.contig)
-        change = start, ref, alt = self._change(contig, variant)
-        place = self._place(contig, variant, change)
-        stretch = self.genome.fetch(contig, place, place + self.length + _lost(ref, alt))
-        index = start - place
-        mutated = stretch[:index] + alt + stretch[index + len(ref) :]
-        moved = place - (start - self.center + self.offset)
-        return Window(stretch[: self.length], mutated[: self.length], moved)
-
-    def normalised(self, variant: Variant) -> Variant:
-        """Spell a variant that has a window as `bcftools norm` does, left-aligned.
-
-        At the start of an element, left of which no base is known, a VCF's rule for the start of a
-        contig applies: an allele that would be empty gains the base behind it.
+            If its contig is not in the genome.
         """
         contig = self.genome.contig(variant.contig)
-        change = self._change(contig, variant)
+        if contig is None:
+            raise InputError(f"expected a contig of {self.genome.path}. Received: {variant}")
+        change = left_align(self.genome, contig, variant.start, *variant.alleles)
         position, ref, alt = with_anchor(self.genome, contig, *change)
         return Variant(variant.contig, position, ref, alt, variant.id)
 
-    def _change(self, contig: str, variant: Variant) -> tuple[int, str, str]:
-        return left_align(self.genome, contig, variant.start, *variant.alleles)
-
-    def _place(self, contig: str, variant: Variant, change: tuple[int, str, str]) -> int | None:
+    def _place(self, contig: str, variant: Variant, first: int, lost: int) -> int | None:
         """0-based start of the window, None where an element is too short for it."""
-        first, ref, alt = change
         start = first - self.center + self.offset
         bounds = self.genome.bounds(contig, variant.start)
         if bounds is None:
             return start
-        low, high = bounds[0], bounds[1] - self.length - _lost(ref, alt)
+        low, high = bounds[0], bounds[1] - self.length - lost
         return None if high < low else min(max(start, low), high)
+
+
+class _Placed(NamedTuple):
+    """What differs, left-aligned, and the 0-based start of its window."""
+
+    contig: str
+    start: int
+    ref: str
+    alt: str
+    place: int
 
 
 def wrong_alleles(variant: Variant) -> str | None:
@@ -216,7 +234,10 @@ def distinct(windows: Sequence[Window]) -> tuple[list[str], list[tuple[int, int]
     """
     places: dict[str, int] = {}
     pairs = [
-        tuple(places.setdefault(sequence, len(places)) for sequence in (window.ref, window.alt))
+        (
+            places.setdefault(window.ref, len(places)),
+            places.setdefault(window.alt, len(places)),
+        )
         for window in windows
     ]
     return list(places), pairs

@@ -255,7 +255,7 @@ def test_a_track_without_a_chromosome_is_named(tmp_path, folder, columns, genome
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"chromosomes": {"test": ("8",)}}, r"which has chr1 \(5000\).*Received: test 8"),
+        ({"chromosomes": {"test": ("18",)}}, r"which has chr1 \(5000\).*Received: test 18"),
         ({"chromosomes": {"train": ("chr1", "chr8")}}, "one split. Received: chr8 twice"),
         ({"chromosomes": {"test": "chr8"}}, "list of chromosomes for test. Received: test='chr8'"),
         ({"chromosomes": {"train": ()}}, r"train=\(\)"),

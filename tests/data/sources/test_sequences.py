@@ -220,7 +220,7 @@ def test_the_index_is_made_once_and_its_age_is_noticed(bed, genome):
         ("chr1\t0\t6\nchr1\t6\t0\n", "line 2 of .*Received: -6 bases"),
         ("chr1\t15\t21\n", r"line 1 of .*within chr1, which has 20 bases\. Received: 15-21"),
         ("chr1\t-1\t5\n", "Received: -1-5"),
-        ("1\t0\t6\n", r"no contig '1'\. Received: .*genome\.fa with chr1, chr2$"),
+        ("chr7\t0\t6\n", r"no contig 'chr7'\. Received: .*genome\.fa with chr1, chr2$"),
         ("chrom\tstart\tend\n", r"line 1 of .*chromosome, start and end\. Received: 'chrom"),
         ("chr1\t0\n", "expected chromosome, start and end"),
         ("chr1\t0.0\t6\n", "expected chromosome, start and end"),
