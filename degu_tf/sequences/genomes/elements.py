@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from degu_tf.sequences.alphabet import record_as, refuse_letter
 from degu_tf.sequences.encoding import decode, encode
@@ -12,9 +13,10 @@ from degu_tf.utils.errors import InputError
 from degu_tf.utils.file_types import open_text
 
 _LOCATION = re.compile(
-    r"(?:^|[\s=])(?P<contig>[^\s=]+):(?P<start>[\d,]+)-(?P<end>[\d,]+)"
+    r"(?:^|[\s=]|::)(?P<contig>(?:(?!::)[^\s=])+):(?P<start>[\d,]+)-(?P<end>[\d,]+)"
     r"(?P<strand>\([+-]\)|/rc)?(?=\s|$)"
 )
+_TAGS = re.compile(r"\s(?:AC|AS|LN|M5|gi|hm|rg|rl|tp):\S*")
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,43 @@ class _Elements(Genome):
         )
 
 
+def find_location(header: str) -> re.Match | None:
+    """Find the location of an element in its header.
+
+    It stands where a word, a value after ``=``, or what follows the ``::`` of `bedtools getfasta
+    -name` begins. Tags of the headers of analysis sets, such as ``hm:10001-2781479`` for a masked
+    part of a whole contig, are none.
+    """
+    return _LOCATION.search(_TAGS.sub(" ", header))
+
+
 def _read_elements(path: Path) -> list[_Element]:
     with open_text(path, "FASTA file", errors="replace") as handle:
         records = "\n".join(["", *handle.read().splitlines()]).split("\n>")[1:]
-    return [_element(*record.partition("\n")[::2], path) for record in records]
+    spans = [_span(*record.partition("\n")[::2], path) for record in records]
+    from_zero = all(span.fits_bedtools for span in spans)
+    return [_element(span, from_zero, path) for span in spans]
 
 
-def _element(header: str, lines: str, path: Path) -> _Element:
+class _Span(NamedTuple):
+    """A record with the location in its header, positions as written there."""
+
+    name: str
+    contig: str
+    first: int
+    end: int
+    bases: str
+    by_bedtools: bool
+
+    @property
+    def fits_bedtools(self) -> bool:
+        """Whether the header is `bedtools getfasta -name`'s, which counts from 0, and fits."""
+        return self.by_bedtools and self.end - self.first == len(self.bases)
+
+
+def _span(header: str, lines: str, path: Path) -> _Span:
     name = header.split()[0] if header.strip() else ""
-    location = _LOCATION.search(header)
+    location = find_location(header)
     if location is None:
         raise InputError(
             "expected a location contig:start-end in every header or in none: a file holds whole "
@@ -88,18 +118,26 @@ def _element(header: str, lines: str, path: Path) -> _Element:
             f"header. Received: {header!r} in {path}"
         )
     first, end = (int(location[part].replace(",", "")) for part in ("start", "end"))
-    written = "".join(lines.split())
-    if first < 1 or end - first + 1 != len(written):
-        hint = " It fits a start counted from 0: add 1." if end - first == len(written) else ""
+    bases = "".join(lines.split())
+    return _Span(name, location["contig"], first, end, bases, location[0].startswith("::"))
+
+
+def _element(span: _Span, from_zero: bool, path: Path) -> _Element:
+    start, written = (span.first if from_zero else span.first - 1), span.bases
+    n_bases = span.end - start
+    if start < 0 or n_bases != len(written):
+        hint = ""
+        if span.end - span.first == len(written):
+            hint = " It fits a start counted from 0: add 1."
         raise InputError(
-            f"element {name!r}: its header says {location['contig']}:{first}-{end}, which is "
-            f"{end - first + 1} bases (positions from 1, end included). Correct the header.{hint} "
+            f"element {span.name!r}: its header says {span.contig}:{span.first}-{span.end}, which "
+            f"is {n_bases} bases (positions from 1, end included). Correct the header.{hint} "
             f"Received: {len(written)} bases in {path}"
         )
     bases = _normal(written)
     if "?" in bases:
-        refuse_letter(written, bases.index("?"), record_as([name], 0))
-    return _Element(name, location["contig"], first - 1, end, bases)
+        refuse_letter(written, bases.index("?"), record_as([span.name], 0))
+    return _Element(span.name, span.contig, start, span.end, bases)
 
 
 def _merged(elements: Sequence[_Element], path: Path) -> list[_Element]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from degu_tf.sequences.genomes.base import Genome
-from degu_tf.sequences.genomes.elements import _LOCATION, _Elements, _first_header
+from degu_tf.sequences.genomes.elements import _Elements, _first_header, find_location
 from degu_tf.sequences.genomes.indexed import _Fasta, _TwoBit
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.file_types import file_type
@@ -19,7 +19,10 @@ def open_genome(path: str | os.PathLike) -> Genome:
     A FASTA (plain or bgzipped) needs its index `.fai`, which is made beside it if missing. A 2bit
     file needs py2bit (``pip install "degu_tf[twobit]"``). A FASTA whose first header has a location
     ``contig:start-end`` (1-based, end included, as ``samtools faidx`` writes) is a file of
-    elements, all of them on the + strand: it needs no index, and may be gzipped.
+    elements, all of them on the + strand: it needs no index, and may be gzipped. Headers of
+    ``bedtools getfasta -name``, ``name::contig:start-end``, may also count from 0 as bedtools does:
+    lengths of the records tell. Tags of whole contigs in analysis sets (``LN:``, ``hm:``) are no
+    locations.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def _open(path: Path) -> Genome:
     kind = file_type(path)
     if kind == "2bit":
         return _TwoBit(path)
-    if _LOCATION.search(_first_header(path)):
+    if find_location(_first_header(path)):
         return _Elements(path)
     if kind == "gzip":
         raise InputError(

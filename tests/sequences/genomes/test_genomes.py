@@ -211,6 +211,10 @@ def test_2bit_without_its_reader_names_the_extra(written, monkeypatch):
         "SORT1 hg19 chr1:101-116 (1-based inclusive)",
         "SORT1 range=chr1:101-116 5'pad=0 3'pad=0 strand=+",
         "SORT1 chr1:1,01-1,16(+)",
+        "SORT1::chr1:101-116",
+        "SORT1::chr1:100-116",
+        "chr1:5-9::chr1:100-116(+)",
+        "a=b::chr1:100-116",
     ],
 )
 @pytest.mark.parametrize("pack", [str.encode, lambda text: gzip.compress(text.encode())])
@@ -257,6 +261,10 @@ def test_elements_that_overlap_or_touch_are_one(written):
         (">a chr1:1-4\nACGT\n>b chr1:3-6\nGACC\n", r"agree where they overlap.*'a'.*chr1:2-4"),
         (">a chr1:1-4\nAC-T\n", r"record 'a' has another letter at position 2 .*'-'"),
         (">chr1:1-4(-)\nACGT\n", r"elements on the \+ strand"),
+        (">a::chr1:0-4(-)\nACGT\n", r"elements on the \+ strand"),
+        (">a::chr1:0-4\nACGT\n>b::chr1:9-10\nAC\n", r"'a::chr1:0-4': .* counted from 0: add 1\."),
+        (">a::chr1:0-4\nACGT\n>b chr1:8-10\nAC\n", r"'a::chr1:0-4': .*which is 5 bases.*add 1"),
+        (">a::chr1:0-4\nACG\n", r"which is 5 bases.*Received: 3 bases"),
         (">chr1:1-4/rc\nACGT\n", r"elements on the \+ strand"),
         (">a range=chr1:1-4 strand=-\nACGT\n", r"elements on the \+ strand"),
     ],
@@ -270,6 +278,31 @@ def test_headers_that_only_look_like_locations_do_not_make_elements(written):
     text = ">chr1 LN:4\nACGT\n>chrY hm:10001-2781479,56887903-57217415\nACGT\n>c x:1-9\nAC\n"
     with open_genome(written(text)) as genome:
         assert dict(genome.contigs) == {"chr1": 4, "chrY": 4, "c": 2}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "chr1  AC:CM000663.2  gi:568336023  LN:8  rl:Chromosome  M5:6aef  AS:GRCh38",
+        "chrY  AC:CM000686.2  LN:8  rl:Chromosome  AS:GRCh38  hm:10001-2781479",
+        "chr1_KI270762v1_alt  AC:KI270762.1  LN:8  rg:chr1:2448811-2791270  rl:alt-scaffold",
+        "chr1\tLN:8\thm:1-2",
+    ],
+)
+def test_headers_of_analysis_sets_are_of_whole_contigs(written, header):
+    path = written(f">{header}\nACGTACGT\n")
+    with open_genome(path) as genome:
+        assert dict(genome.contigs) == {header.split()[0]: 8}
+        assert genome.bounds(header.split()[0], 3) is None
+        assert genome.fetch(header.split()[0], 2, 10) == "GTACGTNN"
+
+
+def test_elements_of_bedtools_count_from_0_if_all_do(written):
+    records = ">p::chr1:2-6\nACGT\n>q::chr2:0-3(+)\nGGC\n>r::HLA-A*01:01:5-6\nT\n"
+    with open_genome(written(records)) as genome:
+        assert genome.fetch("1", 2, 6) == "ACGT"
+        assert genome.fetch("2", 0, 3) == "GGC"
+        assert genome.fetch("HLA-A*01:01", 5, 6) == "T"
 
 
 def test_a_path_is_closed_after_use_and_an_open_genome_is_not(written):
