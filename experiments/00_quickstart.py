@@ -1,4 +1,4 @@
-"""Quickstart: a small ensemble, its student, and what both say of sequences they have not seen.
+"""Quickstart: a small ensemble, its student, and their predictions for unseen sequences.
 
 Simulates a reporter assay (or takes your own data), trains teachers, distils them, evaluates both
 on the test set, predicts with 95 % intervals, and draws it.
@@ -224,10 +224,10 @@ CLAIMS = (
 
 
 def conclude(table: pd.DataFrame) -> str:
-    """Say in words what was found."""
+    """Summary in words."""
     scores = _pearson(table).groupby(["target", "method"])["value"].mean()
     distances = _distance(table).groupby(["target", "method"])["value"].mean()
-    lines = ["", "What was found on the test set:"]
+    lines = ["", "On the test set:"]
     for target in table["target"].unique():
         r, d = scores[target], distances[target]
         rows = table[(table["target"] == target) & (table["method"] == "student")]
@@ -240,7 +240,7 @@ def conclude(table: pd.DataFrame) -> str:
             f"single model {d['single']:.3f}.",
             f"    Its epistemic uncertainty follows the ensemble's spread with r = "
             f"{correlation(spread['epistemic'], spread['of_ensemble']):.2f}; its 95 % intervals "
-            f"hold {_inside(rows):.0%} of the measurements.",
+            f"contain {_inside(rows):.0%} of the measurements.",
         ]
     lines.append(
         "  Intervals are Gaussian and not calibrated; a share well below 95 % means overconfidence."

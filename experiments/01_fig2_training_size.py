@@ -1,4 +1,4 @@
-"""Figure 2: what single models, DEGU students and the ensemble make of less training data.
+"""Figure 2: single models, DEGU students and the ensemble on less training data.
 
 Test performance (Pearson r) against the share of the training data, with 95 % confidence bands
 over seeds. Data with several targets are taken as STARR-seq is in the paper (a, b): DeepSTARR,

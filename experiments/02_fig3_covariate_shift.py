@@ -211,7 +211,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def draw_toy(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
-    """Networks and their mean above, students of the mean below, with the points they saw."""
+    """Networks and their mean above, students of the mean below, with their training points."""
     upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
     networks, black = colour_of("ensemble"), "0.1"
     plain, sampled = colour_of("single"), colour_of("student")

@@ -1,4 +1,4 @@
-"""Figure 5: how well uncertainty is predicted, and whether intervals hold what they promise.
+"""Figure 5: how well uncertainty is predicted, and whether intervals have their nominal coverage.
 
 a, b, Pearson r of epistemic heads with the ensemble's standard deviation, and of aleatoric heads
 with the replicates', against the share of the training data: the first target of data with several

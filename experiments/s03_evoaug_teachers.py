@@ -1,4 +1,4 @@
-"""Supplementary Figure 3: what better teachers are worth to the ensemble and to its students.
+"""Supplementary Figure 3: the gain of ensemble and students from better teachers.
 
 Pearson r on the test set of single models, their ensemble and its students, all trained with
 EvoAug (exactly one augmentation a minibatch) or all without. A student's label stays that of the

@@ -1,7 +1,7 @@
-"""Supplementary Figure 6: what dynamic augmentation does to students on the test set as it is.
+"""Supplementary Figure 6: students with dynamic augmentation on the unchanged test set.
 
 Pearson r on the measured test sequences of standard training, static students, students with three
-kinds of dynamic augmentation, and the ensemble that taught them all. The models are Figure 3's.
+kinds of dynamic augmentation, and their teachers' ensemble. The models are Figure 3's.
 """
 
 import pandas as pd

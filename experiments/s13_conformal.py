@@ -1,6 +1,6 @@
-"""Supplementary Figure 13: conformal prediction brings every method to the promised coverage.
+"""Supplementary Figure 13: conformal prediction gives every method its nominal coverage.
 
-Coverage against the level that was asked for, before and after normalised split conformal
+Observed coverage against the nominal level, before and after normalised split conformal
 prediction on the validation set, for each method and kind of uncertainty on the test sets of data
 with one target (lentiMPRA in the paper). Trained models are Figure 5's.
 """

@@ -1,4 +1,4 @@
-"""What raises a student's epistemic and aleatoric uncertainty (future work of the paper).
+"""Which bases raise a student's epistemic and aleatoric uncertainty (future work of the paper).
 
 DeepSHAP maps of every head of the students, for random test sequences and the first target of each
 data set. a, logos of one sequence, that with most bases in motifs, by the first student, with boxes

@@ -22,17 +22,17 @@ SIGNIFICANCE = 0.05
 
 
 FEWEST = 3
-"""With fewer independent values a claim is left undecided, whatever their interval."""
+"""Number of independent values below which a claim is left undecided."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a test said of a claim.
+    """Result of the test of a claim.
 
     Attributes
     ----------
     statistic
-        What was computed, in words.
+        Name of the statistic.
     value
         Its value; positive speaks for the claim where it is a difference.
     low, high

@@ -157,14 +157,14 @@ def one_target(splits: Splits, target: str) -> Splits:
 
 
 def at_most(splits: Splits, sizes: tuple[int, int, int] | None) -> Splits:
-    """Random rows of a split where it has more than a preset takes, and a printed line about it.
+    """Data reduced to a preset's sizes by random choice of rows; a printed line says so.
 
     Parameters
     ----------
     splits
         A user's data.
     sizes
-        Most sequences for train, validation and test; None takes all.
+        Maximum number of sequences for train, validation and test; None takes all.
     """
     if sizes is None:
         return splits

@@ -100,7 +100,7 @@ def recipe(name: str) -> Recipe:
     Raises
     ------
     InputError
-        If there is none; the message lists those there are.
+        If there is no such recipe; the message lists the names.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The store of trained models: found again by what made them, trained where missing."""
+"""Store of trained models: each is identified by its data, architecture and settings."""
 
 import os
 from concurrent.futures import Executor
@@ -24,16 +24,16 @@ KEY_LENGTH = 12
 
 
 class Store:
-    """A folder of runs, found again by what made them.
+    """A folder of runs, each identified by its data, architecture and settings.
 
     Parameters
     ----------
     root
-        Where the runs are kept; made when the first one is trained.
+        Folder of the runs; created when the first one is trained.
     executor
         Any `concurrent.futures` executor for ensembles' members.
     progress
-        Show bars; None where standard error is a terminal.
+        Whether to show progress bars; by default where standard error is a terminal.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class Store:
         settings: TrainingSettings | None = None,
         seed: int = 0,
     ) -> Ensemble:
-        """The ensemble these arguments describe, trained as far as it is missing.
+        """The ensemble these arguments describe; missing members are trained.
 
         Ensembles of different size share their members.
         """

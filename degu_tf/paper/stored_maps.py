@@ -1,4 +1,4 @@
-"""Attribution maps of a figure, kept between runs of its script."""
+"""Store of a figure's attribution maps: computed once, read again by later runs."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ from degu_tf.utils.files import content_hash
 Kind = Literal["scores", "hypothetical"]
 
 
-def kept_maps(
+def stored_maps(
     store: Store,
     predictor: ModelPredictor | Ensemble,
     sequences: np.ndarray,
@@ -26,20 +26,20 @@ def kept_maps(
     top: int,
     kind: Kind = "scores",
 ) -> np.ndarray:
-    """Corrected maps of a model or of each of an ensemble's members; kept beside the models.
+    """Corrected maps of a model or of each of an ensemble's members, stored beside the models.
 
     Parameters
     ----------
     store
-        Trained models, among which the maps are kept, found again by what made them.
+        Store of the trained models; maps are stored in the same folder.
     predictor
-        What is explained.
+        Model or ensemble to explain.
     sequences
         Tokens `(N, L)` or floats `(N, L, 4)`.
     head
         A column of the model, such as ``"Dev"`` or ``"Dev_epistemic"``.
     method
-        How.
+        Attribution method.
     ranking, top
         Explained are the `top` sequences with the largest values `(N,)`, the largest first.
     kind

@@ -1,6 +1,6 @@
-"""Teachers and students of one data set, trained when they are first asked for.
+"""Teachers and students of one data set, trained when first needed.
 
-Several figures compare them; what else a figure trains or does with them it adds to this class.
+Figures that train or compute more add it in a subclass.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from degu_tf.paper.store import Store
 from degu_tf.training.run import member_seed
 
 
-class Taught:
+class TrainedModels:
     """Teachers and students of one data set.
 
     Parameters

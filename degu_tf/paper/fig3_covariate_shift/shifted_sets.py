@@ -6,7 +6,7 @@ generalization analysis").
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -127,7 +127,7 @@ def distance_to_oracle(
     Parameters
     ----------
     predictor
-        What is judged.
+        Predictor to evaluate.
     oracle
         The oracle, or its predictions of `sets` from `oracle_activity`.
     sets
@@ -191,38 +191,31 @@ def distance_to_oracle(
     return pd.DataFrame(rows)
 
 
-def activity_levels(
-    oracle_predictions: Mapping[str, Prediction], quantiles: Sequence[float] | None = None
-) -> pd.DataFrame:
+def activity_levels(oracle_predictions: Mapping[str, Prediction]) -> pd.DataFrame:
     """The oracle's activities on every set (Supplementary Fig. 5).
 
     Parameters
     ----------
     oracle_predictions
         From `oracle_activity`.
-    quantiles
-        Give these quantiles, 0 to 1, in place of the activities themselves.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `shift`, `target`, `row` (number of the sequence) or `quantile`, and `value` in
-        the target's unit.
+        Columns `shift`, `target`, `row` (number of the sequence), and `value` in the target's unit.
 
     Raises
     ------
     InputError
-        If predictions are profiles or a quantile lies outside 0 to 1.
+        If predictions are profiles.
 
     Examples
     --------
     >>> from degu_tf.heads import HeadLayout
     >>> predictions = {"none": HeadLayout(("Dev",)).prediction(np.array([[1.0], [3.0]]))}
-    >>> activity_levels(predictions, quantiles=[0.5])["value"].tolist()
-    [2.0]
+    >>> activity_levels(predictions)["value"].tolist()
+    [1.0, 3.0]
     """
-    if quantiles is not None and not all(0.0 <= level <= 1.0 for level in quantiles):
-        raise InputError(f"quantiles must lie between 0 and 1. Received: {list(quantiles)}")
     parts = []
     for shift, prediction in oracle_predictions.items():
         if prediction.mean.ndim != 2:
@@ -232,10 +225,6 @@ def activity_levels(
             )
         for index, target in enumerate(prediction.targets):
             values = prediction.mean[:, index]
-            columns: dict[str, Any]
-            if quantiles is None:
-                columns = {"row": np.arange(len(values)), "value": values}
-            else:
-                columns = {"quantile": quantiles, "value": np.quantile(values, quantiles)}
+            columns = {"row": np.arange(len(values)), "value": values}
             parts.append(pd.DataFrame({"shift": shift, "target": target, **columns}))
     return pd.concat(parts, ignore_index=True)

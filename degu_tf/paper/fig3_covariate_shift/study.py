@@ -60,18 +60,18 @@ _ORACLE = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What is trained.
+    """Models of the figure and their training.
 
     Attributes
     ----------
     n_members
-        Teachers, and as many members of the oracle.
+        Number of teachers, and of members of the oracle.
     n_students
         Students of each method.
     spec, training
         Architecture and training of all of them.
     sizes
-        Most sequences for train, validation and test; None for all.
+        Maximum number of sequences for train, validation and test; None for all.
     """
 
     n_members: int
@@ -107,7 +107,7 @@ PRESETS: Mapping[str, Setup] = {
 
 
 class Study:
-    """Data and models of the figures; a model is trained when it is first asked for.
+    """Data and models of the figures; a model is trained when first needed.
 
     Parameters
     ----------
@@ -159,9 +159,7 @@ class Study:
             If the method is neither ``"student"`` nor in `DYNAMIC`.
         """
         if method not in ("student", *DYNAMIC):
-            raise InputError(
-                f"students are made by student, {', '.join(DYNAMIC)}. Received: {method!r}"
-            )
+            raise InputError(f"expected one of student, {', '.join(DYNAMIC)}. Received: {method!r}")
         augmentation = Augmentation(scheme(DYNAMIC[method])) if method in DYNAMIC else None
         return self._students(self.teachers, augmentation)
 
@@ -202,7 +200,7 @@ def distances(
     models
         Predictors by method, one a seed.
     oracle
-        What is taken for the truth.
+        Predictor whose activity counts as the truth.
     sets
         Sequences by shift, from `degu_tf.paper.fig3_covariate_shift.shifted_sets.shifted_sets`.
 

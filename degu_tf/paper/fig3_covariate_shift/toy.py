@@ -1,4 +1,4 @@
-"""A one-dimensional toy of distillation (Fig. 3a): what networks do where there are no data.
+"""A one-dimensional toy of distillation (Fig. 3a): how networks behave where there are no data.
 
 Small networks that agree on the training points differ between and beyond them. A student that is
 shown their mean at the training points alone differs there too; one that is also shown points
@@ -76,7 +76,7 @@ def is_measured(x: np.ndarray) -> np.ndarray:
 
 
 def curves(toy: Toy, seed: int = 0) -> pd.DataFrame:
-    """Train the ensemble and both kinds of students; give their functions and the points.
+    """Functions of the ensemble and of both kinds of students, after training, and the points.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def more_alike(part: pd.DataFrame) -> Verdict:
 
 
 def finds_motifs(method: str) -> Callable[[pd.DataFrame], Verdict]:
-    """Make the test of one method's motif AUROC against that of standard models."""
+    """Test of one method's motif AUROC against that of standard models."""
 
     def decide(part: pd.DataFrame) -> Verdict:
         own, single = (_values(part, each, "seed") for each in (method, "single"))
@@ -74,7 +74,7 @@ def in_every_panel(
     scaling: str | None = None,
     reference: str | None = None,
 ) -> Callable[[pd.DataFrame], Verdict]:
-    """Make the decision of a claim made of every data set, target and explainer."""
+    """Decision of a claim about every data set, target and explainer."""
     return lambda table: in_every(rows_of(table, metric, scaling, reference), PANEL, decide)
 
 

@@ -82,7 +82,7 @@ def comparison(table: pd.DataFrame, scaling: str = NONE) -> Figure:
 
 
 def _measures(table: pd.DataFrame, scaling: str) -> list[Row]:
-    """A row of panels each: how to draw, of which rows, and what the vertical axis says."""
+    """One entry a row of panels."""
     scaled = "" if scaling == NONE else ", scaled maps"
     near, alike = (rows_of(table, metric, scaling) for metric in (RMSE, STD))
     rows: list[Row] = [

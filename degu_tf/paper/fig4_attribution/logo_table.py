@@ -11,7 +11,7 @@ from degu_tf.data.simulation.grammar import Motif, find_motifs
 from degu_tf.sequences.encoding import decode
 
 LOGO, SITE = "logo", "site"
-"""Metrics of rows that say what a logo shows: a base's score, and where a motif lies."""
+"""Metrics of a logo's rows: a base's score, and a motif's site."""
 
 KNOWN_MOTIFS = {"AP-1": "TGANTCA", "GATA": "WGATAR", "ETS": "MGGAAR", "Twist": "CAYATG"}
 """Consensus of the factors that Fig. 4a marks, for data whose truth is not known."""

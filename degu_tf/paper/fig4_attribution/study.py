@@ -30,8 +30,8 @@ from degu_tf.paper.data_sets import ONE_TARGET, SEVERAL_TARGETS, Setup, data_set
 from degu_tf.paper.fig4_attribution.logo_table import logo_rows, site_rows
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
-from degu_tf.paper.stored_maps import Kind, kept_maps
-from degu_tf.paper.trained_models import Taught
+from degu_tf.paper.stored_maps import Kind, stored_maps
+from degu_tf.paper.trained_models import TrainedModels
 
 SALIENCY, DEEPSHAP = "saliency", "deepshap"
 EXPLAINERS = (DEEPSHAP, SALIENCY)
@@ -45,12 +45,12 @@ ALL, OTHERS = "all", "others"
 
 
 RESAMPLES = 200
-"""Of the bootstrap that gives motif AUROCs their intervals."""
+"""Bootstrap resamples for the intervals of motif AUROCs."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is trained and explained.
+    """Models of the figures, their training, and what is explained.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ DATA_HELP = (
 )
 
 
-class Models(Taught):
+class Models(TrainedModels):
     """Teachers and students of one data set and their maps.
 
     Parameters
@@ -139,9 +139,9 @@ class Models(Taught):
             "top": self._settings.n_sequences,
             "kind": kind,
         }
-        students = [kept_maps(self._store, student, **explained) for student in self.students]
+        students = [stored_maps(self._store, student, **explained) for student in self.students]
         return {
-            "single": kept_maps(self._store, self.teachers, **explained),
+            "single": stored_maps(self._store, self.teachers, **explained),
             "student": np.concatenate(students),
         }
 

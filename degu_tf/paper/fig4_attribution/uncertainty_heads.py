@@ -1,4 +1,4 @@
-"""What raises a student's uncertainty: maps of its aleatoric and epistemic heads.
+"""Attribution of uncertainty: maps of a student's aleatoric and epistemic heads.
 
 Future work of the paper; beside them are maps of the activity.
 """
@@ -23,7 +23,7 @@ from degu_tf.paper.fig4_attribution.claims import rows_of
 from degu_tf.paper.fig4_attribution.logo_table import logo_rows, motif_sites, site_rows
 from degu_tf.paper.fig4_attribution.study import DEEPSHAP, RESAMPLES, Models
 from degu_tf.paper.script import Context
-from degu_tf.paper.stored_maps import kept_maps
+from degu_tf.paper.stored_maps import stored_maps
 
 SITE_SCORE = "site_score"
 """Metric: summed score of the bases of a site, mean over the sites of a motif."""
@@ -71,7 +71,7 @@ def compare_heads(context: Context) -> pd.DataFrame:
         shown = int(motif_positions(sites, *sequences.shape[:2]).sum(axis=1).argmax())
         for seed, student in enumerate(models.students):
             maps = {
-                head: kept_maps(
+                head: stored_maps(
                     context.store,
                     student,
                     sequences,
@@ -83,8 +83,8 @@ def compare_heads(context: Context) -> pd.DataFrame:
                 )[0]
                 for head, column in head_columns(student.heads.columns, target)
             }
-            said = {**labels, "method": "student", "seed": seed}
-            tables += [describe(maps, sequences, sites, **said)]
+            own = {**labels, "method": "student", "seed": seed}
+            tables += [describe(maps, sequences, sites, **own)]
             if seed == 0:
                 logos = {head: each[shown] for head, each in maps.items()}
                 tables.append(logo_rows(logos, sequences[shown], **labels))
@@ -125,10 +125,10 @@ def describe(
     tables, scores = [], {}
     for head, each in maps.items():
         scores[head] = np.nan_to_num(importance(each, sequences))
-        said = {**labels, "head": head}
+        own = {**labels, "head": head}
         if len(sites):
-            tables.append(site_scores(scores[head], sites, **said))
-            tables.append(motif_auroc(each, sequences, sites, n_resamples=RESAMPLES, **said))
+            tables.append(site_scores(scores[head], sites, **own))
+            tables.append(motif_auroc(each, sequences, sites, n_resamples=RESAMPLES, **own))
     heads = list(maps)
     pairs = [(one, other) for i, one in enumerate(heads) for other in heads[i + 1 :]]
     rows = [
@@ -196,9 +196,9 @@ def true_effects(
         replaced = np.where(inside, others, sequences[row])
         for head, truth in truths.items():
             change[head] += (truth(sequences)[row] - truth(replaced)) / REPLACEMENTS
-    said = {**labels, "method": "truth", "seed": 0}
+    own = {**labels, "method": "truth", "seed": 0}
     return pd.concat(
-        [_by_motif(sites, values, **said, head=head) for head, values in change.items()],
+        [_by_motif(sites, values, **own, head=head) for head, values in change.items()],
         ignore_index=True,
     )
 

@@ -50,7 +50,7 @@ def of(rows: pd.DataFrame, *groups: tuple[str, str]) -> pd.Series:
 
 
 def off(rows: pd.DataFrame) -> pd.DataFrame:
-    """Coverage turned into its distance from the level."""
+    """Distance of coverage from the nominal level."""
     return rows.assign(value=(rows["value"] - LEVEL).abs())
 
 
@@ -132,12 +132,12 @@ def nearly_perfect(part: pd.DataFrame) -> Verdict:
 
 
 def several_models(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of methods with more than one model, without which nothing can be told."""
+    """Rows of methods with more than one model, which a test needs."""
     return rows[rows.groupby([*PANEL, "method"])["seed"].transform("nunique") > 1]
 
 
 CONFORMAL = Claim(
-    f"Conformal prediction brings every method to the level: at most {MARGIN} away (each data set, "
+    f"Conformal prediction gives every method its nominal coverage within {MARGIN} (each data set, "
     "method with several models, and uncertainty).",
     f"Fig. 5c, Supplementary Fig. 13; {SECTION}",
     lambda table: in_every(

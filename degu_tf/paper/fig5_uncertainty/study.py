@@ -28,7 +28,7 @@ from degu_tf.paper.data_sets import (
 )
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context
-from degu_tf.paper.trained_models import Taught
+from degu_tf.paper.trained_models import TrainedModels
 from degu_tf.uncertainty.conformal.conformal import Conformal
 from degu_tf.uncertainty.conformal.ranks import points_needed
 from degu_tf.uncertainty.mc_dropout import MCDropout
@@ -36,7 +36,7 @@ from degu_tf.uncertainty.noise_models import with_noise_model
 from degu_tf.utils.errors import InputError
 
 LEVEL = 0.95
-"""Of the intervals that are judged (paper, Methods, "Interval coverage analysis")."""
+"""Nominal level of the intervals (paper, Methods, "Interval coverage analysis")."""
 
 BOTH = ("epistemic", "aleatoric", "total")
 
@@ -51,7 +51,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "student_of_heteroscedastic": BOTH,
     "student_log_variance": BOTH,
 }
-"""What each method says of its uncertainty, and is judged by."""
+"""Components of uncertainty that each method predicts, and is evaluated on."""
 
 PAPER_METHODS = (
     "single",
@@ -70,7 +70,7 @@ BEFORE, AFTER = "before", "after"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is trained.
+    """Models of the figures and their training.
 
     Attributes
     ----------
@@ -127,8 +127,8 @@ DATA_HELP = (
 )
 
 
-class Methods(Taught):
-    """Every method on one data set; a model is trained when it is first asked for.
+class Methods(TrainedModels):
+    """Every method on one data set; a model is trained when first needed.
 
     Parameters
     ----------
@@ -194,10 +194,10 @@ def compare_methods(methods: Methods, names: tuple[str, ...], **labels: Any) -> 
 def judge(
     predictor: Predictor, splits: Splits, components: tuple[str, ...], **labels: Any
 ) -> pd.DataFrame:
-    """Judge one predictor's uncertainty on the test set; validation calibrates it.
+    """Evaluate one predictor's uncertainty on the test set; validation calibrates it.
 
     Where conformal prediction refuses to be fitted, such as for a deviation that is zero too
-    often, a line says why and the rows after it have no value.
+    often, a printed line gives the reason and the rows after conformal prediction have no value.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def judge(
     -------
     pandas.DataFrame
         Columns: the labels, `target`, `component`, `conformal`, `metric`, `level`, `value`, `n`,
-        and an empty `head`, by which these rows are told from those of `head_performance`.
+        and an empty `head`, which distinguishes these rows from those of `head_performance`.
         Metrics are coverage and size of intervals at `LEVEL`, coverage along the reliability curve
         (``"curve"``), ``"nll"``, ``"crps"``, ``"ause"``; and, without a component, ``"pearson"``
         of the activity.

@@ -51,13 +51,13 @@ def performance(
 
 
 def by_seed(rows: pd.DataFrame, *methods: str) -> np.ndarray:
-    """Give a value a seed: the mean over experiments, and over methods taken together."""
+    """Values by seed: the mean over experiments, and over methods taken together."""
     rows = rows[rows["method"].isin(methods)]
     return rows.groupby("seed")["value"].mean().to_numpy()
 
 
 def better(larger: tuple[str, ...], smaller: tuple[str, ...], what: str) -> Callable:
-    """Make the test of methods against others: in each correlation, on all variants."""
+    """Test of methods against others: in each correlation, on all variants."""
 
     def decide(table: pd.DataFrame) -> Verdict:
         return in_every(
@@ -108,7 +108,7 @@ def _components(table: pd.DataFrame, what: str, metric: str) -> pd.DataFrame:
 
 
 def larger_component(metric: str, larger: str, smaller: str, what: str) -> Callable:
-    """Make the paired test of one component's texture against the other's."""
+    """Paired test of one component's texture against the other's."""
 
     def decide(table: pd.DataFrame) -> Verdict:
         wide = _components(table, TEXTURE, metric)
@@ -120,7 +120,7 @@ def larger_component(metric: str, larger: str, smaller: str, what: str) -> Calla
 
 
 def goes_with(component: str, size: str, sign: int) -> Callable:
-    """Make the test of the sign of rho between an uncertainty and a distance from zero."""
+    """Test of the sign of rho between an uncertainty and a distance from zero."""
 
     def decide(table: pd.DataFrame) -> Verdict:
         rows = table[(table["what"] == UNCERTAIN) & (table["method"] == REPRESENTATIVE)]

@@ -91,7 +91,7 @@ def compare(
         for number, model in enumerate(group):
             for experiment, target in experiments:
                 effects = effects_of(model, experiment, target, length, flanks)
-                told = {
+                columns = {
                     **labels,
                     "experiment": experiment.name,
                     "target": target,
@@ -105,11 +105,11 @@ def compare(
                 ]
                 if method == REPRESENTATIVE and number == 0:
                     parts.append(_variants(effects).assign(what=VARIANT))
-                tables += [part.assign(**told) for part in parts if len(part)]
+                tables += [part.assign(**columns) for part in parts if len(part)]
     if not tables:
         raise InputError("expected models and experiments to compare. Received: none")
     table = pd.concat(tables, ignore_index=True)
-    return table[[*told, *(column for column in table if column not in told)]]
+    return table[[*columns, *(column for column in table if column not in columns)]]
 
 
 def effects_of(

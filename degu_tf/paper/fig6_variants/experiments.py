@@ -194,7 +194,7 @@ def read_experiments(
 ) -> list[Experiment]:
     """Read the experiments of tables, with the single-nucleotide variants that were not measured.
 
-    What is left out, deletions and variants that have no window, is counted on a printed line.
+    A printed line counts the variants omitted: deletions, and those without a window.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def read_experiments(
             for row in single[["contig", "position", "ref", "alt"]].itertuples()
         ]
         kept = single[[reason is None for reason in reasons]]
-        _say_left_out(str(name), rows, single, reasons)
+        _report_omitted(str(name), rows, single, reasons)
         table = kept[["contig", "position", "ref", "alt"]].assign(
             **{MEASURED: kept["value"], TRUTH: np.nan}
         )
@@ -231,17 +231,17 @@ def read_experiments(
     return experiments
 
 
-def _say_left_out(
+def _report_omitted(
     name: str, rows: pd.DataFrame, single: pd.DataFrame, reasons: Sequence[str | None]
 ) -> None:
     others = int(rows["value"].notna().sum() - single["value"].notna().sum())
-    told = {"not of one base": others} if others else {}
+    omitted = {"not of one base": others} if others else {}
     for reason, value in zip(reasons, single["value"], strict=True):
         if reason is not None and np.isfinite(value):
-            told[reason] = told.get(reason, 0) + 1
-    if told:
-        words = ", ".join(f"{count} {reason}" for reason, count in told.items())
-        print(f"{name}: {sum(told.values())} of {rows['value'].notna().sum()} left out: {words}")
+            omitted[reason] = omitted.get(reason, 0) + 1
+    if omitted:
+        words = ", ".join(f"{count} {reason}" for reason, count in omitted.items())
+        print(f"{name}: {sum(omitted.values())} of {rows['value'].notna().sum()} omitted: {words}")
 
 
 def match_cells(
@@ -271,7 +271,7 @@ def match_cells(
         if len(fitting) != 1:
             wanted = "one target" if cell is None else f"one target of {cell}"
             raise InputError(
-                f"{experiment.name}: expected {wanted}, told by its name or by that of its file. "
+                f"{experiment.name}: expected {wanted}, named in the target or its file. "
                 f"Received: {', '.join(target for _, target, _ in named)} in "
                 f"{', '.join(names)}"
             )

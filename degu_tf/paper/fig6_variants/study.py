@@ -20,7 +20,7 @@ from degu_tf.paper.fig6_variants.compare import compare
 from degu_tf.paper.fig6_variants.experiments import Experiment
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
-from degu_tf.paper.trained_models import DYNAMIC, Taught
+from degu_tf.paper.trained_models import DYNAMIC, TrainedModels
 from degu_tf.training.augmentation.schemes import scheme
 from degu_tf.utils.errors import InputError
 
@@ -30,7 +30,7 @@ METHODS = ("single", "student", *DYNAMIC, "ensemble")
 
 @dataclass(frozen=True)
 class Settings:
-    """What is trained and scored.
+    """Models of the figures, their training, and what is scored.
 
     Attributes
     ----------
@@ -142,8 +142,8 @@ def _given(context: Context) -> Iterator[Panel]:
         yield Panel(data.name, at_most(data.splits, setup.sizes), setup, data.experiments)
 
 
-class Models(Taught):
-    """Fig. 6's models of one data set; a model is trained when it is first asked for.
+class Models(TrainedModels):
+    """Fig. 6's models of one data set; a model is trained when first needed.
 
     Parameters
     ----------

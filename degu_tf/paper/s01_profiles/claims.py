@@ -24,7 +24,6 @@ SLIGHT = 0.05
 """What it may lose to its teachers' ensemble for the loss to be slight."""
 
 DATA = ["dataset", "target"]
-DISTILLED = ("student", "dynamic")
 
 
 def values(
@@ -36,7 +35,7 @@ def values(
 
 
 def comparable(method: str) -> Callable[[pd.DataFrame], Verdict]:
-    """Make the test that a method's correlation is not below standard training's by a margin."""
+    """Test that a method's correlation is not below standard training's by a margin."""
 
     def decide(part: pd.DataFrame) -> Verdict:
         pair = values(part, method), values(part, "single")
@@ -46,7 +45,7 @@ def comparable(method: str) -> Callable[[pd.DataFrame], Verdict]:
 
 
 def slightly_below(method: str) -> Callable[[pd.DataFrame], Verdict]:
-    """Make the test that a method's correlation is below the ensemble's by less than a margin."""
+    """Test that a method's correlation is below the ensemble's by less than a margin."""
 
     def decide(part: pd.DataFrame) -> Verdict:
         pair = values(part, method), values(part, "ensemble")
@@ -56,7 +55,7 @@ def slightly_below(method: str) -> Callable[[pd.DataFrame], Verdict]:
 
 
 def more_alike(method: str, scaling: str) -> Callable[[pd.DataFrame], Verdict]:
-    """Make the paired test over sequences of the spread of maps over initialisations."""
+    """Paired test over sequences of the spread of maps over initialisations."""
 
     def decide(part: pd.DataFrame) -> Verdict:
         part = part[(part["metric"] == STD) & (part["scaling"] == scaling)]
@@ -76,7 +75,7 @@ def harder(part: pd.DataFrame) -> Verdict:
 
 
 def predicts(method: str, head: str) -> Callable[[pd.DataFrame], Verdict]:
-    """Make the test that a head's correlation is above zero."""
+    """Test that a head's correlation is above zero."""
     return lambda part: above(values(part, method, head), 0.0, f"Pearson r, {method}, {head}")
 
 

@@ -29,7 +29,7 @@ from degu_tf.models.tiling import Tiled
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
 from degu_tf.paper.store import KEY_LENGTH
-from degu_tf.paper.stored_maps import kept_maps
+from degu_tf.paper.stored_maps import stored_maps
 from degu_tf.paper.trained_models import student_seed
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.settings import PROFILE_SETTINGS, TrainingSettings
@@ -286,10 +286,10 @@ def spread_of_maps(
         "ranking": ranking,
         "top": min(settings.n_explained, len(test)),
     }
-    maps = {"single": kept_maps(context.store, teachers, **explained)}
+    maps = {"single": stored_maps(context.store, teachers, **explained)}
     for method, group in students.items():
         if len(group) > 1:
-            each = [kept_maps(context.store, student, **explained) for student in group]
+            each = [stored_maps(context.store, student, **explained) for student in group]
             maps[method] = np.concatenate(each)
     scaled = {method: normalised(each) for method, each in maps.items()}
     return pd.concat(

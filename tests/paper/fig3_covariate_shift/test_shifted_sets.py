@@ -306,16 +306,6 @@ class TestActivityLevels:
         assert part["row"].tolist() == list(range(N))
         assert np.array_equal(part["value"], truths["large"].mean[:, 1])
 
-    def test_quantiles(self, sets):
-        truths = oracle_activity(Counts(1.0, 2.0), sets)
-        table = activity_levels(truths, quantiles=(0.0, 0.5, 1.0))
-        assert table.columns.tolist() == ["shift", "target", "quantile", "value"]
-        part = table[(table["shift"] == "small") & (table["target"] == "Dev")]
-        values = truths["small"].mean[:, 0]
-        assert part["value"].tolist() == [values.min(), np.median(values), values.max()]
-        with pytest.raises(InputError, match=r"quantiles .* 0 and 1. Received: \[0.5, 2.0\]"):
-            activity_levels(truths, [0.5, 2.0])
-
 
 def _other(file):
     return np.roll(file["random"][()], 1, axis=0)

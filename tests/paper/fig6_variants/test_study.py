@@ -248,7 +248,7 @@ def given(files, *names):
 ALL_FILES = ("SORT1.tsv.gz", "both.h5", "PKLR.fa", "SORT1.fa", "PKLR.tsv.gz")
 
 
-def test_files_are_told_apart_by_content(files):
+def test_kinds_of_files_are_detected_from_content(files):
     for name, other in (("both.h5", "x.tsv"), ("PKLR.fa", "y.h5"), ("PKLR.tsv.gz", "z.fa")):
         (files / name).rename(files / other)
     found = variant_data.sort_files(given(files, "x.tsv", "y.h5", "z.fa"))
@@ -303,7 +303,7 @@ def test_experiments_go_with_their_cell_type(make_splits):
     assert found.experiments == [(other, "activity")]
     with pytest.raises(InputError, match=r"PKLR: expected one target of K562.*activity in mine"):
         variant_data.match_cells(["mine"], [one], [pklr])
-    with pytest.raises(InputError, match=r"X: expected one target, told"):
+    with pytest.raises(InputError, match=r"X: expected one target, named in"):
         variant_data.match_cells(["agarwal"], [both], [other])
 
 
