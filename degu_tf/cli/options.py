@@ -1,6 +1,6 @@
-"""Options of the command line as they are declared: one shape of help, values read and checked.
+"""Building blocks of the command line: options with help of one form, values read and checked.
 
-Nothing heavy is imported, so that help answers at once.
+Nothing heavy is imported, so that help appears at once.
 """
 
 import argparse
@@ -8,8 +8,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-FORCE = "replace the file if it is there"
+ARCHITECTURES = "cnn_task_base, deepstarr, dream_rnn, mprann or residualbind"
+"""Names for `--model`, in help."""
+
+FORCE = "overwrite the output file"
 """Help of `--force`."""
+
+FORMS = ("std", "log_variance", "evidential")
+"""Forms of an uncertainty column."""
+
+SPLITS = ("train", "validation", "test")
 
 
 def verb(
@@ -21,7 +29,7 @@ def verb(
         help=what,
         description=what,
         usage=f"%(prog)s {usage}",
-        epilog="\n  ".join(["example:", *examples]),
+        epilog="\n  ".join(["example:" if len(examples) == 1 else "examples:", *examples]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
@@ -34,24 +42,24 @@ def option(
     kind: Callable[[str], Any] = str,
     default: Any = None,
 ) -> None:
-    """An option of one value; its default, if it has one, ends the help."""
+    """An option with one value; its default, if it has one, ends the help."""
     shown = "" if default is None else f" (default: {default})"
     to.add_argument(name, type=kind, default=default, metavar=metavar, help=what + shown)
 
 
 def several(to: argparse._ActionsContainer, name: str, metavar: str, what: str) -> None:
-    """An option of one or more values."""
+    """An option with one or more values."""
     to.add_argument(name, nargs="+", metavar=metavar, help=what)
 
 
-def three(
+def per_split(
     to: argparse._ActionsContainer,
     name: str,
     what: str,
     kind: Callable[[str], Any],
     default: tuple[float, float, float],
 ) -> None:
-    """An option of a value for each split."""
+    """An option with a value for each split."""
     shown = f"{what} (default: {' '.join(map(str, default))})"
     places = ("TRAIN", "VALIDATION", "TEST")
     to.add_argument(name, nargs=3, type=kind, default=default, metavar=places, help=shown)
@@ -64,7 +72,7 @@ def choice(
     choices: Sequence[str],
     default: str | None = None,
 ) -> None:
-    """An option of one of a few words, the first by default."""
+    """An option with one of a few values, the first by default."""
     default = default or choices[0]
     shown = f"{what} (default: {default})"
     to.add_argument(name, choices=choices, default=default, help=shown)
@@ -75,14 +83,82 @@ def flag(to: argparse._ActionsContainer, name: str, what: str) -> None:
     to.add_argument(name, action="store_true", help=what)
 
 
-def activity_only(to: argparse._ActionsContainer) -> None:
-    """The option that leaves measured deviations out."""
-    flag(to, "--activity-only", "leave the replicates' deviation out")
+# options that several verbs have
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """A reader of whole numbers from `least`."""
-    return _reader(int, lambda value: value >= least, f"a whole number from {least}")
+def run_argument(to: argparse.ArgumentParser) -> None:
+    """The positional RUN of verbs that predict."""
+    to.add_argument(
+        "run",
+        metavar="RUN",
+        help="run folder of `degu train` or `degu distill`, or a model file: written by "
+        "`degu export` or `degu convert`, or any that `degu convert` reads",
+    )
+
+
+def quiet_option(to: argparse.ArgumentParser) -> None:
+    """The option that hides progress bars."""
+    flag(to, "--quiet", "hide progress bars")
+
+
+def activity_only_option(to: argparse._ActionsContainer) -> None:
+    """The option that leaves the replicates' standard deviation out."""
+    flag(to, "--activity-only", "leave out the standard deviation of the replicates")
+
+
+def target_names_option(to: argparse._ActionsContainer) -> None:
+    """The option that names the target columns of a file."""
+    several(to, "--targets", "NAME", "target names, for an HDF5 file that does not store them")
+
+
+def sequence_file_options(to: argparse.ArgumentParser) -> None:
+    """What to read from a table or an HDF5 file of sequences."""
+    table = to.add_argument_group("input table")
+    option(table, "--sequence", "COLUMN", "column of sequences", default="seq")
+    option(table, "--name", "COLUMN", "column of sequence names (default: name, if it exists)")
+    hdf5 = to.add_argument_group("input HDF5 file")
+    choice(hdf5, "--split", "split to read", SPLITS, "test")
+    target_names_option(hdf5)
+
+
+def strands_option(to: argparse._ActionsContainer) -> None:
+    """The option that averages both strands."""
+    flag(to, "--average-strands", "average the predictions for both strands")
+
+
+def interval_options(to: argparse._ActionsContainer) -> None:
+    """Level and kind of prediction intervals."""
+    option(to, "--level", "P", "nominal coverage of the intervals", probability, 0.95)
+    flag(to, "--gaussian", "Gaussian intervals, even if the run is calibrated")
+
+
+def effect_options(to: argparse._ActionsContainer) -> None:
+    """How the effect of a variant and its uncertainty are predicted."""
+    to.add_argument(
+        "--flanks",
+        nargs=2,
+        metavar=("5'", "3'"),
+        help="fixed adapters of the assayed library, at both ends of the model's input; the window "
+        "fills the space between them (default: none)",
+    )
+    strands_option(to)
+    choice(
+        to,
+        "--uncertainty",
+        "standard deviation of an effect. independent: root of the sum of both alleles' variances; "
+        "alternative: that of the alternative allele, as in the paper's maps; members: spread of "
+        "the effect over the members of an ensemble",
+        ("independent", "alternative", "members"),
+    )
+    interval_options(to)
+
+
+# readers of values
+
+
+def whole_number(minimum: int) -> Callable[[str], int]:
+    """A reader of whole numbers of at least `minimum`."""
+    return _reader(int, lambda value: value >= minimum, f"a whole number of at least {minimum}")
 
 
 def _reader(
@@ -101,6 +177,7 @@ def _reader(
 
 
 positive = _reader(float, lambda value: 0 < value < math.inf, "a positive number")
-not_negative = _reader(float, lambda value: 0 <= value < math.inf, "a number from 0")
+not_negative = _reader(float, lambda value: 0 <= value < math.inf, "a number of at least 0")
 probability = _reader(float, lambda value: 0 < value < 1, "a number between 0 and 1")
-share = _reader(float, lambda value: 0 < value <= 1, "a number above 0, at most 1")
+positive_share = _reader(float, lambda value: 0 < value <= 1, "a number above 0 and at most 1")
+share = _reader(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")

@@ -1,23 +1,91 @@
-"""What the options of `degu train` and `degu distill` ask for: data, architecture and settings."""
+"""Options that `degu train` and `degu distill` share, and the data and settings they stand for."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from degu_tf.data.hdf5.splits_file import read_splits
-from degu_tf.data.splits import FRACTION_SEED, Splits
-from degu_tf.distillation.distill import Augmentation
-from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.training.augmentation.schemes import scheme
-from degu_tf.training.model_spec import ModelSpec
-from degu_tf.training.released_config import ReleasedConfig
-from degu_tf.training.settings import TrainingSettings, settings_for
-from degu_tf.utils.errors import InputError
+from degu_tf.cli.options import (
+    option,
+    positive,
+    positive_share,
+    quiet_option,
+    whole_number,
+)
+
+if TYPE_CHECKING:
+    from degu_tf.data.splits import Splits
+    from degu_tf.training.model_spec import ModelSpec
+    from degu_tf.training.run import Run
+    from degu_tf.training.settings import TrainingSettings
+
+INIT = "initial weights: a run, or a file that `degu convert` reads"
+"""Help of `--init`."""
 
 
-def training_data(options: argparse.Namespace, subset: Mapping[str, Any]) -> Splits:
-    """The data of a file, with as much of its training split as a subset asks for."""
+def run_folder_options(to: argparse.ArgumentParser) -> None:
+    """Where the run is written."""
+    what = "run folder; an unfinished run of the same settings is resumed"
+    to.add_argument("--out", required=True, metavar="FOLDER", help=what)
+    quiet_option(to)
+
+
+def subset_options(to: argparse.ArgumentParser, default: str) -> argparse._ArgumentGroup:
+    """How much of the training data is used."""
+    data = to.add_argument_group("data")
+    size = data.add_mutually_exclusive_group()
+    what = f"fraction of the training data to use (default: {default})"
+    option(size, "--fraction", "SHARE", what, positive_share)
+    option(size, "--n-train", "N", "number of training sequences to use", whole_number(1))
+    return data
+
+
+def finetuning_options(to: argparse._ActionsContainer) -> None:
+    """A second stage without augmentation."""
+    epochs = "epochs of fine-tuning without augmentation afterwards, as in the released scripts"
+    option(to, "--finetune-epochs", "N", f"{epochs} (default: none)", whole_number(1))
+    option(to, "--finetune-rate", "RATE", "learning rate of fine-tuning", positive, 1e-4)
+
+
+def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """How a model is trained; defaults are those of `TrainingSettings`."""
+    training = to.add_argument_group("training")
+    epochs = "maximum number of epochs (default: 100)"
+    option(training, "--epochs", "N", epochs, whole_number(1))
+    option(training, "--batch-size", "N", "sequences per step (default: 100)", whole_number(1))
+    rate = "initial learning rate of Adam (default: 0.001)"
+    option(training, "--learning-rate", "RATE", rate, positive)
+    patience = "stop after this many epochs without a lower validation loss; 0: never "
+    option(training, "--patience", "N", f"{patience}(default: 10)", whole_number(0))
+    steps = "steps per epoch (default: one pass over the training data)"
+    option(training, "--steps-per-epoch", "N", steps, whole_number(1))
+    crop = "profiles: bases of each sequence that the model sees, cropped at random in training; "
+    crop += "0: all (default: 2048 if sequences are longer, or the teachers' input length)"
+    option(training, "--crop", "BASES", crop, whole_number(0))
+    seed = "random seed of weights, batches, dropout and augmentation"
+    option(training, "--seed", "N", seed, whole_number(0), 0)
+    return training
+
+
+def run_of(options: argparse.Namespace, subset: Mapping[str, Any]) -> "Run":
+    """Folder, seed and records of the run."""
+    from degu_tf.cli.output import progress
+    from degu_tf.training.run import Run
+
+    return Run(
+        options.out,
+        options.seed,
+        provenance={"subset": dict(subset)},
+        notes={"data_file": os.path.relpath(options.data, options.out)},
+        progress=progress(options),
+    )
+
+
+def training_data(options: argparse.Namespace, subset: Mapping[str, Any]) -> "Splits":
+    """The data of a file, with its training split reduced to the subset."""
+    from degu_tf.data.hdf5.splits_file import read_splits
+
     splits = read_splits(options.data, options.targets)
     if subset["fraction"] is not None:
         return splits.fraction(subset["fraction"], subset["seed"])
@@ -27,25 +95,45 @@ def training_data(options: argparse.Namespace, subset: Mapping[str, Any]) -> Spl
 
 
 def subset_of(fraction: float | None, n_train: int | None) -> dict[str, Any]:
-    """What settles a subset of the training data."""
+    """The subset of the training data as a run records it."""
+    from degu_tf.data.splits import FRACTION_SEED
+
     return {"fraction": fraction, "n_train": n_train, "seed": FRACTION_SEED}
 
 
-def asked_spec(base: ModelSpec, options: argparse.Namespace) -> ModelSpec:
-    """The architecture asked for; its options are those of `base` where that is the same one."""
+def model_spec(options: argparse.Namespace, base: "ModelSpec | None") -> "ModelSpec":
+    """The architecture in the options; options of `base` hold where it is the same one.
+
+    Raises
+    ------
+    InputError
+        If neither names an architecture.
+    """
+    from degu_tf.training.model_spec import ModelSpec
+    from degu_tf.utils.errors import InputError
+
+    if base is None:
+        if options.model is None:
+            raise InputError(
+                "expected --model NAME, since the architecture of the teachers is not known. "
+                "Received: no --model"
+            )
+        base = ModelSpec(options.model)
     name = options.model or base.name
-    kept = base.options if name == base.name else {}
-    return ModelSpec(name, {**kept, **_given(width=options.width)}, options.init)
+    inherited = base.options if name == base.name else {}
+    return ModelSpec(name, {**inherited, **_given(width=options.width)}, options.init)
 
 
 def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def asked_settings(
-    options: argparse.Namespace, base: TrainingSettings | None = None
-) -> TrainingSettings:
-    """The settings of `base`, or the paper's, with those that were given as options."""
+def training_settings(
+    options: argparse.Namespace, base: "TrainingSettings | None" = None
+) -> "TrainingSettings":
+    """The settings of `base`, or the paper's, changed by the options that were given."""
+    from degu_tf.training.settings import TrainingSettings
+
     names = ("epochs", "batch_size", "learning_rate", "patience", "steps_per_epoch", "crop")
     given = _given(**{name: getattr(options, name) for name in names})
     for name in {"patience", "crop"} & given.keys():
@@ -53,56 +141,14 @@ def asked_settings(
     return replace(base or TrainingSettings(), **given)
 
 
-def default_settings(config: ReleasedConfig, splits: Splits) -> TrainingSettings:
-    """A configuration's settings; without one, the paper's for numbers or for profiles."""
-    if config.settings != TrainingSettings():
-        return config.settings
-    return settings_for(splits.train.targets)
-
-
-def settings_as_taught(teachers: Ensemble, splits: Splits) -> TrainingSettings:
-    """The paper's settings, with profiles cut to what the teachers take."""
-    settings = settings_for(splits.train.targets)
-    if settings.loss == "mse" or teachers.input_length is None:
-        return settings
-    longer = splits.input_shape[0] > teachers.input_length
-    return replace(settings, crop=teachers.input_length if longer else None)
-
-
-def asked_augmentation(options: argparse.Namespace) -> Augmentation | None:
-    """The augmentation of a student's minibatches, None where none was asked for.
-
-    Raises
-    ------
-    InputError
-        If options that go with one were given without.
-    """
-    if options.augment is None:
-        asked = [
-            name
-            for name in ("append", "labels", "teacher_dtype")
-            if getattr(options, name) not in (False, "teachers", "float32")
-        ]
-        if asked:
-            raise InputError(
-                f"--{asked[0].replace('_', '-')} goes with --augment. Received: no --augment"
-            )
-        return None
-    name = options.augment
-    if name == "evoaug" and options.labels == "static":
-        name = "evoaug_one"
-    augment = None if name == "none" else scheme(name)
-    return Augmentation(augment, options.labels, options.append, options.teacher_dtype)
-
-
-def asked_finetuning(
-    options: argparse.Namespace, base: TrainingSettings
-) -> TrainingSettings | None:
-    """Settings of the stage without augmentation, None where none was asked for."""
+def finetuning_settings(
+    options: argparse.Namespace, base: "TrainingSettings"
+) -> "TrainingSettings | None":
+    """Settings of the stage without augmentation; None without `--finetune-epochs`."""
     if options.finetune_epochs is None:
         return None
     return replace(
-        asked_settings(options, base),
+        training_settings(options, base),
         epochs=options.finetune_epochs,
         learning_rate=options.finetune_rate,
     )

@@ -157,8 +157,13 @@ TABLE = "name\tseq\tv\tr1\tr2\tpart\n" + "".join(
         ("", "", "--targets v --group id", r"\['id'\] are not in t\.tsv"),
         ("", "", "--targets name", "numbers in column 'name'; row 1 has another"),
         ("", "", "--targets v v", "list of different columns"),
-        ("", "", "--targets v --min-replicates 3", "goes with --replicates, not with --targets"),
-        ("", "", "--replicates r1,r2", "named TARGET=COLUMN,COLUMN.*Received: 'r1,r2'"),
+        ("", "", "--targets v --min-replicates 3", "goes with --replicates. Received: --targets"),
+        (
+            "",
+            "",
+            "--replicates r1,r2",
+            "TARGET=COLUMN,COLUMN.*Received: 'r1,r2'",
+        ),
         ("", "", "--replicates a=r1,r2 a=r1,v", "each target once. Received: 'a=r1,v'"),
         ("", "", "--replicates a=r1", "at least 2 different columns of replicates for 'a'"),
         ("", "", "--replicates a=r1,r2 --min-replicates 1", "must be 2 or more"),
@@ -180,10 +185,16 @@ def test_tables(tmp_path, monkeypatch, old, new, options, message):
     [
         ("prepare table none.tsv --targets v --out d.h5", "none.tsv, which is not a file"),
         ("prepare table . --targets v --out d.h5", r"\., which is not a file"),
-        ("prepare table t.tsv --targets v --out t.tsv", "the file is there already; --force"),
-        ("prepare table t.tsv --targets v --out . --force", r"a file to write.*'\.', a folder"),
-        ("prepare table t.tsv --targets v --out '' --force", "a file to write.*'', a folder"),
-        ("prepare table t.tsv --targets v --out t.tsv/d.h5", "folder that can be written to"),
+        ("prepare table t.tsv --targets v --out t.tsv", "other than the inputs.*Received: t.tsv"),
+        (
+            "prepare table t.tsv --targets v --out . --force",
+            r"Received: \., a folder",
+        ),
+        (
+            "prepare table t.tsv --targets v --out '' --force",
+            r"Received: \., a folder",
+        ),
+        ("prepare table t.tsv --targets v --out t.tsv/d.h5", "t.tsv is no folder"),
         ("prepare simulate --length 5 --out d.h5", "length must be a whole number, 14 or more"),
         ("prepare lentimpra t.tsv --out d.h5", r"\['replicate 1 .*not in t\.tsv"),
         ("prepare starrseq t.tsv --out d.h5", "expected a column 'set'"),
@@ -231,8 +242,8 @@ def test_output_folders():
     refused(f"{train} --out x", "already holds another run.*Received: x .*holds")
     refused(f"{train} --out y", "already holds another run.*Received: y .*kind: holds 'student'")
     refused(f"{train} --out .", r"holds files that are no run.*Received: \.")
-    refused(f"{train} --out s.fa", "the output folder is a file. Received: s.fa")
-    refused(f"{train} --out s.fa/r", "Not a directory. Received: s.fa/r")
+    refused(f"{train} --out s.fa", "expected an output folder. Received: s.fa, a file")
+    refused(f"{train} --out s.fa/r", "--out s.fa/r: .* s.fa is no folder")
     Path("y/manifest.json").unlink()
     refused(f"{train} --out y", "already holds another run")
     refused("distill x d.h5 --epochs 1 --out x", "already holds another run.*holds 'ensemble'")
@@ -281,8 +292,8 @@ def test_nothing_in_a_file_of_weights_is_executed(here):
     [
         ("evaluate none d.h5", "expected the folder of a run. Received: none"),
         ("evaluate y none.h5", "none.h5: expected a file"),
-        ("evaluate y d.h5 --out s.fa", "the file is there already"),
-        ("evaluate y d.h5 --out y", "a file to write. Received: 'y', a folder"),
+        ("evaluate y d.h5 --out s.fa", "already exists, overwrite it with --force"),
+        ("evaluate y d.h5 --out y", "an output file. Received: y, a folder"),
         ("evaluate y other.h5", r"prediction of \('A', 'B'\).*Received: \('Dev', 'Hk'\)"),
         ("evaluate x long.h5", "takes sequences of 32 bases. Received: 40 bases"),
     ],
@@ -320,10 +331,10 @@ def test_sequences_to_predict(content, message):
         ("predict y none.fa", "expected a file of sequences. Received: none.fa, which is no file"),
         ("predict y x", "Received: x, which is no file"),
         ("predict s.fa y", "s.fa: expected a model or weights of Keras"),
-        ("predict y", "name a file of sequences, or --bed with --fasta"),
-        ("predict y s.fa --bed b.bed --fasta s.fa", "one of the two"),
-        ("predict y --bed b.bed", "intervals need both"),
-        ("predict y s.fa --fasta s.fa", "intervals need both"),
+        ("predict y", "a file of sequences, or --bed with --fasta. Received: neither"),
+        ("predict y s.fa --bed b.bed --fasta s.fa", "Received: both"),
+        ("predict y --bed b.bed", "--bed FILE and --fasta GENOME together"),
+        ("predict y s.fa --fasta s.fa", "--bed FILE and --fasta GENOME together"),
         ("predict y long.h5", "takes sequences of 32 bases. Received: 40 bases"),
         ("predict y d.h5 --targets A B", "leave out targets="),
     ],
@@ -337,7 +348,7 @@ def test_predicting(make_splits, command, message):
 @pytest.mark.parametrize("out", ["s.fa", "x --force", ". --force", "s.fa/p.tsv"])
 @pytest.mark.usefixtures("here")
 def test_output_is_checked_before_anything_is_read(out):
-    refused(f"predict none none.fa --out {out}", "the file is there|expected a file")
+    refused(f"predict none none.fa --out {out}", "already exists|an output file")
 
 
 @pytest.mark.parametrize(

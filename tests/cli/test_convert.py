@@ -1,190 +1,54 @@
-"""Released files written anew with their cards, and folders of members as ensembles."""
+"""`degu convert`."""
 
 import json
-import time
+import re
+import shutil
 
 import keras
 import numpy as np
-import pytest
+from command_line import degu, done, state, table
 
-from degu_tf.distillation.released_ensemble import member_files, released_ensemble
-from degu_tf.heads import HeadLayout
-from degu_tf.models import build
-from degu_tf.models.released import card as card_module
-from degu_tf.models.released.card import convert, open_weights
-from degu_tf.models.released.load import read_released
-from degu_tf.models.released.output_heads import with_head
-from degu_tf.utils.errors import InputError
-from degu_tf.utils.files import file_hash
-
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-STARRSEQ = HeadLayout(("Dev", "Hk"))
-X = np.eye(4, dtype=np.float32)[np.random.default_rng(0).integers(0, 4, (3, 249))]
+from degu_tf.models import registry
+from degu_tf.models.released.output_heads import columns_layout
+from degu_tf.sequences.encoding import decode
+from degu_tf.sequences.fasta import write_fasta
 
 
-def deepstarr(seed, heads=STARRSEQ, width=0.03):
-    keras.utils.set_random_seed(seed)
-    return build("deepstarr", (249, 4), heads, width=width)
+def test_convert_writes_the_model_and_prints_its_card(tmp_path):
+    source, out = tmp_path / "1_lentiMPRA.weights.h5", tmp_path / "k562.keras"
+    model = registry.build("residualbind", (230, 4), columns_layout(2), width=0.03)
+    model.save_weights(source)
+    refused = degu("convert", source, out)
+    assert refused.code == 2
+    assert "may mean several things: give heads" in refused.err
+    heads = ("--targets", "K562", "--aleatoric", "log_variance")
+    shown = done("convert", source, out, *heads, "--length", 230)
+    assert shown.out == out.with_suffix(".txt").read_text()
+    assert re.search("^output +K562, K562_aleatoric$", shown.out, re.MULTILINE)
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert (card["architecture"], card["input_length"]) == ("residualbind", 230)
+    converted = keras.models.load_model(out, compile=False)
+    x = np.eye(4, dtype=np.float32)[np.random.default_rng(0).integers(0, 4, (2, 230))]
+    np.testing.assert_array_equal(converted(x), model(x))
 
-
-@pytest.fixture
-def released(tmp_path):
-    """A file of weights of a DeepSTARR."""
-    path = tmp_path / "1_DeepSTARR.weights.h5"
-    deepstarr(1).save_weights(path)
-    return path
-
-
-def test_the_converted_model_and_its_card(released, tmp_path):
-    out = tmp_path / "new" / "deepstarr.keras"
-    card = convert(released, out, dropout=0.3)
-    model = keras.models.load_model(out, compile=False)
-    np.testing.assert_array_equal(model(X), deepstarr(1)(X))
-    held = json.loads(out.with_suffix(".json").read_text())
-    assert {key: held[key] for key in (
-        "architecture", "options", "input_length", "columns", "head", "parameters", "model",
-        "source", "source_format",
-    )} == {
-        "architecture": "deepstarr",
-        "options": {"width": 0.03, "dropout": 0.3},
-        "input_length": 249,
-        "columns": ["Dev", "Hk"],
-        "head": "linear",
-        "parameters": model.count_params(),
-        "model": "deepstarr.keras",
-        "source": "1_DeepSTARR.weights.h5",
-        "source_format": "Keras 3 weights (.weights.h5)",
-    }  # fmt: skip
-    assert HeadLayout.from_dict(held["heads"]) == STARRSEQ
-    assert held["source_sha256"] == file_hash(released)
-    assert held["model_sha256"] == file_hash(out)
-    assert held["fingerprint"] == read_released(out).predictor().fingerprint()
-    assert set(held["versions"]) == {"degu_tf", "keras"}
-    text = out.with_suffix(".txt").read_text()
-    assert text == card.text()
-    for word in ("deepstarr", "249 bases", "Dev, Hk", "width=0.03", held["source_sha256"]):
-        assert word in text
-
-
-def test_a_converted_file_is_read_like_any_other(tmp_path):
-    heads = HeadLayout(("activity",), aleatoric="log_variance")
-    keras.utils.set_random_seed(2)
-    model = build("residualbind", (None, 4), HeadLayout(("activity",)), width=0.05)
-    with_head(model, "dense_normal", 2).save(tmp_path / "1.keras")
-    first = read_released(tmp_path / "1.keras")
-    convert(tmp_path / "1.keras", tmp_path / "2.keras")
-    second = read_released(tmp_path / "2.keras")
-    assert (first.head, second.head) == ("dense_normal", "dense_normal")
-    assert first.heads == second.heads == heads
-    assert "any length" in (tmp_path / "2.txt").read_text()
-    assert "aleatoric as log_variance" in (tmp_path / "2.txt").read_text()
-    np.testing.assert_array_equal(first.model(X), second.model(X))
-
-
-def test_nothing_is_written_where_something_is_wrong(released, tmp_path, monkeypatch):
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(InputError, match=r"must end \.keras. Received: .*model\.h5$"):
-        convert(released, tmp_path / "model.h5")
-    with pytest.raises(InputError, match="emits 2 columns"):
-        convert(released, tmp_path / "model.keras", heads=HeadLayout(("a",)))
-    monkeypatch.setattr(card_module.keras.models, "load_model", lambda *_, **__: deepstarr(9))
-    with pytest.raises(RuntimeError, match="does not predict"):
-        convert(released, tmp_path / "model.keras")
-    assert sorted(tmp_path.iterdir()) == before
-    for name in ("model.keras", "model.json", "model.txt"):
-        (tmp_path / name).write_text("mine")
-        with pytest.raises(InputError, match=f"not overwritten.*Received: .*{name}"):
-            convert(released, tmp_path / "model.keras")
-        assert (tmp_path / name).read_text() == "mine"
-    monkeypatch.undo()
-    card = convert(released, tmp_path / "model.keras", overwrite=True)
-    assert (tmp_path / "model.txt").read_text() == card.text()
-    assert file_hash(tmp_path / "model.keras") == card.model_sha256
-
-
-def test_a_card_of_another_model_is_not_believed(released, tmp_path):
-    heads = HeadLayout(("first", "second"))
-    convert(released, tmp_path / "model.keras", heads=heads)
-    assert open_weights(tmp_path / "model.keras").heads == heads
-    assert open_weights(released).heads == STARRSEQ
-    deepstarr(2).save(tmp_path / "model.keras")
-    with pytest.raises(InputError, match=r"card .* of another one.*Received: .*model\.json$"):
-        open_weights(tmp_path / "model.keras")
-
-
-# Folders.
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Twelve members, fine-tuned files of two of them, and files of other kinds."""
-    folder = tmp_path_factory.mktemp("released")
-    for i in range(1, 13):
-        deepstarr(i).save_weights(folder / f"{i}_DeepSTARR.weights.h5")
-    for i in (1, 2):
-        deepstarr(40 + i).save_weights(folder / f"{i}_DeepSTARR_finetune.weights.h5")
-    (folder / "config.yaml").write_text("downsample: 1")
-    (folder / "1_historyDict").write_bytes(b"\x80\x04N.")
-    return folder
-
-
-def test_a_folder_loads_as_an_ensemble(folder):
-    ensemble = released_ensemble(folder, "*_DeepSTARR.weights.h5", n_members=3)
-    members = np.stack([deepstarr(i)(X) for i in (1, 2, 3)])
-    prediction = ensemble.predict(X)
-    np.testing.assert_allclose(prediction.mean, members.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(prediction.epistemic, members.std(axis=0), atol=1e-6)
-    assert ensemble.spec.to_dict() == {
-        "name": "deepstarr",
-        "options": {"width": 0.03},
-        "init": None,
-    }
-    assert ensemble.folder == folder
-    assert ensemble.heads == STARRSEQ
-
-
-def test_members_come_in_the_order_of_their_numbers(folder):
-    files = member_files(folder, "*_DeepSTARR.weights.h5")
-    assert [file.name for file in files] == [f"{i}_DeepSTARR.weights.h5" for i in range(1, 13)]
-
-
-def test_the_number_may_stand_at_the_end(tmp_path):
-    for name in ("K562_model_10.h5", "K562_model_9.h5", "K562_model_9.csv"):
-        (tmp_path / name).touch()
-    names = [file.name for file in member_files(tmp_path)]
-    assert names == ["K562_model_9.h5", "K562_model_10.h5"]
-
-
-def test_several_sets_need_a_pattern(folder):
-    with pytest.raises(InputError, match=r"several sets of files: give a pattern") as caught:
-        released_ensemble(folder)
-    assert str(caught.value).endswith(
-        "*_DeepSTARR.weights.h5 (12), *_DeepSTARR_finetune.weights.h5 (2)"
+    write_fasta(tmp_path / "s.fa", ["a", "b"], decode(x.argmax(axis=-1).astype(np.uint8)))
+    predicted = ("predict", out, tmp_path / "s.fa", "--out")
+    done(*predicted, tmp_path / "p.tsv")
+    written = table(tmp_path / "p.tsv")
+    np.testing.assert_allclose(written["K562"], model(x)[:, 0], rtol=1e-4)
+    expected = np.exp(model(x)[:, 1] / 2)
+    np.testing.assert_allclose(written["K562_aleatoric"], expected, rtol=1e-4)
+    shutil.copy(out, tmp_path / "other.keras")
+    assert (
+        "may mean several things"
+        in degu("predict", tmp_path / "other.keras", *predicted[2:], tmp_path / "q.tsv").err
     )
 
-
-def test_folders_that_hold_no_ensemble(folder, tmp_path):
-    with pytest.raises(InputError, match=r"expected a folder of weight files"):
-        released_ensemble(folder / "config.yaml")
-    with pytest.raises(InputError, match=r"Received: 0 files of weights in .* match '\*\.pth'$"):
-        released_ensemble(folder, "*.pth")
-    with pytest.raises(InputError, match=r"expected 2 to 12 members. Received: n_members=13"):
-        released_ensemble(folder, "*_DeepSTARR.weights.h5", n_members=13)
-    deepstarr(1).save_weights(tmp_path / "1_a.weights.h5")
-    deepstarr(1, width=0.04).save_weights(tmp_path / "2_a.weights.h5")
-    message = r"alike. Received: 1_a.* with options \{'width': 0.03\}, 2_a.*0.04\}$"
-    with pytest.raises(InputError, match=message):
-        released_ensemble(tmp_path)
-    deepstarr(1, HeadLayout(("a", "b", "c"))).save_weights(tmp_path / "2_a.weights.h5")
-    with pytest.raises(InputError, match=r"2_a\.weights\.h5: the 3 columns of this deepstarr"):
-        released_ensemble(tmp_path)
-
-
-@pytest.mark.slow
-def test_ten_deepstarr_load_in_seconds(tmp_path):
-    for i in range(1, 11):
-        build("deepstarr", (249, 4), STARRSEQ).save_weights(tmp_path / f"{i}.weights.h5")
-    started = time.process_time()
-    assert released_ensemble(tmp_path).n_members == 10
-    assert time.process_time() - started < 5.0
+    before = state(tmp_path)
+    assert "already exists, overwrite it with --force" in degu("convert", source, out, *heads).err
+    refused = degu("convert", source, out, "--aleatoric", "std")
+    assert "expected --targets, which name the columns" in refused.err
+    refused = degu("convert", source, out, "--model", "mprann", "--force")
+    assert "no known architecture" in refused.err
+    assert state(tmp_path) == before
+    assert done("convert", source, out, *heads, "--force", "--model", "residualbind").code == 0

@@ -1,8 +1,14 @@
+"""`degu predict`: its table, and what reaches it from files."""
+
 import numpy as np
 import pytest
+from command_line import COLUMNS, SUFFIXES, TRAIN, degu, done, settings, table
 
-from degu_tf.cli.inference import missing_components, prediction_table
+from degu_tf.cli.predict import missing_components, prediction_table
+from degu_tf.data.hdf5.splits_file import read_splits
+from degu_tf.distillation.runs import open_run
 from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.sequences.encoding import reverse_complement
 from degu_tf.uncertainty.conformal.conformal import Conformal
 from degu_tf.utils.errors import InputError
 
@@ -97,3 +103,76 @@ def test_profiles_and_wrong_names_are_refused():
     prediction = Prediction(("a",), np.zeros((2, 1)))
     with pytest.raises(InputError, match=r"expected 2 names.*Received: 3"):
         prediction_table(prediction, ["s", "t", "u"])
+
+
+@pytest.mark.parametrize("kind", ["fasta", "table", "hdf5", "bed"])
+@pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
+def test_predictions_are_those_of_the_python_interface(work, inputs, tmp_path, kind):
+    shown = done("predict", work.y, *inputs[kind], "--out", tmp_path / "p.tsv")
+    assert f"Wrote {tmp_path / 'p.tsv'}: 30 predictions, interval: gaussian" in shown.out
+    written = table(tmp_path / "p.tsv")
+    assert written.columns.tolist() == COLUMNS
+    test = read_splits(work.data).test
+    assert written["name"].tolist() == [str(name) for name in test.names]
+    assert set(written["interval"]) == {"gaussian"}
+    prediction = open_run(work.y).predict(test.sequences)
+    lower, upper = prediction.interval(0.95)
+    values = (prediction.mean, prediction.aleatoric, prediction.epistemic, prediction.total)
+    for suffix, expected in zip(SUFFIXES, (*values, lower, upper), strict=True):
+        shown = written[[f"Dev{suffix}", f"Hk{suffix}"]]
+        np.testing.assert_allclose(shown, expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
+def test_strands_are_averaged(work, inputs, tmp_path):
+    done("predict", work.x, *inputs["bed"], "--average-strands", "--out", tmp_path / "p.tsv")
+    tokens = read_splits(work.data).test.sequences
+    forward = open_run(work.x).predict(tokens)
+    backward = open_run(work.x).predict(reverse_complement(tokens))
+    written = table(tmp_path / "p.tsv")
+    for suffix, part in (("", "mean"), ("_epistemic", "epistemic")):
+        expected = (getattr(forward, part) + getattr(backward, part)) / 2
+        np.testing.assert_allclose(written[f"Dev{suffix}"], expected[:, 0], rtol=1e-4, atol=1e-7)
+    assert not np.allclose(written["Dev"], forward.mean[:, 0], rtol=1e-3)
+
+
+def test_level_sets_the_width_of_the_interval(work, inputs, tmp_path):
+    done("predict", work.y, *inputs["fasta"], "--level", 0.5, "--out", tmp_path / "p.tsv")
+    written = table(tmp_path / "p.tsv")
+    half = (written["Dev_upper"] - written["Dev_lower"]) / 2
+    np.testing.assert_allclose(half, 0.6744898 * written["Dev_total"], rtol=1e-2, atol=1e-6)
+
+
+def test_output_exists_unless_forced(work, inputs, tmp_path):
+    (tmp_path / "p.tsv").write_text("mine")
+    refused = degu("predict", work.y, *inputs["fasta"], "--out", tmp_path / "p.tsv")
+    assert refused.code == 2
+    assert "overwrite it with --force" in refused.err
+    assert (tmp_path / "p.tsv").read_text() == "mine"
+    done("predict", work.y, *inputs["fasta"], "--out", tmp_path / "p.tsv", "--force")
+    assert table(tmp_path / "p.tsv").columns.tolist() == COLUMNS
+
+
+@pytest.mark.usefixtures("untrained")
+def test_what_a_model_lacks_is_empty_and_said_once(work, inputs, tmp_path):
+    """Activity-only teachers: their ensemble has no aleatoric column, one of them neither."""
+    run = tmp_path / "run"
+    arguments = ("--activity-only", "--n-train", 20, "--out", run)
+    assert "columns Dev, Hk\n" in done("train", work.data, *TRAIN, *arguments).out
+    assert settings(run)["data"]["n_train"] == 20
+    ensemble = done("predict", run, *inputs["fasta"], "--out", tmp_path / "p.tsv")
+    assert ensemble.out.count("This model gives no aleatoric uncertainty") == 1
+    assert "no epistemic" not in ensemble.out
+    written = table(tmp_path / "p.tsv")
+    assert written.columns.tolist() == COLUMNS
+    assert written[["Dev_aleatoric", "Hk_aleatoric"]].isna().all(axis=None)
+    assert written.drop(columns=["Dev_aleatoric", "Hk_aleatoric"]).notna().all(axis=None)
+    np.testing.assert_allclose(written["Dev_total"], written["Dev_epistemic"])
+
+    single = done("predict", run / "member_00", *inputs["fasta"], "--out", tmp_path / "q.tsv")
+    assert single.out.count("This model gives no ") == 2
+    assert "interval: none" in single.out
+    written = table(tmp_path / "q.tsv")
+    assert set(written["interval"]) == {"none"}
+    assert written[["name", "Dev", "Hk"]].notna().all(axis=None)
+    assert written.drop(columns=["name", "Dev", "Hk", "interval"]).isna().all(axis=None)

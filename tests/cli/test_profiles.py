@@ -1,15 +1,12 @@
 """Profiles through the command line: train, distil on the fly, evaluate, write tracks."""
 
-import contextlib
-import io
-import warnings
 from typing import ClassVar
 
 import numpy as np
 import pyBigWig
 import pytest
+from command_line import degu, done
 
-from degu_tf import cli
 from degu_tf.data.hdf5.splits_file import read_splits, write_splits
 from degu_tf.data.simulation.atac import simulate_profiles
 from degu_tf.data.splits import Split, Splits
@@ -21,23 +18,6 @@ from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import RunFolder
 
 LENGTH, BIN, CROP = 2_000, 250, 128
-
-
-def degu(*arguments):
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        warnings.catch_warnings(action="ignore"),
-    ):
-        code = cli.main([str(argument) for argument in arguments])
-    return code, out.getvalue(), err.getvalue()
-
-
-def done(*arguments):
-    code, out, err = degu(*arguments)
-    assert code == 0, err
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +53,12 @@ def test_from_bins_to_tracks(data):
         assert settings["training"]["lr_factor"] == 0.3
         assert settings["training"]["reverse_complement"]
     assert RunFolder(student).settings()["augmentation"]["scheme"] is None
-    assert "ATAC aleatoric" in done("evaluate", student, path)
+    assert "ATAC aleatoric" in done("evaluate", student, path).out
 
     tracks = data / "tracks"
     command = ("predict", student, "--bigwig", "--fasta", data / "genome.fa", "--contigs", "chr8",
                "--out", tracks)  # fmt: skip
-    assert "ATAC_epistemic.bw" in done(*command)
+    assert "ATAC_epistemic.bw" in done(*command).out
     predictor = open_run(student)
     expected = Tiled(predictor).predict(
         read_splits(path, progress=False).test.sequences.reshape(1, -1)
@@ -91,9 +71,9 @@ def test_from_bins_to_tracks(data):
     times = {file: file.stat().st_mtime_ns for file in tracks.iterdir()}
     done(*command)
     assert times == {file: file.stat().st_mtime_ns for file in tracks.iterdir()}
-    code, _, err = degu(*command, "--average-strands")
-    assert code == 2
-    assert "with another average_strands" in err
+    refused = degu(*command, "--average-strands")
+    assert refused.code == 2
+    assert "with another average_strands" in refused.err
 
     done("predict", teachers, "--bigwig", "--fasta", data / "genome.fa", "--out", data / "labels")
     named = [
@@ -103,7 +83,7 @@ def test_from_bins_to_tracks(data):
     done("prepare", "atac", data / "genome.fa", "--labels", *named, "--length", BIN,
          "--out", data / "labels.h5")  # fmt: skip
     said = done("distill", teachers, data / "labels.h5", "--out", data / "labelled", *options)
-    assert "labels already" in said
+    assert "labels already" in said.out
     assert open_run(data / "labelled").heads == predictor.heads
 
 
@@ -118,13 +98,13 @@ def test_a_wrong_step_claims_no_folder(tmp_path):
         contigs: ClassVar = {"chr1": 20}
 
     with pytest.raises(InputError, match="a step from 1 to the window"):
-        predict_tracks(Profiles(), Genome(), tmp_path / "tracks", step=9)
+        predict_tracks(Profiles(), Genome(), tmp_path / "tracks", window=8, step=9)
     assert not (tmp_path / "tracks").exists()
 
 
 @pytest.mark.parametrize("arguments", [(), ("x.fa",)])
 def test_tracks_need_a_genome(data, arguments):
     fasta = ("--fasta", "g.fa") if arguments else ()
-    code, _, err = degu("predict", "r", *arguments, "--bigwig", *fasta, "--out", data / "o")
-    assert code == 2
-    assert "tracks are made of a genome" in err
+    refused = degu("predict", "r", *arguments, "--bigwig", *fasta, "--out", data / "o")
+    assert refused.code == 2
+    assert "expected --fasta GENOME with --bigwig" in refused.err

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from degu_tf import cli
 from degu_tf.cli import main
+from degu_tf.cli.train import NOISE_MODELS as CLI_NOISE_MODELS
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import distill
@@ -160,4 +160,4 @@ def test_the_command_line(splits, tmp_path):
 
 
 def test_the_command_line_knows_all_of_them():
-    assert tuple(NOISE_MODELS) == cli._NOISE_MODELS
+    assert tuple(NOISE_MODELS) == CLI_NOISE_MODELS

@@ -1,0 +1,36 @@
+"""`degu evaluate`: metrics of a run."""
+
+import argparse
+
+from degu_tf.cli.options import FORCE, SPLITS, choice, flag, option, target_names_option, verb
+from degu_tf.cli.output import check_out, report
+from degu_tf.utils import quiet
+
+
+def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Declare the verb."""
+    evaluate = verb(
+        verbs,
+        "evaluate",
+        "metrics of a run: a student and its teachers, or an ensemble and its members",
+        "RUN DATA [options]",
+        "degu evaluate runs/y d.h5 --out metrics.csv",
+    )
+    evaluate.add_argument("run", metavar="RUN", help="run folder of `degu train` or `degu distill`")
+    evaluate.add_argument("data", metavar="DATA", help="HDF5 file with measured values")
+    option(evaluate, "--out", "FILE", "CSV file to write, with all metrics of all heads")
+    flag(evaluate, "--force", FORCE)
+    choice(evaluate, "--split", "split to evaluate", SPLITS, "test")
+    target_names_option(evaluate)
+    return evaluate
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print a run's metrics on a split, and write all of them if a file is named."""
+    if options.out is not None:
+        check_out(options.out, force=options.force, inputs=[options.run, options.data])
+    quiet.tensorflow()
+    from degu_tf.data.hdf5.splits_file import read_splits
+
+    splits = read_splits(options.data, options.targets)
+    report(options.run, splits, options.split, options.out)

@@ -1,0 +1,181 @@
+"""`degu mutagenize`: every single-nucleotide variant of sequences, as a table and heat maps."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from degu_tf.cli.options import (
+    effect_options,
+    flag,
+    option,
+    quiet_option,
+    run_argument,
+    sequence_file_options,
+    several,
+    verb,
+    whole_number,
+)
+from degu_tf.cli.output import check_out, progress, say
+from degu_tf.utils import quiet
+from degu_tf.utils.errors import InputError, blaming
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE = "effects.tsv"
+"""Name of the table."""
+
+HEAT_MAPS = "heat_maps"
+"""Name of the folder of figures within the output folder."""
+
+_DPI = 150
+_DRAWN = re.compile(r"\d{3,}_.*\.(pdf|png)")
+
+
+def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Declare the verb."""
+    mutagenize = verb(
+        verbs,
+        "mutagenize",
+        "effects of every single-nucleotide variant of sequences: a table and heat maps",
+        "RUN SEQUENCES --out FOLDER [options]",
+        "degu mutagenize runs/y elements.fa --out saturated",
+        "degu mutagenize runs/y oligos.tsv --heat-maps 3 --out saturated",
+    )
+    run_argument(mutagenize)
+    mutagenize.add_argument(
+        "sequences",
+        metavar="SEQUENCES",
+        help="FASTA, TSV/CSV/parquet or HDF5 file; sequences of the model's input length or longer "
+        "(then the window is centred on the variant, or as near as the sequence's ends allow)",
+    )
+    mutagenize.add_argument("--out", required=True, metavar="FOLDER", help="folder to write")
+    flag(mutagenize, "--force", "overwrite the folder's table and heat maps")
+    quiet_option(mutagenize)
+    effect_options(mutagenize.add_argument_group("prediction"))
+    maps = mutagenize.add_argument_group("heat maps")
+    option(maps, "--heat-maps", "N", "number of sequences to draw", whole_number(0), 10)
+    several(maps, "--head", "NAME", "targets to draw (default: all)")
+    sequence_file_options(mutagenize)
+    return mutagenize
+
+
+def run(options: argparse.Namespace) -> None:
+    """Score every single-nucleotide variant of the sequences of a file."""
+    out = Path(options.out)
+    check_out(out / TABLE, force=options.force, inputs=[options.run, options.sequences])
+    quiet.tensorflow()
+    from degu_tf.distillation.runs import open_run
+    from degu_tf.uncertainty.calibration import find_calibration
+    from degu_tf.utils.files import atomic_write
+    from degu_tf.utils.progress import bar
+    from degu_tf.variants.saturation import check_known_bases, input_length, saturate
+
+    predictor = open_run(options.run)
+    conformal = None
+    if not options.gaussian:
+        conformal = find_calibration(options.run, predictor, options.average_strands)
+    names, sequences = read_records(options)
+    heads = _heads(options, predictor.heads.targets)
+    flanks = tuple(options.flanks or ("", ""))
+    with blaming(options.sequences):
+        for name, sequence in zip(names, sequences, strict=True):
+            input_length(predictor, sequence, name, flanks=flanks)
+            check_known_bases(sequence, name)
+    _clear(out / HEAT_MAPS)
+    n_variants, n_drawn = 0, min(options.heat_maps, len(names))
+    with atomic_write(out / TABLE) as temporary, open(temporary, "w", newline="") as file:
+        for number, name in enumerate(bar(names, "sequences", progress(options))):
+            with blaming(options.sequences):
+                table = saturate(
+                    predictor,
+                    sequences[number],
+                    name=name,
+                    flanks=flanks,
+                    average_strands=options.average_strands,
+                    uncertainty=options.uncertainty,
+                    conformal=conformal,
+                    level=options.level,
+                )
+            table.to_csv(file, sep="\t", index=False, header=number == 0, float_format="%.6g")
+            n_variants += len(table)
+            if number < n_drawn:
+                for head in heads:
+                    draw(out / HEAT_MAPS, number, name, table, head)
+    for component in ("aleatoric", "epistemic"):
+        if table[f"{heads[0]}_{component}"].isna().all():
+            say(f"This model gives no {component} uncertainty; its columns are empty")
+    if conformal is not None:
+        say(f"Conformal {100 * options.level:g} % intervals (Gaussian ones with --gaussian)")
+    say(f"Wrote {out / TABLE}: {n_variants} variants of {len(names)} sequences")
+    if n_drawn:
+        some = "all sequences" if n_drawn == len(names) else f"the first {n_drawn} sequences"
+        say(f"Heat maps of {some} in {out / HEAT_MAPS}")
+
+
+def _heads(options: argparse.Namespace, targets: tuple[str, ...]) -> list[str]:
+    heads = options.head or list(targets)
+    unknown = [head for head in heads if head not in targets]
+    if unknown:
+        raise InputError(
+            f"expected targets among {', '.join(targets)}. Received: --head {' '.join(unknown)}"
+        )
+    return heads
+
+
+def read_records(options: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """Names and sequences of a file; those of FASTA may differ in length.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, its sequences are not one-hot, or two have one name.
+    """
+    import pandas as pd
+
+    from degu_tf.data.sources.sequences import read_sequences
+    from degu_tf.sequences.encoding import as_tokens, decode
+    from degu_tf.sequences.fasta import read_fasta
+    from degu_tf.utils.file_types import is_fasta
+
+    if is_fasta(options.sequences):
+        names, sequences = read_fasta(options.sequences)
+    else:
+        named = read_sequences(
+            options.sequences,
+            sequence=options.sequence,
+            name=options.name,
+            split=options.split,
+            targets=options.targets,
+        )
+        names, sequences = named.names, decode(as_tokens(named.sequences, named.names))
+    duplicated = pd.Series(names).duplicated()
+    if duplicated.any():
+        raise InputError(
+            f"expected unique sequence names. Received: {names[duplicated.argmax()]!r} twice in "
+            f"{options.sequences}"
+        )
+    return names, sequences
+
+
+def draw(folder: Path, number: int, name: str, table: "pd.DataFrame", head: str) -> list[Path]:
+    """Write the heat maps of one sequence and target as PDF and PNG; give the files."""
+    from degu_tf.plots.variant_maps import heat_maps, layers_of
+    from degu_tf.utils.files import atomic_write
+
+    span = f"{table['position'].min():,}-{table['position'].max():,}"
+    figure = heat_maps(table, layers_of(head), title=f"{name}:{span}, {head}")
+    stem = "_".join(re.sub(r"[^\w.+-]+", "-", word)[:60] for word in (name, head))
+    files = [folder / f"{number:03d}_{stem}{suffix}" for suffix in (".pdf", ".png")]
+    for file in files:
+        with atomic_write(file) as temporary:
+            figure.savefig(temporary, dpi=_DPI)
+    return files
+
+
+def _clear(folder: Path) -> None:
+    """Remove the heat maps of an earlier command."""
+    for file in folder.glob("*"):
+        if _DRAWN.fullmatch(file.name):
+            file.unlink()

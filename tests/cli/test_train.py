@@ -1,0 +1,154 @@
+"""`degu train`."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from command_line import TRAIN, degu, described, done, settings, state
+
+from degu_tf import cli
+from degu_tf.cli.training_options import training_settings
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.training.settings import TrainingSettings
+
+CONFIG = """
+batch_size: {desc: Sequences in a step, value: 16}
+optim_lr: {desc: Learning rate, value: 0.02}
+epochs: {desc: Passes, value: 3}
+lr_decay: {desc: Decay, value: true}
+lr_decay_factor: {desc: Factor, value: 0.3}
+downsample: {desc: Share of the data, value: 0.5}
+evoaug: {desc: Augmented, value: true}
+lstm_hidden_channels: {desc: Units, value: 4}
+"""
+
+
+def test_defaults_are_those_of_the_package():
+    options = cli.parser().parse_args(["train", "d.h5", "--out", "x"])
+    assert training_settings(options) == TrainingSettings()
+    options = cli.parser().parse_args(["train", "d.h5", "--out", "x", "--patience", "0"])
+    assert training_settings(options).patience is None
+    text = done("train", "--help").out
+    for name in ("epochs", "batch_size", "learning_rate", "patience"):
+        assert f"(default: {getattr(TrainingSettings(), name)})" in " ".join(text.split())
+
+
+def test_train_makes_a_run_and_reports_it(work):
+    assert "40 train, 20 validation, 30 test" in work.shown["train"].out
+    assert re.search(r"^single .*\nensemble ", work.shown["train"].out, re.MULTILINE)
+    assert settings(work.x)["subset"]["fraction"] == 0.5
+    assert settings(work.x)["model"] == {"name": "tiny", "options": {"width": 0.5}, "init": None}
+    assert Ensemble.load(work.x).n_members == 2
+
+
+def test_quiet_hides_the_bars_a_terminal_shows(work):
+    assert "epochs" in work.shown["distill"].err
+    assert "members" not in work.shown["train"].err
+    assert "epochs" not in work.shown["train"].err
+
+
+def test_the_same_command_again_changes_nothing(work):
+    before = state(work.folder)
+    done("train", work.data, *TRAIN, "--width", 0.5, "--fraction", 0.5, "--out", work.x)
+    done("distill", work.x, work.data, "--epochs", 2, "--out", work.y)
+    assert state(work.folder) == before
+
+
+def test_the_same_command_goes_on_with_an_interrupted_run(work, tmp_path):
+    run = shutil.copytree(work.x, tmp_path / "x")
+    weights = Ensemble.load(run).fingerprint()
+    (run / "manifest.json").unlink()
+    (run / "member_01" / "manifest.json").unlink()
+    first = state(run / "member_00")
+    command = ("train", work.data, *TRAIN, "--width", 0.5, "--fraction", 0.5, "--out", run)
+    shown = done(*command, terminal=True)
+    assert "members" in shown.err
+    assert state(run / "member_00") == first
+    assert Ensemble.load(run).fingerprint() == weights
+
+
+@pytest.mark.usefixtures("untrained")
+def test_teachers_are_augmented_once_a_minibatch(work, tmp_path):
+    arguments = ("--augment", "evoaug", "--finetune-epochs", 3, "--finetune-rate", 1e-5)
+    done("train", work.data, *TRAIN, *arguments, "--out", tmp_path / "x")
+    for folder in (tmp_path / "x", tmp_path / "x" / "member_01"):
+        made = settings(folder)
+        assert made["augment"] == described("evoaug_one")
+        assert (made["augment"]["fewest"], made["augment"]["most"]) == (1, 1)
+        assert (made["finetune"]["epochs"], made["finetune"]["learning_rate"]) == (3, 1e-5)
+    plain = degu("train", work.data, *TRAIN, "--out", tmp_path / "x")
+    assert plain.code == 2
+    assert "already holds another run" in plain.err
+
+
+@pytest.mark.usefixtures("untrained")
+def test_members_start_from_the_weights_of_members(work, tmp_path):
+    train = ("train", work.data, *TRAIN, "--width", 0.5)
+    done(*train, "--init", work.x, "--out", tmp_path / "z")
+    given, begun = Ensemble.load(work.x).members, Ensemble.load(tmp_path / "z").members
+    fingerprints = [member.fingerprint() for member in given]
+    assert [member.fingerprint() for member in begun] == fingerprints
+    assert fingerprints[0] != fingerprints[1]
+    assert settings(tmp_path / "z")["model"]["init"] == str(work.x)
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_configuration_holds_where_no_option_says_otherwise(work, tmp_path):
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    train = ("train", work.data, "--members", 2, "--width", 0.02, "--config", tmp_path / "c.yaml")
+    shown = done(*train, "--epochs", 7, "--out", tmp_path / "a")
+    assert "that describe its run and have no effect: evoaug=True" in shown.out
+    made = settings(tmp_path / "a")
+    assert made["model"] == {
+        "name": "dream_rnn",
+        "options": {"variant": "released", "lstm_units": 4, "width": 0.02},
+        "init": None,
+    }
+    assert made["subset"]["fraction"] == 0.5
+    assert made["data"]["n_train"] == 40
+    expected = {"epochs": 7, "batch_size": 16, "learning_rate": 0.02, "lr_factor": 0.3}
+    assert expected.items() <= made["training"].items()
+    other = ("--model", "deepstarr", "--n-train", 10, "--batch-size", 5, "--patience", 0)
+    done(*train, *other, "--out", tmp_path / "b")
+    made = settings(tmp_path / "b")
+    assert made["model"] == {"name": "deepstarr", "options": {"width": 0.02}, "init": None}
+    assert (made["subset"]["fraction"], made["data"]["n_train"]) == (None, 10)
+    assert (made["training"]["batch_size"], made["training"]["patience"]) == (5, None)
+
+
+def program(*arguments, folder):
+    command = [sys.executable, "-m", "degu_tf.cli", *map(str, arguments)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    chatter = "cuda|onednn|absl|E0000|TensorRT|optimi[sz]ed to use|Traceback"
+    assert not re.search(chatter, ran.stdout + ran.stderr, re.IGNORECASE), ran.stderr
+    assert all(re.match("degu: (warning|error): ", line) for line in ran.stderr.splitlines())
+    return ran
+
+
+@pytest.mark.slow
+def test_workers_train_the_same_members_without_chatter(tmp_path):
+    done("prepare", "simulate", "--sizes", 40, 10, 10, "--length", 32, "--out", tmp_path / "d.h5")
+    train = ("train", "d.h5", "--members", 2, "--width", 0.02, "--epochs", 1, "--seed", 3)
+    alone = program(*train, "--out", "a", folder=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    assert "2 members in a" in alone.stdout
+    parallel = program(*train, "--workers", 2, "--out", "b", folder=tmp_path)
+    assert parallel.returncode == 0, parallel.stderr
+    runs = [Ensemble.load(tmp_path / name) for name in "ab"]
+    for one, other in zip(*(run.members for run in runs), strict=True):
+        for a, b in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+    (tmp_path / "b" / "manifest.json").unlink()
+    other = tmp_path / "b" / "member_01"
+    (other / "manifest.json").unlink()
+    (other / "settings.json").write_text(json.dumps({**settings(other), "seed": 0}))
+    refused = program(*train, "--workers", 2, "--out", "b", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "degu: error: the output folder already holds another run" in refused.stderr
