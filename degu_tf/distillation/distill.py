@@ -288,4 +288,7 @@ def _learner(
 
 
 def _relative(teachers: Path | None, folder: Path | None) -> str | None:
-    return None if teachers is None or folder is None else os.path.relpath(teachers, folder)
+    """From one folder to the other, links followed: so it is read from where the files are."""
+    if teachers is None or folder is None:
+        return None
+    return os.path.relpath(os.path.realpath(teachers), os.path.realpath(folder))

@@ -29,7 +29,7 @@ from degu_tf.training.train import (
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
 from degu_tf.utils.progress import bar
-from degu_tf.utils.run_folder import METRICS, RunFolder
+from degu_tf.utils.run_folder import METRICS, MODEL, SETTINGS, RunFolder
 
 CHUNK = 4096
 """Sequences whose member outputs are held at once."""
@@ -156,7 +156,8 @@ class Ensemble:
         Raises
         ------
         InputError
-            If the folder holds no finished ensemble or fewer members than asked for.
+            If the folder holds no finished ensemble or fewer members than asked for, or a member
+            is not the one that the ensemble was finished with.
         """
         run = RunFolder(folder)
         settings = run.settings()
@@ -166,6 +167,9 @@ class Ensemble:
         wanted = held if n_members is None else n_members
         if wanted > held:
             raise InputError(f"the run has {held} members. Received: n_members={wanted}")
+        for i in range(wanted):
+            for name in (MODEL, SETTINGS):
+                run.check_file((member_folder("", i) / name).as_posix())
         members = [load_model(member_folder(folder, i)) for i in range(wanted)]
         return cls(members, ModelSpec(**settings["model"]), Path(folder))
 

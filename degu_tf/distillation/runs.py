@@ -58,7 +58,12 @@ def teachers_of(folder: str | os.PathLike) -> Ensemble | None:
     settings, where = run.settings(), run.manifest().get("teachers")
     if run.kind != "student" or where is None:
         return None
-    path = run.path / where
+    if os.path.isabs(where):
+        raise InputError(
+            "expected the teachers' folder as seen from the student's, not from the root; run "
+            f"`degu distill` again. Received: teachers: {where} in the manifest of {folder}"
+        )
+    path = run.path.resolve() / where
     if not RunFolder(path).finished:
         return None
     teachers = Ensemble.load(path, settings["teachers"]["n_members"])

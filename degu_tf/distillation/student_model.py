@@ -225,6 +225,8 @@ class DistillationModel(keras.Model):
             )
         if self.scheme is not None:
             x, y, kwargs = self._augment(x, y, kwargs)
+        if self._teacher is not None and self.distribute_strategy.num_replicas_in_sync > 1:
+            x, y = self._with_student_labels(x, y)
         return super().fit(x, y, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Any]:
@@ -233,6 +235,21 @@ class DistillationModel(keras.Model):
         if self._teacher is not None:
             y = self._teacher(x)
         return super().train_step((x, y, sample_weight))
+
+    def _with_student_labels(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """The data with labels of the student's columns, which the teachers' will replace.
+
+        On several devices Keras traces loss and metrics with the data's own labels before the first
+        step; measured ones have fewer columns than the student, or there are none.
+        """
+        shape = self.output_shape[1:]
+
+        def blank(sequences: Any, _labels: Any = None, *weights: Any) -> tuple:
+            return sequences, tf.zeros((tf.shape(sequences)[0], *shape), tf.float32), *weights
+
+        if isinstance(x, tf.data.Dataset):
+            return x.map(blank), y
+        return x, np.broadcast_to(np.float32(0), (len(x), *shape))
 
     def _augment(self, x: Any, y: Any, kwargs: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
         batch_size = kwargs.pop("batch_size", None)

@@ -112,15 +112,18 @@ class RunFolder:
         )
 
     def settings(self) -> dict[str, Any]:
-        """What made the run.
+        """What made the run; of a finished run held against the manifest.
 
         Raises
         ------
         InputError
-            If the folder holds no run.
+            If the folder holds no run, or a finished run's settings were changed since: they say
+            which column is which, so numbers would change in silence.
         """
         if not (self.path / SETTINGS).is_file():
             raise InputError(f"expected the folder of a run. Received: {self.path}")
+        if self.finished:
+            self.check_file(SETTINGS)
         return self._object(SETTINGS)
 
     @property
@@ -154,7 +157,8 @@ class RunFolder:
         InputError
             If there is no run in the folder, or it is unfinished.
         """
-        self.settings()
+        if not (self.path / SETTINGS).is_file():
+            raise InputError(f"expected the folder of a run. Received: {self.path}")
         if not self.finished:
             raise InputError(
                 "the run is unfinished; call the command that began it again to go on. "
@@ -179,7 +183,10 @@ class RunFolder:
         if expected is None or not path.is_file():
             raise InputError(f"the run has no file {name}. Received: {self.path}")
         if file_hash(path) != expected:
-            raise InputError(f"the file differs from what the run wrote. Received: {path}")
+            raise InputError(
+                "the file differs from what the run wrote; put the original back, or train anew. "
+                f"Received: {path}"
+            )
         return path
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import shutil
 
@@ -203,6 +204,26 @@ def test_teachers_are_found_from_their_student(small_student, teachers, tmp_path
     assert teachers_of(moved) is None
 
 
+def test_teachers_are_found_through_links(teachers, splits, spec, quick, tmp_path):
+    """A folder reached by a link has another parent than the one that its files lie in."""
+    (tmp_path / "disk" / "deep" / "students").mkdir(parents=True)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "runs").symlink_to(tmp_path / "disk" / "deep" / "students")
+    linked = tmp_path / "project" / "runs" / "student"
+    short = dataclasses.replace(quick, epochs=1)
+    distill(teachers, splits, settings=short, run=Run(linked, progress=False))
+    for place in (linked, linked.resolve()):
+        assert teachers_of(place).fingerprint() == teachers.fingerprint()
+
+
+def test_teachers_named_from_the_root_are_not_opened(small_student, tmp_path):
+    copy = shutil.copytree(small_student[0], tmp_path / "student")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "teachers": "/etc"}))
+    with pytest.raises(InputError, match="Received: teachers: /etc in the manifest"):
+        teachers_of(copy)
+
+
 def test_other_teachers_in_the_place_of_the_old_are_refused(small_student, teachers, tmp_path):
     folder, _ = small_student
     where = RunFolder(folder).manifest()["teachers"]
@@ -210,6 +231,7 @@ def test_other_teachers_in_the_place_of_the_old_are_refused(small_student, teach
     other = shutil.copytree(teachers.folder, (moved / where).resolve())
     shutil.rmtree(other / "member_01")
     shutil.copytree(other / "member_00", other / "member_01")
+    RunFolder(other).finish(n_members=2)
     with pytest.raises(InputError, match="Received: another ensemble in"):
         teachers_of(moved)
 

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -12,7 +13,7 @@ from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.models.predictor import Predictor
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run, member_folder, member_seed
-from degu_tf.training.train import train
+from degu_tf.training.train import load_model, train
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import RunFolder
 
@@ -291,3 +292,32 @@ def test_each_member_starts_from_its_own_weights_of_a_run(teachers, splits, spec
     for given, member in zip(built, (0, 1, 0), strict=True):
         expected = teachers.members[member].model.get_weights()
         assert all(np.array_equal(a, b) for a, b in zip(given, expected, strict=True))
+
+
+def exchange_targets(path):
+    content = json.loads(path.read_text())
+    content["heads"]["targets"].reverse()
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("place", ["settings.json", "member_00/settings.json"])
+def test_exchanged_targets_are_refused_on_load(copy, place):
+    """They decide which column is which, and nothing else would tell."""
+    exchange_targets(copy / place)
+    with pytest.raises(InputError, match=r"differs from what the run wrote.*settings\.json"):
+        Ensemble.load(copy)
+
+
+def test_a_members_exchanged_targets_are_refused_where_it_is_loaded_alone(copy):
+    exchange_targets(copy / "member_00" / "settings.json")
+    with pytest.raises(InputError, match="differs from what the run wrote"):
+        load_model(copy / "member_00")
+
+
+def test_a_member_copied_over_another_is_refused(copy):
+    """Each member is a whole run; only the ensemble knows which ones it was finished with."""
+    shutil.rmtree(copy / "member_01")
+    shutil.copytree(copy / "member_00", copy / "member_01")
+    load_model(copy / "member_01")
+    with pytest.raises(InputError, match=r"differs from what the run wrote.*member_01"):
+        Ensemble.load(copy)

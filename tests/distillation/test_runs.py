@@ -38,12 +38,12 @@ def folder_of(monkeypatch):
         taken = []
 
         def note(self, kind, *rest):
-            taken.append(kept(self, kind, *rest).folder)
+            taken.append(kept(self, kind, *rest))
             raise Began
 
-        kept = Store._run
+        kept = Store._folder
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "_run", note)
+            patch.setattr(Store, "_folder", note)
             with pytest.raises(Began):
                 method(*arguments, **options)
         return taken[0].name

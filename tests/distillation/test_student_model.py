@@ -518,31 +518,46 @@ x = np.eye(4, dtype="float32")[rng.integers(0, 4, (24, 32))]
 y = rng.normal(size=(24, heads.n_columns)).astype("float32")
 
 
-def fit(strategy):
+def fit(strategy, teacher=None, scheme=None, labels=y, as_dataset=False):
     with strategy.scope():
         keras.utils.set_random_seed(3)
         sequence = keras.Input((32, 4))
         z = keras.layers.Conv1D(4, 5, activation="relu")(sequence)
         z = keras.layers.Dense(heads.n_columns)(keras.layers.Flatten()(z))
         student = keras.Model(sequence, z)
-        model = DistillationModel(student, heads, Teacher(teachers), scheme("evoaug"), seed=1)
+        model = DistillationModel(student, heads, teacher, scheme, seed=1)
         model.compile(keras.optimizers.SGD(0.05))
+    data = (x,) if labels is None else (x, labels)
+    if as_dataset:
+        data = (tf.data.Dataset.from_tensor_slices(data).batch(12),)
     history = model.fit(
-        x, y, batch_size=12, epochs=2, validation_data=(x, y), shuffle=False, verbose=0
+        *data, epochs=2, validation_data=(x, y), shuffle=False, verbose=0,
+        **({} if as_dataset else {"batch_size": 12}),
     ).history
     return model, history
 
 
-one, alone = fit(tf.distribute.get_strategy())
-two, mirrored = fit(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-for name, values in alone.items():
-    np.testing.assert_allclose(mirrored[name], values, rtol=0, atol=1e-5, err_msg=name)
-for variable, expected in zip(two.trainable_variables, one.get_weights(), strict=True):
-    copies = variable.value.values
-    assert len(copies) == 2, copies
-    for copy in copies:
-        np.testing.assert_allclose(copy, expected, rtol=0, atol=1e-6)
-assert alone["loss"][0] != alone["loss"][1]
+def agree(**options):
+    one, alone = fit(tf.distribute.get_strategy(), **options)
+    two, mirrored = fit(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), **options)
+    for name, values in alone.items():
+        np.testing.assert_allclose(mirrored[name], values, rtol=0, atol=1e-5, err_msg=name)
+    for variable, expected in zip(two.trainable_variables, one.get_weights(), strict=True):
+        copies = variable.value.values
+        assert len(copies) == 2, copies
+        for copy in copies:
+            np.testing.assert_allclose(copy, expected, rtol=0, atol=1e-6)
+    assert alone["loss"][0] != alone["loss"][1]
+    return two
+
+
+teacher = Teacher(teachers)
+measured = y[:, : teachers.heads.n_columns]
+agree()
+agree(teacher=teacher, labels=measured)
+agree(teacher=teacher, labels=None, as_dataset=True)
+agree(teacher=teacher, scheme=scheme("mutagenesis"), labels=measured, as_dataset=True)
+two = agree(teacher=teacher, scheme=scheme("evoaug"))
 two.save(sys.argv[2])
 loaded = keras.models.load_model(sys.argv[2])
 np.testing.assert_array_equal(loaded.predict(x, verbose=0), two.predict(x, verbose=0))
