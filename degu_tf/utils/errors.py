@@ -10,12 +10,38 @@ class InputError(ValueError):
     The message says what was expected, what was received and what to do. The command line prints it
     without a traceback; every other exception is a fault of the program and keeps its traceback.
 
+    Parameters
+    ----------
+    message
+        For Python: what to do is said in arguments.
+    command_line
+        The same for the command line, in its options, where the two differ.
+
     Examples
     --------
     >>> from degu_tf.utils.errors import InputError
     >>> isinstance(InputError("expected 249 bases. Received: 230"), ValueError)
     True
     """
+
+    exit_code = 2
+    """What the command line ends with."""
+
+    def __init__(self, message: str = "", command_line: str | None = None) -> None:
+        super().__init__(message)
+        self.command_line = message if command_line is None else command_line
+
+
+class NoResultError(InputError):
+    """Input that was read without a fault and from which nothing came out.
+
+    Examples
+    --------
+    >>> NoResultError.exit_code
+    3
+    """
+
+    exit_code = 3
 
 
 @contextmanager
@@ -32,4 +58,4 @@ def blaming(where: object) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        raise InputError(f"{where}: {error}", f"{where}: {error.command_line}") from error

@@ -35,6 +35,7 @@ from degu_tf.variants.effects import (
     mean_of,
 )
 from degu_tf.variants.options import ScorerOptions, check_options
+from degu_tf.variants.tables import KEY, variant_table
 
 BATCH_SIZE = 256
 """Windows predicted at once; the last batch is filled up, so each is computed alike."""
@@ -47,7 +48,7 @@ MAX_MISMATCHES = 0.01
 
 _EXAMPLES = 3
 
-_FIRST = ("contig", "position", "id", "ref", "alt", "shift", "unknown")
+_FIRST = (*KEY, "shift", "unknown")
 
 NORMALISED = ("position_normalised", "ref_normalised", "alt_normalised")
 """Last columns of a table: each variant left-aligned, as `bcftools norm` spells it."""
@@ -320,10 +321,8 @@ def score_variants(
         scorer.score(scorable[start : start + BLOCK]) for start in bar(starts, "variants", progress)
     ]
     scorer.warn_of_floored()
-    skipped = pd.DataFrame(
-        [(each.contig, each.position, each.id, each.ref, each.alt, why) for each, why in others],
-        columns=["contig", "position", "id", "ref", "alt", "reason"],
-    )
+    skipped = variant_table([variant for variant, _ in others])
+    skipped["reason"] = [reason for _, reason in others]
     return pd.concat(tables, ignore_index=True) if tables else scorer.score([]), skipped
 
 
@@ -385,16 +384,7 @@ def _flank(bases: str) -> np.ndarray:
 
 
 def _described(variants: Sequence[Variant], windows: Sequence[Sequence[Window]]) -> pd.DataFrame:
-    rows = [
-        (
-            each.contig,
-            each.position,
-            each.id,
-            each.ref,
-            each.alt,
-            max((window.shift for window in several), key=abs),
-            max(window.ref.count("N") for window in several),
-        )
-        for each, several in zip(variants, windows, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=list(_FIRST))
+    table = variant_table(variants)
+    table["shift"] = [max((each.shift for each in several), key=abs) for several in windows]
+    table["unknown"] = [max(each.ref.count("N") for each in several) for several in windows]
+    return table

@@ -254,7 +254,7 @@ def test_the_command_reads_hdf5_and_uses_a_calibration(run, splits, tmp_path):
             tmp_path / "run", tmp_path / "d.h5", "--out", out, "--heat-maps", "0", *more
         )
         assert done.code == 0, done.err
-        assert ("Conformal intervals of 80 %" in done.out) == (number == 0)
+        assert ("Conformal 80 % intervals" in done.out) == (number == 0)
         tables.append(pd.read_csv(out / "effects.tsv", sep="\t"))
     assert tables[0]["name"].nunique() == 3
     assert tables[0]["Dev_effect"].equals(tables[1]["Dev_effect"])

@@ -19,9 +19,6 @@ from degu_tf.utils.progress import bar
 from degu_tf.variants.effects import PARTS
 from degu_tf.variants.vcf.reader import TEXT, Record, VcfReader, alternatives
 
-KEY = ("contig", "position", "id", "ref", "alt")
-"""The first columns of a table of variants."""
-
 _GZIPPED = (".gz", ".bgz")
 _LONGEST_TBI = 2**29
 
@@ -190,7 +187,7 @@ def join_vcf(
 
 
 def info_keys(targets: Sequence[str]) -> list[str]:
-    """Names of the INFO fields, in the order of a table's columns after those of `KEY`.
+    """Names of the INFO fields, in the order of a table's columns after the first five.
 
     Raises
     ------

@@ -20,7 +20,7 @@ import filelock
 from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.utils.checksums import SUFFIX, read_checksum, write_checksum
-from degu_tf.utils.errors import InputError
+from degu_tf.utils.errors import InputError, NoResultError
 from degu_tf.utils.files import (
     UNFINISHED,
     atomic_write,
@@ -92,6 +92,25 @@ class Scored:
     survey: Survey
     interval: str
     missing: tuple[str, ...]
+
+    def check(self) -> None:
+        """Refuse a result without any variant.
+
+        Raises
+        ------
+        NoResultError
+            If none was scored; the message has the most common reason.
+        """
+        if self.survey.n_scorable:
+            return
+        n_skipped = sum(self.survey.skipped.values())
+        if not n_skipped:
+            raise NoResultError("no variant was scored. Received: a VCF without records")
+        reason, count = next(iter(self.survey.skipped.items()))
+        raise NoResultError(
+            f"no variant was scored. Received: {n_skipped} alleles, {count} of them skipped with "
+            f"the reason {reason!r}; all are listed in {self.skipped}"
+        )
 
 
 def score_vcf(

@@ -13,6 +13,7 @@ from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.windows import MISMATCH, Variant
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.progress import bar
+from degu_tf.variants.tables import KEY
 from degu_tf.variants.vcf.reader import (
     Place,
     Record,
@@ -20,7 +21,7 @@ from degu_tf.variants.vcf.reader import (
     alternatives,
 )
 
-SKIPPED_COLUMNS = ("contig", "position", "id", "ref", "alt", "reason")
+SKIPPED_COLUMNS = (*KEY, "reason")
 
 _EXAMPLES = 3
 

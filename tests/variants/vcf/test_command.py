@@ -8,8 +8,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from degu_tf import cli
+from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.uncertainty.calibration import calibrate
 from degu_tf.variants.scorer import BLOCK
 from degu_tf.variants.vcf.parts import Scoring
@@ -50,6 +52,52 @@ def test_the_command_says_what_it_did(work, table, tmp_path):
     other = pd.read_csv(out, sep="\t")
     assert len(other) == n
     assert not np.allclose(other["Dev_effect"], pd.read_csv(table, sep="\t")["Dev_effect"])
+
+
+REASONS = [
+    (
+        ["1\t5\t.\tA\t*", "1\t6\t.\tA\t<DEL>", "1\t7\t.\tA\t<INS>,."],
+        "4 alleles, 2 of",
+        "symbolic allele",
+    ),
+    (["unplaced\t1\t.\tA\tC", "1\t5\t.\tA\tA"], "2 alleles, 1 of", "contig not in the genome"),
+]
+
+
+@pytest.mark.parametrize(("rows", "counts", "reason"), REASONS)
+@pytest.mark.parametrize("name", ["o.tsv", "o.vcf.gz"])
+def test_nothing_scored_is_no_success(work, header, tmp_path, rows, counts, reason, name):
+    (tmp_path / "v.vcf").write_text(header + "".join(f"{row}\t.\t.\t.\tGT\t.\t.\n" for row in rows))
+    command = (work / "run", "--vcf", tmp_path / "v.vcf", "--fasta", work / "g.fa", "--quiet")
+    done = degu(*command, "--out", tmp_path / name)
+    assert done.code == 3
+    assert f"degu: error: no variant was scored. Received: {counts} them skipped with" in done.err
+    assert f"the reason {reason!r}; all are listed in {tmp_path / name}.skipped.tsv\n" in done.err
+    listed = (tmp_path / f"{name}.skipped.tsv").read_text().splitlines()
+    assert len(listed) == 1 + int(counts[0])
+    assert (tmp_path / name).is_file()
+
+
+def test_a_vcf_without_records_is_no_success(work, header, tmp_path):
+    (tmp_path / "v.vcf").write_text(header)
+    command = (work / "run", "--vcf", tmp_path / "v.vcf", "--fasta", work / "g.fa", "--quiet")
+    done = degu(*command, "--out", tmp_path / "o.tsv")
+    assert done.code == 3
+    assert "no variant was scored. Received: a VCF without records" in done.err
+
+
+def test_one_variant_that_is_scored_is_a_success(work, header, tmp_path):
+    with open_genome(work / "g.fa") as genome:
+        ref = genome.fetch("chr1", 49, 50)
+    rows = [f"1\t50\t.\t{ref}\t{alt}\t.\t.\t.\tGT\t.\t.\n" for alt in ("*", "<DEL>", ref + "G")]
+    (tmp_path / "v.vcf").write_text(header + "".join(rows))
+    command = (work / "run", "--vcf", tmp_path / "v.vcf", "--fasta", work / "g.fa", "--quiet")
+    done = degu(*command, "--out", tmp_path / "o.tsv")
+    assert done.code == 0, done.err
+    assert "warning: 2 of 3 alleles could not be scored" in done.err
+    streamed = degu(*command, "--out", "/dev/stdout")
+    assert streamed.code == 2
+    assert "expected an output file, beside which" in streamed.err
 
 
 def test_a_calibrated_run_gives_conformal_intervals(work, splits, table, tmp_path):

@@ -5,10 +5,11 @@ import gzip
 import pysam
 import pysam.bcftools
 import pytest
+from pysam.libcutils import get_encoding_error_handler
 
 from degu_tf.sequences.genomes.windows import Variant
 from degu_tf.utils.errors import InputError
-from degu_tf.variants.vcf.reader import VcfReader, alternatives
+from degu_tf.variants.vcf.reader import TEXT, VcfReader, alternatives
 
 HEADER = """\
 ##fileformat=VCFv4.2
@@ -123,6 +124,51 @@ def test_files_that_are_gzipped_cut_short_or_missing_are_refused(vcf):
     bgzipped.write_bytes(bgzipped.read_bytes()[:-28])
     with pytest.raises(InputError, match="may be truncated"):
         VcfReader(bgzipped)
+
+
+LATIN = """\
+##fileformat=VCFv4.2
+##contig=<ID=1>
+##source=caf\xe9
+##FILTER=<ID=f\xe9,Description="\xfc">
+##INFO=<ID=NOTE,Number=1,Type=String,Description="\xe9">
+##FORMAT=<ID=FT,Number=1,Type=String,Description="\xe9">
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts\xe9
+1\t5\trs\xe9\tA\tC\t.\tf\xe9\tNOTE=\xff\tFT\t\xe9
+1\t6\t\u20ac\tA\t<\xe9>,C\xe9\t.\tPASS\tNOTE=\xe9;XX\xe9\tFT\t\xe9
+ch\xe9\t5\t.\tA\tG\t.\tPASS\t.\tFT\t.
+"""
+
+
+def as_bytes(text):
+    """Latin-1, but for the euro sign, which is UTF-8."""
+    return b"\xe2\x82\xac".join(part.encode("latin-1") for part in text.split("\u20ac"))
+
+
+def test_text_in_any_encoding_is_read_and_comes_back_unchanged(tmp_path, capfd):
+    path = tmp_path / "v.vcf"
+    path.write_bytes(as_bytes(LATIN))
+    handler = get_encoding_error_handler()
+    with VcfReader(path, whole=True) as reader, VcfReader(path) as other:
+        assert get_encoding_error_handler() == "surrogateescape"
+        other.close()
+        records = list(reader)
+        header = reader.header.encode(TEXT["encoding"], TEXT["errors"])
+    assert get_encoding_error_handler() == handler
+    lines = LATIN.splitlines()
+    assert [record.text.encode(TEXT["encoding"], TEXT["errors"]) for record in records] == [
+        as_bytes(line) for line in lines[-3:]
+    ]
+    assert all(as_bytes(line) in header.splitlines() for line in lines[:7])
+    written = tmp_path / "written"
+    with open(written, "w", **TEXT) as file:
+        file.writelines(f"{record.contig},{record.id}\n" for record in records)
+    assert written.read_bytes() == b"1,rs\xe9\n1,\xe2\x82\xac\nch\xe9,.\n"
+    assert [reason for _, reason in alternatives(records[1])] == [
+        "symbolic allele",
+        "alternative is no sequence of A, C, G, T",
+    ]
+    assert capfd.readouterr().err == ""
 
 
 def test_contigs_and_fields_that_the_header_lacks_are_read(tmp_path, capfd):

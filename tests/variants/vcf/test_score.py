@@ -175,6 +175,29 @@ def _records(text):
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 
+def test_text_in_any_encoding_is_written_back_unchanged(work, scoring, tmp_path):
+    with open_genome(work / "g.fa") as genome:
+        ref = genome.fetch("chr1", 49, 50)
+    head = ["##fileformat=VCFv4.2", "##source=caf\xe9", "##contig=<ID=1>", "##contig=<ID=unplaced>"]
+    head.append('##INFO=<ID=NOTE,Number=1,Type=String,Description="\xe9">')
+    rows = ["#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    rows += [
+        f"1\t50\trs\xe9\t{ref}\t{ref}G\t.\t.\tNOTE=\xfc",
+        "unplaced\t1\tx\xe9\tA\tC\t.\t.\tNOTE=\xe9",
+    ]
+    (tmp_path / "v.vcf").write_bytes("\n".join([*head, *rows, ""]).encode("latin-1"))
+    for name in ("o.tsv", "o.vcf.gz"):
+        score_vcf(scoring, tmp_path / "v.vcf", tmp_path / name, progress=False)
+        skipped = (tmp_path / f"{name}.skipped.tsv").read_bytes()
+        assert b"unplaced\t1\tx\xe9\tA\tC\tcontig not in the genome\n" in skipped
+    assert b"\n1\t50\trs\xe9\t" in (tmp_path / "o.tsv").read_bytes()
+    with pysam.BGZFile(str(tmp_path / "o.vcf.gz")) as file:
+        written = file.read().splitlines()
+    assert {line.encode("latin-1") for line in head} <= set(written)
+    assert written[-1] == rows[2].encode("latin-1")
+    assert written[-2].startswith(rows[1].encode("latin-1") + b";DEGU_SHIFT=0;")
+
+
 def test_two_commands_do_not_write_one_output(work, scoring, tmp_path):
     out = tmp_path / "effects.tsv"
     with (
