@@ -1,14 +1,15 @@
 """Predictions along a genome, written as bigWig tracks: one for each target and its uncertainties.
 
 Contigs are covered by overlapping windows (`degu_tf.models.tiling`). Some hundred windows are
-predicted at a time and kept on disk until all are there, so that an interrupted prediction goes on
-where it stopped and memory does not grow with the genome. Meanwhile they take four bytes a base and
-track of disk space beside the tracks.
+predicted at a time and kept on disk, with checksums, until all are there, so that an interrupted
+prediction resumes and memory does not grow with the genome. Meanwhile they take four bytes a base
+and track of disk space beside the tracks.
 """
 
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,8 +24,9 @@ from degu_tf.models.tiling import Tile, tiles
 from degu_tf.sequences.alphabet import UNKNOWN
 from degu_tf.sequences.encoding import encode
 from degu_tf.sequences.genomes.contigs import find_contig
+from degu_tf.utils.checksums import read_checksum, write_checksum
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.files import atomic_write, read_json, write_json
+from degu_tf.utils.files import atomic_write, file_hash, read_json, write_json
 from degu_tf.utils.progress import bar
 
 SETTINGS = "tracks.json"
@@ -65,6 +67,11 @@ class _Piece(NamedTuple):
     def last(self) -> int:
         return self.tiles[-1].last
 
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What its checksum says of its file."""
+        return {"contig": self.contig, "first": self.first, "last": self.last}
+
 
 def predict_tracks(
     predictor: Predictor,
@@ -79,8 +86,8 @@ def predict_tracks(
 ) -> dict[str, Path]:
     """Predict profiles along contigs and write a bigWig track of every target and uncertainty.
 
-    Called again with the same arguments it goes on where it stopped; a folder that holds other
-    tracks is refused.
+    Called again with the same arguments it resumes: what is on disk is held against its checksums,
+    and predicted anew where it was damaged. A folder that holds other tracks is refused.
 
     Parameters
     ----------
@@ -137,14 +144,16 @@ def predict_tracks(
 
     for piece in bar(pieces(), "stretches", progress, total=sum(1 for _ in pieces())):
         path = folder / PIECES / piece.name
-        if not path.is_file():
+        if read_checksum(path) != piece.notes:
             values = _predict(piece, predictor, genome, window, names)
             with atomic_write(path) as temporary:
                 np.save(temporary, values)
+            write_checksum(path, piece.notes)
     for index, name in enumerate(names):
         blocks = _blocks(folder / PIECES, pieces(), index)
         write_bigwig(files[name], dict(genome.contigs), blocks)
-    write_json(folder / SETTINGS, {**settings, "finished": True})
+    hashes = {name: file_hash(file) for name, file in files.items()}
+    write_json(folder / SETTINGS, {**settings, "finished": True, "files": hashes})
     shutil.rmtree(folder / PIECES)
     return files
 
@@ -172,7 +181,9 @@ def _begin(folder: Path, settings: Mapping[str, Any], files: Mapping[str, Path])
         write_json(folder / SETTINGS, settings)
         return False
     held = read_json(folder / SETTINGS)
-    finished = bool(held.pop("finished", False))
+    if not isinstance(held, dict):
+        raise InputError(f"expected the settings of tracks. Received: {folder / SETTINGS}")
+    finished, hashes = held.pop("finished", False), held.pop("files", {})
     differing = [key for key in settings if held.get(key) != settings[key]]
     if differing or held.keys() - settings.keys():
         differing = differing or sorted(held.keys() - settings.keys())
@@ -180,7 +191,22 @@ def _begin(folder: Path, settings: Mapping[str, Any], files: Mapping[str, Path])
             "the output folder holds tracks that were made otherwise; name another folder or "
             f"remove it. Received: {folder}, with another {', '.join(differing)}"
         )
-    return finished and all(file.is_file() for file in files.values())
+    if not finished:
+        return False
+    damaged = [
+        file.name
+        for name, file in files.items()
+        if not file.is_file() or file_hash(file) != hashes.get(name)
+    ]
+    if damaged:
+        warnings.warn(
+            f"finished tracks are missing or damaged and are predicted anew: {', '.join(damaged)}",
+            stacklevel=3,
+        )
+        write_json(folder / SETTINGS, settings)
+        return False
+    shutil.rmtree(folder / PIECES, ignore_errors=True)
+    return True
 
 
 def _pieces(contig: str, genome: Bases, window: int, step: int | None) -> Iterator[_Piece]:
@@ -251,6 +277,11 @@ def _blocks(
 ) -> Iterator[tuple[str, int, np.ndarray]]:
     """One track's values, piece by piece."""
     for piece in pieces:
+        if read_checksum(folder / piece.name) != piece.notes:
+            raise InputError(
+                "a stretch was changed while the tracks were written; call this again to predict "
+                f"it anew. Received: {folder / piece.name}"
+            )
         values = np.load(folder / piece.name, mmap_mode="r")
         yield piece.contig, piece.first, np.array(values[track])
 

@@ -107,6 +107,90 @@ def test_an_interrupted_prediction_goes_on_where_it_stopped(genome, tmp_path):
     assert third.calls == 1
 
 
+def _empty(content):
+    return b""
+
+
+def _flipped(content):
+    return content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
+
+
+def _cut(content):
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize("damage", [_empty, _flipped, _cut])
+@pytest.mark.parametrize("ending", [".npy", ".npy.sum"])
+def test_damaged_pieces_are_predicted_anew(genome, tmp_path, damage, ending):
+    expected = predict_tracks(Neighbours(), genome, tmp_path / "whole", progress=False)
+    first, second = Neighbours(), Neighbours()
+    first.stop_at = 5
+    with pytest.raises(KeyboardInterrupt):
+        predict_tracks(first, genome, tmp_path / "out", progress=False)
+    pieces = sorted((tmp_path / "out" / "pieces").glob(f"*{ending}"))
+    assert len(pieces) == 3
+    pieces[1].write_bytes(damage(pieces[1].read_bytes()))
+    files = predict_tracks(second, genome, tmp_path / "out", progress=False)
+    whole = Neighbours()
+    predict_tracks(whole, genome, tmp_path / "other", progress=False)
+    assert second.calls == 1 + (whole.calls - 1) - 3 + 1
+    for name, file in files.items():
+        assert file.read_bytes() == expected[name].read_bytes()
+
+
+def test_exchanged_pieces_are_predicted_anew(genome, tmp_path):
+    expected = predict_tracks(Neighbours(), genome, tmp_path / "whole", progress=False)
+    first = Neighbours()
+    first.stop_at = 5
+    with pytest.raises(KeyboardInterrupt):
+        predict_tracks(first, genome, tmp_path / "out", progress=False)
+    pieces = sorted((tmp_path / "out" / "pieces").glob("*.npy"))
+    for ending in ("", ".sum"):
+        one, other = (tmp_path / "out" / "pieces" / f"{piece.name}{ending}" for piece in pieces[:2])
+        other.write_bytes(one.read_bytes())
+    files = predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
+    for name, file in files.items():
+        assert file.read_bytes() == expected[name].read_bytes()
+
+
+def test_a_piece_that_is_damaged_while_tracks_are_written_is_never_joined(
+    genome, tmp_path, monkeypatch
+):
+    write = genome_tracks.write_bigwig
+
+    def damaging(*arguments):
+        piece = sorted((tmp_path / "out" / "pieces").glob("*.npy"))[-1]
+        piece.write_bytes(_flipped(piece.read_bytes()))
+        write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(genome_tracks, "write_bigwig", damaging)
+        with pytest.raises(InputError, match="a stretch was changed while"):
+            predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
+    expected = predict_tracks(Neighbours(), genome, tmp_path / "whole", progress=False)
+    files = predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
+    for name, file in files.items():
+        assert file.read_bytes() == expected[name].read_bytes()
+
+
+@pytest.mark.parametrize("damage", [_empty, _flipped, _cut, None])
+def test_damaged_finished_tracks_are_predicted_anew(genome, tmp_path, damage):
+    files = predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
+    whole = {name: file.read_bytes() for name, file in files.items()}
+    (tmp_path / "out" / "pieces").mkdir()
+    third = Neighbours()
+    predict_tracks(third, genome, tmp_path / "out", progress=False)
+    assert third.calls == 1
+    assert not (tmp_path / "out" / "pieces").exists()
+    if damage is None:
+        files["DNase"].unlink()
+    else:
+        files["DNase"].write_bytes(damage(whole["DNase"]))
+    with pytest.warns(UserWarning, match=r"missing or damaged and are predicted anew: DNase\.bw$"):
+        again = predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
+    assert {name: file.read_bytes() for name, file in again.items()} == whole
+
+
 def test_some_contigs_and_any_step(genome, tmp_path):
     options = {"contigs": ["chr1"], "progress": False}
     files = predict_tracks(Neighbours(), genome, tmp_path / "out", step=WINDOW - 2, **options)
