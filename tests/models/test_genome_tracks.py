@@ -67,6 +67,21 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr(genome_tracks, "WINDOWS", 4)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Bytes of each track of the whole genome, and how often the predictor was called."""
+    predictor = Neighbours()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(genome_tracks, "WINDOWS", 4)
+        folder = tmp_path_factory.mktemp("whole")
+        files = predict_tracks(predictor, Genome(), folder, progress=False)
+    return {name: file.read_bytes() for name, file in files.items()}, predictor.calls
+
+
+def contents(files):
+    return {name: file.read_bytes() for name, file in files.items()}
+
+
 def values(path, contig, length):
     with pyBigWig.open(str(path)) as file:
         return np.array(file.values(contig, 0, length))
@@ -119,76 +134,66 @@ def _cut(content):
     return content[: len(content) // 2]
 
 
+def interrupted(genome, folder):
+    """The pieces of a prediction that was interrupted after three."""
+    predictor = Neighbours()
+    predictor.stop_at = 5
+    with pytest.raises(KeyboardInterrupt):
+        predict_tracks(predictor, genome, folder, progress=False)
+    return sorted((folder / "pieces").glob("*.npy"))
+
+
 @pytest.mark.parametrize("damage", [_empty, _flipped, _cut])
-@pytest.mark.parametrize("ending", [".npy", ".npy.sum"])
-def test_damaged_pieces_are_predicted_anew(genome, tmp_path, damage, ending):
-    expected = predict_tracks(Neighbours(), genome, tmp_path / "whole", progress=False)
-    first, second = Neighbours(), Neighbours()
-    first.stop_at = 5
-    with pytest.raises(KeyboardInterrupt):
-        predict_tracks(first, genome, tmp_path / "out", progress=False)
-    pieces = sorted((tmp_path / "out" / "pieces").glob(f"*{ending}"))
+@pytest.mark.parametrize("ending", ["", ".sum"])
+def test_damaged_pieces_are_predicted_anew(genome, tmp_path, whole, damage, ending):
+    pieces, predictor = interrupted(genome, tmp_path), Neighbours()
     assert len(pieces) == 3
-    pieces[1].write_bytes(damage(pieces[1].read_bytes()))
-    files = predict_tracks(second, genome, tmp_path / "out", progress=False)
-    whole = Neighbours()
-    predict_tracks(whole, genome, tmp_path / "other", progress=False)
-    assert second.calls == 1 + (whole.calls - 1) - 3 + 1
-    for name, file in files.items():
-        assert file.read_bytes() == expected[name].read_bytes()
+    file = pieces[1].with_name(pieces[1].name + ending)
+    file.write_bytes(damage(file.read_bytes()))
+    files = predict_tracks(predictor, genome, tmp_path, progress=False)
+    assert contents(files) == whole[0]
+    assert predictor.calls == whole[1] - 3 + 1
 
 
-def test_exchanged_pieces_are_predicted_anew(genome, tmp_path):
-    expected = predict_tracks(Neighbours(), genome, tmp_path / "whole", progress=False)
-    first = Neighbours()
-    first.stop_at = 5
-    with pytest.raises(KeyboardInterrupt):
-        predict_tracks(first, genome, tmp_path / "out", progress=False)
-    pieces = sorted((tmp_path / "out" / "pieces").glob("*.npy"))
+def test_exchanged_pieces_are_predicted_anew(genome, tmp_path, whole):
+    pieces = interrupted(genome, tmp_path)
     for ending in ("", ".sum"):
-        one, other = (tmp_path / "out" / "pieces" / f"{piece.name}{ending}" for piece in pieces[:2])
+        one, other = (piece.with_name(piece.name + ending) for piece in pieces[:2])
         other.write_bytes(one.read_bytes())
-    files = predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
-    for name, file in files.items():
-        assert file.read_bytes() == expected[name].read_bytes()
+    assert contents(predict_tracks(Neighbours(), genome, tmp_path, progress=False)) == whole[0]
 
 
 def test_a_piece_that_is_damaged_while_tracks_are_written_is_never_joined(
-    genome, tmp_path, monkeypatch
+    genome, tmp_path, whole, monkeypatch
 ):
     write = genome_tracks.write_bigwig
 
     def damaging(*arguments):
-        piece = sorted((tmp_path / "out" / "pieces").glob("*.npy"))[-1]
+        piece = sorted((tmp_path / "pieces").glob("*.npy"))[-1]
         piece.write_bytes(_flipped(piece.read_bytes()))
         write(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(genome_tracks, "write_bigwig", damaging)
         with pytest.raises(InputError, match="a stretch was changed while"):
-            predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
-    expected = predict_tracks(Neighbours(), genome, tmp_path / "whole", progress=False)
-    files = predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
-    for name, file in files.items():
-        assert file.read_bytes() == expected[name].read_bytes()
+            predict_tracks(Neighbours(), genome, tmp_path, progress=False)
+    assert contents(predict_tracks(Neighbours(), genome, tmp_path, progress=False)) == whole[0]
 
 
-@pytest.mark.parametrize("damage", [_empty, _flipped, _cut, None])
-def test_damaged_finished_tracks_are_predicted_anew(genome, tmp_path, damage):
-    files = predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
-    whole = {name: file.read_bytes() for name, file in files.items()}
-    (tmp_path / "out" / "pieces").mkdir()
-    third = Neighbours()
-    predict_tracks(third, genome, tmp_path / "out", progress=False)
-    assert third.calls == 1
-    assert not (tmp_path / "out" / "pieces").exists()
-    if damage is None:
-        files["DNase"].unlink()
-    else:
-        files["DNase"].write_bytes(damage(whole["DNase"]))
-    with pytest.warns(UserWarning, match=r"missing or damaged and are predicted anew: DNase\.bw$"):
-        again = predict_tracks(Neighbours(), genome, tmp_path / "out", progress=False)
-    assert {name: file.read_bytes() for name, file in again.items()} == whole
+def test_damaged_finished_tracks_are_predicted_anew(genome, tmp_path, whole):
+    files = predict_tracks(Neighbours(), genome, tmp_path, progress=False)
+    (tmp_path / "pieces").mkdir()
+    again = Neighbours()
+    predict_tracks(again, genome, tmp_path, progress=False)
+    assert again.calls == 1
+    assert not (tmp_path / "pieces").exists()
+    files["ATAC"].unlink()
+    for name, damage in zip(list(files)[1:4], (_empty, _flipped, _cut), strict=True):
+        files[name].write_bytes(damage(whole[0][name]))
+    named = r"DNase\.bw, ATAC_aleatoric\.bw, DNase_aleatoric\.bw$"
+    with pytest.warns(UserWarning, match=rf"damaged and are predicted anew: ATAC\.bw, {named}"):
+        files = predict_tracks(Neighbours(), genome, tmp_path, progress=False)
+    assert contents(files) == whole[0]
 
 
 def test_some_contigs_and_any_step(genome, tmp_path):
