@@ -15,6 +15,7 @@ import degu_tf as degu
 from degu_tf.metrics.activity import rmse
 from degu_tf.metrics.correlation import correlation
 from degu_tf.paper.claims import Claim, Verdict, greater
+from degu_tf.paper.data_sets import read_measured
 from degu_tf.paper.script import Context, main
 from degu_tf.plots.palette import COLOURS
 
@@ -61,7 +62,7 @@ def compute(context: Context) -> pd.DataFrame:
 
 def _splits(context: Context) -> degu.Splits:
     if context.data:
-        return degu.read_splits(context.data[0])
+        return read_measured(context.data[0])
     return degu.simulate(context.settings.sizes, seed=context.seed).splits
 
 

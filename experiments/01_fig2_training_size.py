@@ -7,6 +7,7 @@ aleatoric head where replicates were measured, and MPRAnn on all data as the das
 """
 
 from dataclasses import dataclass
+from string import ascii_lowercase
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -37,6 +38,7 @@ from degu_tf.paper.fig2_performance.claims import (
 from degu_tf.paper.fig2_performance.study import compare
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context, main
+from degu_tf.plots.style import name_panel
 
 DATA_HELP = (
     "HDF5 files, one a data set (paper: STARR-seq, lentiMPRA K562 and HepG2), made by `degu "
@@ -201,7 +203,10 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target, as in Fig. 2."""
-    return degu.plots.performance_against(table, x="fraction")
+    figure = degu.plots.performance_against(table, x="fraction")
+    for letter, axes in zip(ascii_lowercase, figure.axes, strict=False):
+        name_panel(axes, letter)
+    return figure
 
 
 def conclude(table: pd.DataFrame) -> str:

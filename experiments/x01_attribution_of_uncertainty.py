@@ -36,19 +36,22 @@ WORDS = {
 
 @styled
 def draw(table: pd.DataFrame) -> Figure:
-    """Logos of one sequence for each head (a), and what motifs do to each head (b)."""
+    """Logos of one sequence for each head (a), and motifs' effect on it (b) where there are any."""
     keys = ["dataset", "target"]
     logo = table[table["metric"].isin([LOGO, SITE])]
     richest = logo[logo["metric"] == LOGO].groupby(keys, sort=False)["method"].nunique().idxmax()
     logo = logo[(logo[keys] == list(richest)).all(axis=1)]
     scores = rows_of(table, uncertainty_heads.SITE_SCORE)
     n_heads = logo.loc[logo["metric"] == LOGO, "method"].nunique()
-    heights = [1.35 * n_heads + 0.9, 3.0 * scores.groupby(keys).ngroups + 0.4]
+    heights = [1.35 * n_heads + 0.9]
+    if len(scores):
+        heights.append(3.0 * scores.groupby(keys).ngroups + 0.4)
     figure = Figure(figsize=(3.6 * COLUMN, sum(heights)), layout="constrained")
-    above, below = stacked(figure, heights)
-    draw_logos(above, logo, {head: f"{richest[0]}: {word}" for head, word in WORDS.items()})
-    name_panel(above.axes[0], "a")
-    _draw_effects(below, scores, keys, n_heads)
+    parts = stacked(figure, heights)
+    draw_logos(parts[0], logo, {head: f"{richest[0]}: {word}" for head, word in WORDS.items()})
+    name_panel(parts[0].axes[0], "a")
+    if len(scores):
+        _draw_effects(parts[1], scores, keys, n_heads)
     return figure
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,10 +112,29 @@ def data_sets(
     if len(set(names)) < len(names):
         raise InputError(f"files must have different names: they name panels. Received: {names}")
     for path in context.data:
-        splits = read_splits(path)
+        splits = read_measured(path)
         setup = several if splits.heads.n_targets > 1 else one
         splits = at_most(splits, setup.sizes)
         yield path.stem, splits.without_uncertainty() if setup is several else splits, setup
+
+
+def read_measured(path: Path) -> Splits:
+    """Data of a user's file, to train teachers on.
+
+    Raises
+    ------
+    InputError
+        If its training targets are teachers' means, as in released files of students' labels.
+    """
+    splits = read_splits(path)
+    labels = splits.train.ensemble_mean
+    measured = splits.heads.take(splits.train.targets, "mean")
+    if labels is not None and np.array_equal(labels, measured):
+        raise InputError(
+            "expected measured training targets; give the file that the teachers were trained on. "
+            f"Received: {path}, whose training targets are teachers' means, labels for a student"
+        )
+    return splits
 
 
 def activity_data(context: Context, sizes: tuple[int, int, int] | None) -> tuple[str, Splits]:
@@ -135,7 +155,7 @@ def activity_data(context: Context, sizes: tuple[int, int, int] | None) -> tuple
     if len(context.data) > 1:
         raise InputError(f"expected one file. Received: --data {' '.join(map(str, context.data))}")
     if context.data:
-        splits = at_most(read_splits(context.data[0]), sizes)
+        splits = at_most(read_measured(context.data[0]), sizes)
         return context.data[0].stem, splits.without_uncertainty()
     if sizes is None:
         raise InputError(

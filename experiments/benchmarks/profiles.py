@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 
 import degu_tf as degu
@@ -44,6 +45,12 @@ _PACKING: dict[str, dict[str, Any]] = {
     "gzip 1, shuffle": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
     "gzip 4": {"compression": "gzip", "compression_opts": 4},
     "gzip 4, shuffle": {"compression": "gzip", "compression_opts": 4, "shuffle": True},
+    "LZ4": hdf5plugin.LZ4(),
+    "Bitshuffle LZ4": hdf5plugin.Bitshuffle(cname="lz4"),
+    "Bitshuffle Zstd": hdf5plugin.Bitshuffle(cname="zstd", clevel=1),
+    "Blosc LZ4": hdf5plugin.Blosc(cname="lz4"),
+    "Zstd 1": hdf5plugin.Zstd(clevel=1),
+    "Zstd 3": hdf5plugin.Zstd(clevel=3),
 }
 
 
@@ -203,24 +210,13 @@ def compare_libraries(folder: Path, repeats: int, n_bases: int) -> None:
 
 
 def compare_packing(folder: Path) -> None:
-    """Print size and time of the targets under the filters of HDF5, and of what is used."""
+    """Print size and time of targets and tokens under the filters of HDF5, and of what is used."""
     _prepare(folder)
-    targets = degu.read_splits(folder / "profiles.h5", progress=False).train.targets[:_ROWS]
-    n_bases = targets[..., 0].size
-    for name, how in _PACKING.items():
-        path = folder / "packed.h5"
-        start = time.process_time()
-        with h5py.File(path, "w") as file:
-            file.create_dataset("targets", data=targets, chunks=(32, *targets.shape[1:]), **how)
-        written = time.process_time()
-        with h5py.File(path) as file:
-            file["targets"][()]
-        read = time.process_time() - written
-        print(
-            f"{name:16s} {os.path.getsize(path) / n_bases:5.2f} bytes a base, write "
-            f"{1e8 * (written - start) / n_bases:5.2f} s, read {1e8 * read / n_bases:5.2f} s "
-            "for 100 Mb"
-        )
+    train = degu.read_splits(folder / "profiles.h5", progress=False).train
+    for what, values in (("targets", train.targets), ("sequences", train.sequences)):
+        print(what)
+        _compare_filters(folder, values[:_ROWS])
+    n_bases = train.sequences[:_ROWS].size
     with h5py.File(folder / "profiles.h5") as file:
         for name in ("targets", "sequences"):
             dataset = file["train"][name]
@@ -229,6 +225,24 @@ def compare_packing(folder: Path) -> None:
             dataset[:_ROWS]
             seconds = 1e8 * (time.process_time() - start) / n_bases
             print(f"{name} as written: {size:.2f} bytes a base, read {seconds:.2f} s for 100 Mb")
+
+
+def _compare_filters(folder: Path, values: np.ndarray) -> None:
+    path, n_bases = folder / "packed.h5", values.shape[0] * values.shape[1]
+    how: Any
+    for name, how in _PACKING.items():
+        start = time.process_time()
+        with h5py.File(path, "w") as file:
+            file.create_dataset("values", data=values, chunks=(32, *values.shape[1:]), **how)
+        written = time.process_time()
+        with h5py.File(path) as file:
+            file["values"][()]
+        read = time.process_time() - written
+        print(
+            f"{name:16s} {os.path.getsize(path) / n_bases:5.2f} bytes a base, write "
+            f"{1e8 * (written - start) / n_bases:5.2f} s, read {1e8 * read / n_bases:5.2f} s "
+            "for 100 Mb"
+        )
 
 
 def _make(folder: Path, n_bases: int) -> None:

@@ -114,16 +114,26 @@ def test_every_script_is_listed():
     assert all(f"`{script.name}`" in listed for script in SCRIPTS)
 
 
-def test_links_in_the_readme_exist():
-    readme = (ROOT / "README.md").read_text()
-    links = re.findall(r"\]\((?!https?:)([^)]+)\)", readme)
-    assert links
-    assert all((ROOT / link).exists() for link in links)
+PAGES = (
+    "README.md",
+    "notebooks/guide.md",
+    "experiments/README.md",
+    "degu_tf/README.md",
+    ".github/CONTRIBUTING.md",
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_in_the_pages_exist(page):
+    path = ROOT / page
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+        assert (path.parent / link).exists(), link
 
 
 def blocks(language):
-    """The README's code blocks of one language."""
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """Code blocks of one language, in the README and then in the guide."""
+    text = "".join((ROOT / page).read_text() for page in PAGES[:2])
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.fixture
@@ -243,7 +253,7 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 @pytest.mark.slow
 def test_the_readmes_python_examples_run(mpra):
     code, conformal, explained, variants, dynamic = blocks("python")
-    small = code.replace("epochs=100", "epochs=1").replace('"), 10,', '"), 2,')
+    small = code.replace("epochs=100", "epochs=1").replace("spec, 10,", "spec, 2,")
     assert small.count("epochs=1)") == 1
     names = {}
     exec(small.replace("ACGT...", mpra[0]), names)

@@ -100,5 +100,6 @@ def motif_sites(sequences: np.ndarray, simulated: bool) -> pd.DataFrame:
             matches = strand[np.arange(len(letters)), windows].all(axis=2)
             for row, start in np.argwhere(matches).tolist():
                 places.add((row, start, start + len(letters), name))
+    types = {"sequence": int, "start": int, "end": int, "affinity": float}
     rows = [(row, name, start, end, 1.0) for row, start, end, name in sorted(places)]
-    return pd.DataFrame(rows, columns=columns).astype({"sequence": int, "start": int, "end": int})
+    return pd.DataFrame(rows, columns=columns).astype(types)

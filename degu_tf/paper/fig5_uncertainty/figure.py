@@ -9,7 +9,7 @@ from degu_tf.plots.palette import methods_of
 from degu_tf.plots.predictions import draw_performance
 from degu_tf.plots.style import (
     LOG2,
-    finite_rows,
+    corner_text,
     legend_below,
     legend_handle,
     metric_label,
@@ -61,14 +61,17 @@ def intervals_and_accuracy(table: pd.DataFrame) -> Figure:
 
 
 def _heads(table: pd.DataFrame, target: int) -> pd.DataFrame:
-    """Rows of panels a and b: Pearson r of uncertainty heads of one target of each data set."""
-    rows = table[table["head"].isin(["epistemic", "aleatoric"]) & (table["metric"] == "pearson")]
-    rows = finite_rows(rows, ["value"])
+    """Rows of panels a and b: Pearson r of uncertainty heads of one target of each data set.
+
+    The target is counted in the data's order, whether or not its values are finite.
+    """
+    rows = table[table["head"].notna() & (table["metric"] == "pearson")]
     chosen = []
     for _, part in rows.groupby("dataset", sort=False):
         targets = list(part["target"].unique())
         chosen.append(part[part["target"] == targets[min(target, len(targets) - 1)]])
-    return pd.concat(chosen, ignore_index=True) if chosen else rows
+    drawn = pd.concat(chosen, ignore_index=True)
+    return drawn[drawn["head"].isin(["epistemic", "aleatoric"])]
 
 
 def _intervals(table: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +98,12 @@ def _draw_heads(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     named = set()
     for axes, (head, dataset, part) in zip(grid, panels, strict=True):
-        draw_performance(axes, part)
+        finite = part[part["value"].notna()]
+        if len(finite):
+            draw_performance(axes, finite)
+        else:
+            axes.set_axis_off()
+            corner_text(axes, "r is undefined")
         axes.set_title(f"{dataset}, {part['target'].iloc[0]}", fontsize=10.5)
         axes.set_ylabel(metric_label("pearson", head))
         if head not in named:

@@ -14,7 +14,7 @@ from degu_tf.metrics.effects import ALL, PERCENTILES
 from degu_tf.paper.fig6_variants.claims import BEST, performance
 from degu_tf.paper.fig6_variants.compare import PANEL, wide_variants
 from degu_tf.paper.fig6_variants.experiments import MEASURED
-from degu_tf.plots.groups import box_handles, draw_boxes, kinds_of
+from degu_tf.plots.groups import box_handles, box_places, draw_boxes, kinds_of
 from degu_tf.plots.palette import LABELS, colour_of
 from degu_tf.plots.style import (
     densest_window,
@@ -43,6 +43,15 @@ LAYERS = (
     Layer("aleatoric", "Aleatoric\nuncertainty", "Purples"),
     Layer("epistemic", "Epistemic\nuncertainty", "Oranges"),
 )
+NAMES = {
+    "single": "standard",
+    "student": "DEGU",
+    "dynamic_evoaug": "+ EvoAug",
+    "dynamic_mutagenesis": "+ mutagenesis",
+    "dynamic_shuffle": "+ shuffle",
+}
+"""Tick labels of the methods; a plus marks DEGU with a dynamic augmentation."""
+
 STRATA = {**{p: f"< {p}th" for p in PERCENTILES}, ALL: "all"}
 PERCENTILE_AXIS = "Percentile of total uncertainty"
 COLUMN, ROW = 3.3, 3.1
@@ -131,7 +140,8 @@ def _draw_methods(
         ensemble = part[part["method"] == "ensemble"]["value"].mean()
         boxed = finite_rows(part[part["method"] != "ensemble"], ["value"])
         _draw_beside_ensemble(axes, boxed, "group", "method", kinds, ensemble)
-        axes.set_xticks([])
+        words = [NAMES.get(kind, kind) for kind in kinds]
+        axes.set_xticks(box_places(len(kinds)), words, rotation=30, ha="right")
         axes.set_ylabel(label)
         axes.set_title(title)
     if letter:

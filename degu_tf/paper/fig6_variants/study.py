@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.models.predictor import ModelPredictor, Predictor
 from degu_tf.paper import data_sets
-from degu_tf.paper.data_sets import ONE_TARGET, SEVERAL_TARGETS, Setup, at_most
+from degu_tf.paper.data_sets import ONE_TARGET, SEVERAL_TARGETS, Setup, at_most, read_measured
 from degu_tf.paper.fig6_variants import experiments as variant_data
 from degu_tf.paper.fig6_variants.compare import compare
 from degu_tf.paper.fig6_variants.experiments import Experiment
@@ -130,7 +129,7 @@ def panels(context: Context) -> Iterator[Panel]:
 def _given(context: Context) -> Iterator[Panel]:
     settings: Settings = context.settings
     files = variant_data.sort_files(context.data)
-    training = [read_splits(path) for path in files.training]
+    training = [read_measured(path) for path in files.training]
     lengths = {splits.input_shape[0] for splits in training}
     if len(lengths) > 1:
         raise InputError(f"expected data of one length. Received: {sorted(lengths)} bases")

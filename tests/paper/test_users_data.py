@@ -1,0 +1,211 @@
+"""Numbered scripts on users' files: small ones in every layout that was released."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from degu_tf.data.hdf5.splits_file import write_splits
+from degu_tf.data.simulation.atac import simulate_profiles
+from degu_tf.data.sources.atac import write_profiles
+from degu_tf.data.splits import Split, Splits
+from degu_tf.data.tracks import replicate_columns
+from degu_tf.heads import HeadLayout
+from degu_tf.paper.data_sets import activity_data, data_sets, read_measured
+from degu_tf.paper.fig4_attribution.logo_table import LOGO, SITE, site_rows
+from degu_tf.paper.fig5_uncertainty.study import PRESETS
+from degu_tf.paper.script import Context
+from degu_tf.sequences.encoding import decode, one_hot
+from degu_tf.utils.errors import InputError
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+SIZES = {"train": 90, "validation": 40, "test": 70}
+LAYOUTS = ("own", "flat", "grouped", "evoaug")
+
+
+def random_splits(targets, aleatoric=None, length=249, letters=4, seed=0):
+    """Splits of random sequences of the first `letters` of A C G T, and random targets."""
+    rng = np.random.default_rng(seed)
+    heads = HeadLayout(targets, aleatoric)
+    parts = {
+        name: Split(
+            rng.integers(0, letters, (n, length), dtype=np.uint8),
+            np.abs(rng.normal(size=(n, heads.n_columns))).astype(np.float32),
+        )
+        for name, n in SIZES.items()
+    }
+    return Splits(**parts, heads=heads)
+
+
+def write(path, layout, splits, extra=None):
+    """Write splits in a layout, with more datasets where they are given."""
+    if layout == "own":
+        write_splits(path, splits)
+        return path
+    names = {
+        "flat": ("{role}_{split}", dict(train="Train", validation="Val", test="Test"), str),
+        "grouped": ("{split}/{role}", dict(train="Train", validation="Val", test="Test"), str),
+        "evoaug": (
+            "{role}_{split}", dict(train="train", validation="valid", test="test"), str.lower,
+        ),
+    }  # fmt: skip
+    pattern, words, case = names[layout]
+    with h5py.File(path, "w") as file:
+        for name, split in splits.items():
+            hot, y = one_hot(split.sequences), split.targets
+            if layout == "evoaug":
+                hot, y = np.swapaxes(hot, 1, 2), y.T
+            file[pattern.format(role=case("X"), split=words[name])] = hot
+            file[pattern.format(role=case("y"), split=words[name])] = y
+        for key, values in (extra or {}).items():
+            file[key] = values
+    return path
+
+
+@pytest.fixture(scope="module")
+def starrseq():
+    """As STARR-seq: Dev and Hk; sequences of A and C alone, in which no known motif fits."""
+    return random_splits(("Dev", "Hk"), letters=2)
+
+
+@pytest.fixture(scope="module")
+def lentimpra():
+    """As lentiMPRA: an activity with the replicates' standard deviation."""
+    return random_splits(("activity",), "std", length=230, seed=1)
+
+
+class TestReading:
+    @pytest.mark.parametrize("layout", LAYOUTS)
+    def test_every_layout_gives_the_same_data(self, layout, starrseq, lentimpra, tmp_path):
+        files = (
+            write(tmp_path / "fly.h5", layout, starrseq),
+            write(tmp_path / "k562.h5", layout, lentimpra),
+        )
+        settings = PRESETS["smoke"]
+        context = Context(settings, "smoke", files, 0, None)
+        several, one = data_sets(context, settings.several_targets, settings.one_target)
+        assert (several[0], one[0]) == ("fly", "k562")
+        assert several[1].heads.columns == ("Dev", "Hk")
+        assert one[1].heads.columns == ("activity", "activity_aleatoric")
+        name, activities = activity_data(Context(settings, "smoke", files[:1], 0, None), None)
+        assert name == "fly"
+        np.testing.assert_array_equal(activities.test.sequences, starrseq.test.sequences)
+        np.testing.assert_array_equal(activities.test.targets, starrseq.test.targets)
+
+    def test_labels_of_a_student_are_no_measurements(self, tmp_path):
+        """A released lentiMPRA file of four columns: its training targets are teachers' means."""
+        labelled = random_splits(("a", "b", "c", "d"), length=230)
+        path = write(tmp_path / "hepg2.h5", "flat", labelled)
+        with (
+            pytest.warns(UserWarning, match="teachers' means"),
+            pytest.raises(InputError, match=r"measured training targets.*hepg2\.h5.*labels for a"),
+        ):
+            read_measured(path)
+
+    def test_measurements_beside_labels_are_read(self, starrseq, tmp_path):
+        """A released STARR-seq file: measured targets, and the teachers' means apart."""
+        labels = {"ensemble_mean": starrseq.train.targets + 1.0}
+        path = write(tmp_path / "fly.h5", "flat", starrseq, labels)
+        splits = read_measured(path)
+        np.testing.assert_array_equal(splits.train.targets, starrseq.train.targets)
+        assert splits.train.ensemble_mean is not None
+
+    def test_a_sequence_without_a_motif_leaves_values_numbers(self, starrseq):
+        sites = site_rows(starrseq.test.sequences[0], simulated=False, dataset="fly")
+        assert len(sites) == 0
+        logo = pd.DataFrame({"metric": [LOGO], "value": [0.5], "position": [0]})
+        both = pd.concat([logo, sites], ignore_index=True)
+        assert both["value"].dtype == float
+        assert SITE not in set(both["metric"])
+
+
+def element(folder, seed=0):
+    """A table of measured effects of PKLR's variants, and its sequence."""
+    rng = np.random.default_rng(seed)
+    (bases,) = decode(rng.integers(0, 4, (1, 300)).astype(np.uint8))
+    rows = [
+        ("PKLR-48h", 1, 1001 + place, base, alt, rng.normal())
+        for place, base in enumerate(bases)
+        for alt in "ACGT"
+        if alt != base
+    ]
+    columns = ["Element", "Chrom", "Pos", "Ref", "Alt", "Coefficient"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "PKLR.tsv", sep="\t", index=False)
+    (folder / "PKLR.fa").write_text(f">PKLR chr1:1001-{1000 + len(bases)}\n{bases}\n")
+    return [folder / "PKLR.tsv", folder / "PKLR.fa"]
+
+
+def profiles(folder):
+    """Bins of a small genome with three replicate tracks, as `degu prepare atac` writes them."""
+    contigs = {"chr1": 20_000, "chr8": 8_000, "chr9": 8_000}
+    genome, tracks = simulate_profiles(contigs, 0).write(folder)
+    columns = replicate_columns({"ATAC": tracks})
+    write_profiles(folder / "atac.h5", genome, columns, length=384, progress=False)
+    return [folder / "atac.h5"]
+
+
+ONE_FILE = (
+    "02_fig3_covariate_shift", "s03_evoaug_teachers", "s04_ensemble_size", "s05_shifted_activity",
+    "s06_dynamic_test_performance",
+)  # fmt: skip
+VARIANTS = (
+    "05_fig6_variant_effects", "s14_variant_effects_other_elements", "s15_effect_and_uncertainty",
+    "s16_confident_variants",
+)  # fmt: skip
+SEVERAL_FILES = (
+    "01_fig2_training_size", "03_fig4_attribution", "04_fig5_uncertainty", "s02_dream_rnn",
+    "s07_attribution_other_heads", "s08_normalised_attribution", "s09_uncertainty_other_data",
+    "s10_epistemic_head", "s11_log_variance", "s12_heteroscedastic_teachers", "s13_conformal",
+    "x01_attribution_of_uncertainty",
+)  # fmt: skip
+WITHOUT_DATA = ("table_s1_cost",)
+CASES = (
+    [("00_quickstart", "flat")]
+    + [(name, LAYOUTS[place % 4]) for place, name in enumerate(ONE_FILE)]
+    + [(name, LAYOUTS[place % 4]) for place, name in enumerate(VARIANTS)]
+    + [(name, LAYOUTS[place % 4]) for place, name in enumerate(SEVERAL_FILES)]
+    + [("s01_atac_profiles", "own")]
+)
+
+
+def test_every_script_is_run_on_users_data():
+    scripts = {path.stem for path in EXPERIMENTS.glob("*.py")}
+    assert {name for name, _ in CASES} | {*WITHOUT_DATA} == scripts
+
+
+def files_of(name, layout, folder, starrseq, lentimpra):
+    """What a script is given: the first file in this layout, others in the next ones."""
+    following = [LAYOUTS[(LAYOUTS.index(layout) + step) % 4] for step in range(3)]
+    if name == "s01_atac_profiles":
+        return profiles(folder)
+    if name in VARIANTS:
+        return [write(folder / "k562.h5", layout, lentimpra), *element(folder)]
+    files = [write(folder / "fly.h5", layout, starrseq)]
+    if name in SEVERAL_FILES:
+        files.append(write(folder / "k562.h5", following[1], lentimpra))
+        files.append(write(folder / "hepg2.h5", following[2], lentimpra))
+    return files
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "layout"), CASES)
+def test_a_script_runs_on_users_data(name, layout, starrseq, lentimpra, tmp_path):
+    files = files_of(name, layout, tmp_path, starrseq, lentimpra)
+    out = tmp_path / "out"
+    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), "--preset", "smoke"]
+    command += ["--data", *map(str, files), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(out / "table.csv", low_memory=False)
+    assert table["value" if "value" in table else "mean"].dtype == float
+    assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert len(pd.read_csv(out / "claims.csv"))
+    assert json.loads((out / "settings.json").read_text())["data"] == [str(file) for file in files]
+    if "dataset" in table and name != "s01_atac_profiles":
+        trained_on = {file.stem for file in files if file.suffix == ".h5"}
+        assert set(table["dataset"]) - {"Toy"} <= trained_on
