@@ -1,5 +1,10 @@
-"""HDF5 datasets read row by row in bounded memory, whichever way they lie in the file."""
+"""HDF5 datasets read row by row in bounded memory, whatever the order of their axes.
 
+A file from elsewhere is checked before memory is allocated for it: all values that it declares must
+be stored in it and fit into memory.
+"""
+
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import hdf5plugin  # noqa: F401 (registers the filters of profiles files)
 import numpy as np
 
 from degu_tf.sequences.encoding import as_tokens
@@ -21,12 +27,12 @@ _DAMAGED = (
 
 
 def existing(path: str | os.PathLike) -> Path:
-    """The path of a file that is there.
+    """The path of a file that exists.
 
     Raises
     ------
     InputError
-        If it is not, or is a folder.
+        If it does not, or is a folder.
     """
     if not Path(path).is_file():
         raise InputError("expected a file. Received: nothing or a folder at this path")
@@ -49,6 +55,10 @@ def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
             yield file
     except (OSError, RuntimeError) as error:
         raise InputError(f"{_DAMAGED} ({error})") from error
+    except KeyError as error:
+        if "Unable to" not in str(error):
+            raise
+        raise InputError(f"{_DAMAGED} ({error})") from error
 
 
 def datasets_of(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -57,7 +67,7 @@ def datasets_of(file: h5py.File) -> dict[str, h5py.Dataset]:
     Raises
     ------
     InputError
-        If the description of one is damaged.
+        If the description of one is damaged, or its values lie outside the file.
     """
     found: dict[str, h5py.Dataset] = {}
 
@@ -70,7 +80,73 @@ def datasets_of(file: h5py.File) -> dict[str, h5py.Dataset]:
         file.visititems(keep)
     except (KeyError, ValueError) as error:
         raise InputError(f"{_DAMAGED} ({error})") from error
+    for path, dataset in found.items():
+        if dataset.external or dataset.is_virtual:
+            kind = "external storage" if dataset.external else "a virtual data set"
+            raise InputError(
+                "expected all data in the file itself; copy them into it. "
+                f"Received: {path}, {kind}, which reads other files"
+            )
     return found
+
+
+def check_storage(dataset: h5py.Dataset) -> None:
+    """Check that a dataset is stored completely and fits into memory, before it is read.
+
+    Raises
+    ------
+    InputError
+        If it declares more values than are stored in the file, or than fit into memory.
+    """
+    if not dataset.size:
+        return
+    if dataset.chunks:
+        declared = math.prod(
+            -(-n // chunk) for n, chunk in zip(dataset.shape, dataset.chunks, strict=True)
+        )
+        stored, unit = dataset.id.get_num_chunks(), "chunks"
+    else:
+        declared = dataset.nbytes
+        stored, unit = dataset.id.get_storage_size(), "bytes"
+        stored = min(stored, os.path.getsize(dataset.file.filename))
+    if stored < declared:
+        raise InputError(
+            f"expected all values of {dataset.name} in the file, {declared} {unit}; copy or "
+            f"download it again. Received: shape {dataset.shape}, of which {stored} {unit} are "
+            "stored"
+        )
+    check_memory(loaded_bytes(dataset), f"{dataset.name} of shape {dataset.shape}")
+
+
+def loaded_bytes(dataset: h5py.Dataset) -> int:
+    """Minimum number of bytes that a dataset takes in memory: tokens for sequences `(N, L, 4)`."""
+    itemsize = dataset.dtype.itemsize
+    if dataset.dtype.kind not in "biuf":
+        return dataset.size * itemsize
+    return dataset.size // 4 if dataset.ndim > 2 else dataset.size * min(4, itemsize)
+
+
+def check_memory(n_bytes: int, what: str) -> None:
+    """Refuse what is larger than the memory of this computer.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    total = _memory()
+    if n_bytes > total:
+        raise InputError(
+            f"expected data that fit into memory, {total / 1e9:.1f} GB. "
+            f"Received: {what}, at least {n_bytes / 1e9:.1f} GB"
+        )
+
+
+def _memory() -> float:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 @dataclass(frozen=True)
@@ -84,10 +160,18 @@ class Rows:
     axes
         Its axes in the order in which they are wanted: `(1, 0)` for targets `(columns, N)`,
         `(0, 2, 1)` for sequences `(N, 4, L)`.
+
+    Raises
+    ------
+    InputError
+        As `check_storage` does.
     """
 
     dataset: h5py.Dataset
     axes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        check_storage(self.dataset)
 
     @property
     def name(self) -> str:

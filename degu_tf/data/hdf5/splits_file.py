@@ -7,8 +7,6 @@ one-hot sequences takes little more memory than its tokens, which are 1/32 of it
 import json
 import os
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,18 +14,17 @@ from typing import Any
 import h5py
 import numpy as np
 
+from degu_tf.data.hdf5.labels_file import checked_labels
 from degu_tf.data.hdf5.layouts import (
     Columns,
     columns_of,
     is_channels_first,
     is_transposed,
-    label_parts,
     recognise,
 )
 from degu_tf.data.hdf5.rows import (
     Rows,
     datasets_of,
-    existing,
     opened,
 )
 from degu_tf.data.splits import Split, Splits
@@ -46,8 +43,6 @@ VERSION = 1
 
 _CHUNK_BYTES = 2**18
 _GZIP_LEVEL = 4
-_NPZ_ERRORS = (ValueError, TypeError, AttributeError, OSError, EOFError)
-_NPZ_ERRORS += (zipfile.BadZipFile, zlib.error)
 
 
 def read_splits(
@@ -152,54 +147,20 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
     True
     """
     with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
-        write_header(file, splits.heads)
+        file.attrs.update(header(splits.heads))
         for name, split in splits.items():
             with blaming(name):
                 _write_split(file.create_group(name), split, one_hot)
 
 
-def write_header(file: h5py.File, heads: HeadLayout) -> None:
-    """Say in a file's root attributes which format it has and what its columns mean."""
-    file.attrs["format"] = FORMAT
-    file.attrs["version"] = VERSION
-    file.attrs["heads"] = json.dumps(heads.to_dict())
-    file.attrs["columns"] = list(heads.columns)
-
-
-def read_ensemble_labels(path: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:
-    """Read teachers' labels of released DREAM-RNN runs: `.npz` (or HDF5) without sequences.
-
-    Parameters
-    ----------
-    path
-        File with the arrays `train_mean`, `train_std`, `val_mean`, `val_std`, `test_mean`,
-        `test_std` and maybe `train_aleatoric`, `val_aleatoric`, `test_aleatoric`.
-
-    Returns
-    -------
-    dict
-        For train, validation and test a dict of `mean`, `std` and maybe `aleatoric`, float32
-        `(N, columns)`; the columns are those of the teachers' output.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged or pickled, an array is missing, rows differ, or values are
-        not finite or a std is negative.
-    """
-    with blaming(path):
-        path = existing(path)
-        if h5py.is_hdf5(path):
-            with opened(path) as file:
-                return _labels(datasets_of(file))
-        try:
-            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except _NPZ_ERRORS as error:
-            raise InputError(
-                f"expected a whole .npz file of numbers, without pickles ({error})"
-            ) from error
-        return _labels(arrays)
+def header(heads: HeadLayout) -> dict[str, str | int | list[str]]:
+    """Root attributes of a file: its format and what its columns mean."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "heads": json.dumps(heads.to_dict()),
+        "columns": list(heads.columns),
+    }
 
 
 def _find_parts(
@@ -250,7 +211,7 @@ def _check_alike(parts: Mapping[str, Mapping[str, Rows]]) -> None:
 
 def _stored_heads(file: h5py.File, targets: Sequence[str] | None) -> HeadLayout | None:
     """The head layout of a file that `write_splits` wrote; None for any other file."""
-    if str(file.attrs.get("format")) != FORMAT:
+    if _text(file.attrs.get("format")) != FORMAT:
         return None
     version = file.attrs.get("version")
     if version != VERSION:
@@ -259,7 +220,7 @@ def _stored_heads(file: h5py.File, targets: Sequence[str] | None) -> HeadLayout 
             f"the file. Received: version {version}"
         )
     try:
-        heads = HeadLayout.from_dict(json.loads(file.attrs["heads"]))
+        heads = HeadLayout.from_dict(json.loads(_text(file.attrs["heads"])))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"the root attribute heads is missing or damaged ({error})") from error
     if targets is not None and tuple(targets) not in (heads.targets, heads.columns):
@@ -268,6 +229,11 @@ def _stored_heads(file: h5py.File, targets: Sequence[str] | None) -> HeadLayout 
             f"Received: targets={tuple(targets)}"
         )
     return heads
+
+
+def _text(value: Any) -> str:
+    """An attribute's text, of variable or of fixed length."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _read_split(
@@ -294,7 +260,7 @@ def _read_split(
     }
     if columns.student is not None:
         epistemic = columns.student.take(targets[:, : columns.student.n_columns], "epistemic")
-        labels["ensemble_std"] = _checked_labels(epistemic, parts["targets"].name, is_std=True)
+        labels["ensemble_std"] = checked_labels(epistemic, parts["targets"].name, is_std=True)
         targets = targets[:, : heads.n_columns].copy()
     elif heads.aleatoric == "std" and not stored:
         _check_replicate_std(heads.take(targets, "aleatoric"))
@@ -320,49 +286,13 @@ def _read_names(dataset: h5py.Dataset) -> np.ndarray:
 
 
 def _read_labels(rows: Rows, heads: HeadLayout, is_std: bool) -> np.ndarray:
-    labels = _checked_labels(rows.floats(), rows.name, is_std)
+    labels = checked_labels(rows.floats(), rows.name, is_std)
     if labels.shape[-1] != heads.n_targets:
         raise InputError(
             f"expected teachers' labels for the targets {heads.targets}. "
             f"Received: {rows.name} of shape {labels.shape}"
         )
     return labels
-
-
-def _labels(
-    arrays: Mapping[str, np.ndarray | h5py.Dataset],
-) -> dict[str, dict[str, np.ndarray]]:
-    labels = {}
-    for split, part in label_parts(arrays).items():
-        labels[split] = {
-            role: _checked_labels(arrays[name][()], name, is_std=role == "std")
-            for role, name in part.items()
-        }
-        rows = {part[role]: len(values) for role, values in labels[split].items()}
-        if len(set(rows.values())) > 1:
-            raise InputError(f"expected labels with equal numbers of rows. Received: {rows}")
-    return labels
-
-
-def _checked_labels(values: np.ndarray, name: str, is_std: bool) -> np.ndarray:
-    """Labels as float32 `(N, columns)`, or a complaint about the first bad row."""
-    values = np.asarray(values)
-    if values.dtype.kind not in "biuf" or values.ndim == 0:
-        raise InputError(
-            "expected teachers' labels as numbers (N, columns). "
-            f"Received: {name} of type {values.dtype}, shape {values.shape}"
-        )
-    values = values.reshape(-1, 1) if values.ndim == 1 else values
-    values = values.astype(np.float32, copy=False)
-    good = np.isfinite(values) & (values >= 0) if is_std else np.isfinite(values)
-    good = good.reshape(len(values), -1).all(axis=1)
-    if not good.all():
-        row = int(np.argmin(good))
-        raise InputError(
-            f"expected {'standard deviations' if is_std else 'finite labels'}. "
-            f"Received: {values[row].tolist()} in row {row} of {name}"
-        )
-    return values
 
 
 def _check_replicate_std(std: np.ndarray) -> None:

@@ -11,11 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import h5py
 import numpy as np
 
-from degu_tf.data.hdf5.profiles_file import ProfileGroup
-from degu_tf.data.hdf5.splits_file import write_header
+from degu_tf.data.hdf5.profiles_file import ProfileGroup, fixed_text, new_profiles_file
 from degu_tf.data.sources.chromosomes import Chromosomes, agreed_splits
 from degu_tf.data.splits import NAMES, Split
 from degu_tf.data.tracks import TrackColumns, Tracks
@@ -136,10 +134,9 @@ def write_profiles(
         name_bytes = max(len(bins.name(name, contigs[name]).encode()) for name in splits)
         with (
             atomic_write(path) as temporary,
-            h5py.File(temporary, "w") as file,
+            new_profiles_file(temporary, columns.heads) as file,
             bar(None, "preparing", progress, total=n_bases) as shown,
         ):
-            write_header(file, columns.heads)
             groups = {
                 split: ProfileGroup(
                     file.create_group(split), columns, length, most[split], name_bytes
@@ -152,7 +149,7 @@ def write_profiles(
             for group in groups.values():
                 group.finish()
             _complete(summary, groups, columns)
-            file.attrs["profiles"] = json.dumps(summary.to_dict())
+            file.attrs["profiles"] = fixed_text(json.dumps(summary.to_dict()))
     return summary
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from degu_tf.data.hdf5.ensemble_labels import student_splits_from_labels, with_ensemble_labels
+from degu_tf.data.hdf5.labels_file import read_ensemble_labels
 from degu_tf.data.hdf5.layouts import columns_of
-from degu_tf.data.hdf5.splits_file import read_ensemble_labels, read_splits
+from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.utils.errors import InputError
 
 SIZES = (300, 20, 30)

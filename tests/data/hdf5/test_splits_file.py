@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from degu_tf.data.hdf5 import rows
-from degu_tf.data.hdf5.splits_file import read_ensemble_labels, read_splits, write_splits
+from degu_tf.data.hdf5.labels_file import read_ensemble_labels
+from degu_tf.data.hdf5.splits_file import read_splits, write_splits
 from degu_tf.data.splits import Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.utils.errors import InputError
@@ -274,7 +275,7 @@ def test_memory_stays_near_the_tokens(tmp_path, options):
 
 def test_blocks_end_where_chunks_do(tmp_path, monkeypatch):
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        dataset = file.create_dataset("y", (2, 100), np.float64, chunks=(1, 7))
+        dataset = file.create_dataset("y", data=np.zeros((2, 100)), chunks=(1, 7))
         for block_bytes, step in ((1, 7), (16 * 20, 14), (16 * 99, 98)):
             monkeypatch.setattr(rows, "_BLOCK_BYTES", block_bytes)
             starts = [block[0].start for block in rows.Rows(dataset, (1, 0)).blocks()]

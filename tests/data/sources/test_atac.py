@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from collections import Counter
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,11 +14,13 @@ import pytest
 from degu_tf import cli
 from degu_tf.data.bigwig import write_bigwig
 from degu_tf.data.hdf5 import profiles_file
+from degu_tf.data.hdf5.profiles_file import fixed_text, new_profiles_file
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.sources import atac
 from degu_tf.data.sources.atac import profile_blocks, write_profiles
 from degu_tf.data.sources.chromosomes import Chromosomes
 from degu_tf.data.tracks import label_columns, replicate_columns, write_columns
+from degu_tf.heads import HeadLayout
 from degu_tf.sequences.encoding import encode
 from degu_tf.sequences.intervals import bin_place
 from degu_tf.utils.errors import InputError
@@ -117,20 +121,76 @@ def test_splits_are_the_genome_and_the_statistics_of_the_tracks(
     assert "dropped 6 bins of unknown bases" in str(summary)
 
 
-def test_a_track_without_runs_is_kept_exactly(tmp_path, folder):
+@pytest.fixture(scope="module")
+def dense_track(folder):
+    """A track without runs: its path and its values."""
     rng = np.random.default_rng(5)
     values = {name: rng.normal(size=n).astype(np.float32) for name, n in CONTIGS.items()}
     blocks = [(name, 0, track) for name, track in values.items()]
-    write_bigwig(tmp_path / "dense.bw", CONTIGS, blocks)
-    columns = label_columns({"ATAC": tmp_path / "dense.bw"})
+    write_bigwig(folder / "dense.bw", CONTIGS, blocks)
+    return folder / "dense.bw", values
+
+
+def test_a_track_without_runs_is_kept_exactly(tmp_path, folder, dense_track):
+    path, values = dense_track
+    columns = label_columns({"ATAC": path})
     write_profiles(tmp_path / "data.h5", folder / "genome.fa", columns, length=LENGTH)
     test = read_splits(tmp_path / "data.h5").test
     kept = len(test) * LENGTH
     np.testing.assert_array_equal(test.targets.reshape(-1), values["chr8"][:kept])
+
+
+def same(one, other):
+    """Whether splits hold the same bytes, names and columns."""
+    return one.heads == other.heads and all(
+        a.sequences.tobytes() == b.sequences.tobytes()
+        and a.targets.tobytes() == b.targets.tobytes()
+        and a.names.tolist() == b.names.tolist()
+        for (_, a), (_, b) in zip(one.items(), other.items(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("kind", ["runs", "dense"])
+def test_files_packed_by_the_earlier_writer_read_alike(
+    tmp_path, folder, columns, dense_track, kind
+):
+    """Their chunks are LZF streams, or were stored unpacked for want of runs."""
+    stored = Path(__file__).parents[2] / "fixtures" / "before_move" / f"profiles_{kind}.h5.gz"
+    (tmp_path / "old.h5").write_bytes(gzip.decompress(stored.read_bytes()))
+    columns = columns if kind == "runs" else label_columns({"ATAC": dense_track[0]})
+    write_profiles(tmp_path / "new.h5", folder / "genome.fa", columns, length=LENGTH)
+    with h5py.File(tmp_path / "old.h5") as file:
+        assert file["train/targets"].compression == "lzf"
+    assert same(read_splits(tmp_path / "old.h5"), read_splits(tmp_path / "new.h5"))
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path, folder, columns):
+    write_profiles(tmp_path / "whole.h5", folder / "genome.fa", columns, length=LENGTH)
+    whole, content = read_splits(tmp_path / "whole.h5"), (tmp_path / "whole.h5").read_bytes()
+    rng = np.random.default_rng(0)
+    outcomes = Counter()
+    for place in rng.integers(len(content), size=300):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.integers(8)
+        (tmp_path / "damaged.h5").write_bytes(damaged)
+        try:
+            read = read_splits(tmp_path / "damaged.h5")
+        except InputError:
+            outcomes["noticed"] += 1
+        else:
+            outcomes["harmless" if same(read, whole) else f"silent, byte {place}"] += 1
+    assert set(outcomes) <= {"noticed", "harmless"}, outcomes
+    assert outcomes["noticed"] > 200
+
+
+def test_texts_of_any_length_and_language_are_kept(tmp_path):
+    heads = HeadLayout(("Aktivität " + "x" * 70_000, "λ"))
+    with new_profiles_file(tmp_path / "data.h5", heads) as file:
+        file.attrs["profiles"] = fixed_text("é" * 100_000)
     with h5py.File(tmp_path / "data.h5") as file:
-        dataset = file["train/targets"]
-        assert dataset.id.get_chunk_info(0).filter_mask == 1
-        assert dataset.compression == "lzf"
+        assert HeadLayout.from_dict(json.loads(file.attrs["heads"])) == heads
+        assert [column.decode() for column in file.attrs["columns"]] == list(heads.columns)
+        assert file.attrs["profiles"].decode() == "é" * 100_000
 
 
 def test_equal_input_gives_equal_bytes(tmp_path, folder, columns):
@@ -343,11 +403,10 @@ def test_the_command_line_refuses(tmp_path, folder, capsys):
     (tmp_path / "ATAC_aleatoric.bw").touch()
     two = (path, folder / "rep1.bw")
     for words, message in (
-        (("--replicates", *two, "--tracks", tmp_path), "is there already; --force replaces it"),
+        (("--replicates", *two, "--tracks", tmp_path), "already exists, overwrite it with --force"),
         (("--labels", f"A={path}", "--tracks", tmp_path), "--tracks goes with --replicates"),
         (("--labels", path), "COLUMN=BIGWIG such as"),
         (("--replicates", path), "takes at least 2 replicates"),
-        (("--replicates", *two, "--max-unknown", 2), "max_unknown=2.0"),
     ):
         assert prepare(genome, "--out", out, *words) == 2
         assert message in capsys.readouterr().err
