@@ -25,6 +25,8 @@ from degu_tf.cli import (
     train,
     variants,
 )
+from degu_tf.cli.flags import with_flags
+from degu_tf.cli.options import flags_of
 from degu_tf.cli.output import messages_apart
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
@@ -96,8 +98,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with messages_apart(getattr(options, "out", None)), warnings.catch_warnings():
             quiet.one_line_warnings("degu")
             options.carry_out(options)
-    except (InputError, FloatingPointError) as error:
-        return _refuse(str(error), getattr(error, "exit_code", 2))
+    except InputError as error:
+        message = with_flags(error.command_line, flags_of(options.parser))
+        return _refuse(message, error.exit_code)
+    except FloatingPointError as error:
+        return _refuse(with_flags(str(error), flags_of(options.parser)))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -24,7 +24,7 @@ def verb(
     verbs: argparse._SubParsersAction, name: str, what: str, usage: str, *examples: str
 ) -> argparse.ArgumentParser:
     """A verb or source with its one-line description, usage and examples."""
-    return verbs.add_parser(
+    made = verbs.add_parser(
         name,
         help=what,
         description=what,
@@ -32,6 +32,13 @@ def verb(
         epilog="\n  ".join(["example:" if len(examples) == 1 else "examples:", *examples]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    made.set_defaults(parser=made)
+    return made
+
+
+def flags_of(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """The options of a verb by the names of their values: ``{"n_train": "--n-train"}``."""
+    return {each.dest: each.option_strings[0] for each in parser._actions if each.option_strings}
 
 
 def option(

@@ -28,7 +28,8 @@ def subparsers(parser):
 PARSERS = {parser.prog: parser for parser in subparsers(cli.parser())}
 
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "notebooks" / "guide.md"]
 
 
 ISSUE = """
@@ -68,7 +69,7 @@ def test_every_help_has_an_example_that_parses(prog):
 
 def test_examples_of_the_overview_the_readme_and_the_issue_parse():
     overview = commands_in(cli.parser().format_help())
-    readme = commands_in(README.read_text())
+    readme = commands_in("".join(page.read_text() for page in PAGES))
     verbs = set()
     for text in (overview, readme, commands_in(ISSUE)):
         assert len(text) >= 5
