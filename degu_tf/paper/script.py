@@ -34,7 +34,7 @@ REQUIRED = ("PRESETS", "compute", "draw", "CLAIMS")
 
 @dataclass(frozen=True)
 class Context:
-    """What `compute` gets: the preset's settings and the user's choices.
+    """Input of `compute`: the preset's settings and the user's choices.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class Context:
     data
         Files given with ``--data``, in order.
     seed
-        Seed of everything random.
+        Random seed.
     store
-        Trained models, found again by what made them.
+        Store of trained models.
     """
 
     settings: Any
@@ -153,7 +153,10 @@ class Script:
         settings = self.presets[options.preset]
         if options.members is not None:
             if not hasattr(settings, "n_members"):
-                raise InputError(f"{self.name} has no number of members to set (--members)")
+                raise InputError(
+                    f"expected no --members, for this figure has no ensemble to size. "
+                    f"Received: --members {options.members}"
+                )
             settings = dataclasses.replace(settings, n_members=options.members)
         out = Path(options.out)
         identity = {
@@ -197,8 +200,8 @@ class Script:
             "--preset",
             choices=list(self.presets),
             default="quick",
-            help="smoke: does it run (under a minute); quick: small, minutes on two cores; "
-            "paper: the real thing (default: quick)",
+            help="smoke: a test run (under a minute); quick: small data, minutes on two cores; "
+            "paper: the full experiment (default: quick)",
         )
         parser.add_argument(
             "--data", type=Path, nargs="+", default=(), metavar="FILE", help=self.data_help
@@ -209,10 +212,13 @@ class Script:
             help="output folder (default: results/<script>)",
         )
         parser.add_argument(
-            "--runs", help="folder of trained models to share (default: beside the output folder)"
+            "--runs",
+            help="folder of trained models, shared between scripts (default: `runs` beside --out)",
         )
-        parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
-        parser.add_argument("--members", type=int, help="number of teachers")
+        parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+        parser.add_argument(
+            "--members", type=int, help="number of teachers (default: that of the preset)"
+        )
         return parser
 
 
