@@ -41,6 +41,7 @@ from .training.train import train
 from .uncertainty.calibration import calibrate
 from .uncertainty.conformal.conformal import Conformal
 from .uncertainty.mc_dropout import MCDropout
+from .utils import quiet
 from .utils.errors import InputError
 from .variants.saturation import saturate
 from .variants.scorer import score_variants
@@ -80,6 +81,7 @@ __all__ = [
     "open_genome",
     "open_run",
     "plots",
+    "quiet",
     "random_background",
     "read_lentimpra",
     "read_sequences",
