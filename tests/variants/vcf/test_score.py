@@ -13,7 +13,7 @@ import pytest
 
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.utils.errors import InputError
-from degu_tf.variants.scorer import NORMALISED, VariantScorer, score_variants
+from degu_tf.variants.scorer import NORMALISED, score_variants
 from degu_tf.variants.vcf.outputs import (
     info_keys,
     join_vcf,
@@ -216,53 +216,6 @@ def test_a_vcf_of_which_little_can_be_scored_is_warned_of(work, scoring, header,
         score_vcf(scoring, tmp_path / "v.vcf", tmp_path / "effects.tsv", progress=False)
     assert any("2 of 2 alleles could not be scored" in str(each.message) for each in said)
     assert len((tmp_path / "effects.tsv").read_text().splitlines()) == 1
-
-
-def test_what_was_interrupted_goes_on(work, scoring, tmp_path, monkeypatch):
-    whole = tmp_path / "whole.tsv"
-    n_scored = []
-    score = VariantScorer.score
-
-    def counted(self, variants):
-        n_scored.append(len(variants))
-        if len(n_scored) == stop:
-            raise KeyboardInterrupt
-        return score(self, variants)
-
-    monkeypatch.setattr(VariantScorer, "score", counted)
-    stop = 0
-    settings = {"chunk": 32, "block": 32, "progress": False}
-    score_vcf(scoring, work / "v.vcf", whole, **settings)
-    expected, n_scored[:] = list(n_scored), []
-    stop = 6
-    with pytest.raises(KeyboardInterrupt):
-        score_vcf(scoring, work / "v.vcf", tmp_path / "o.tsv", **settings)
-    assert not (tmp_path / "o.tsv").exists()
-    kept = sorted(path.name for path in (tmp_path / "o.tsv.parts").glob("part_*.tsv"))
-    assert len(kept) == 5
-    stop, n_scored[:] = 0, []
-    score_vcf(scoring, work / "v.vcf", tmp_path / "o.tsv", **{**settings, "chunk": 1000})
-    assert n_scored == expected[5:]
-    assert (tmp_path / "o.tsv").read_bytes() == whole.read_bytes()
-    assert not (tmp_path / "o.tsv.parts").exists()
-
-
-def test_other_settings_do_not_go_on_with_what_was_begun(work, scoring, tmp_path, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    out = tmp_path / "o.tsv"
-    with monkeypatch.context() as patch:
-        patch.setattr(VariantScorer, "score", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            score_vcf(scoring, work / "v.vcf", out, progress=False)
-    other = replace(scoring, average_strands=True)
-    with pytest.raises(InputError, match="average_strands: holds False, asked True"):
-        score_vcf(other, work / "v.vcf", out, progress=False)
-    longer = tmp_path / "longer.vcf"
-    longer.write_text((work / "v.vcf").read_text() + "unplaced\t2\t.\tA\tC\t.\t.\t.\tGT\t.\t.\n")
-    with pytest.raises(InputError, match=r"another scoring was begun.*o\.tsv\.parts \(vcf: holds"):
-        score_vcf(scoring, longer, out, progress=False)
 
 
 def test_another_genome_is_refused_and_nothing_stays(work, scoring, tmp_path):
