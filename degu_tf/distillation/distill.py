@@ -33,7 +33,7 @@ class Augmentation:
     ----------
     scheme
         One of `degu_tf.training.augmentation.schemes.SCHEMES`, or any `AugmentBase`. None for
-        minibatches as they come: teachers then label the very parts of profiles that are drawn
+        unaugmented minibatches: teachers then label the random parts of profiles
         (`TrainingSettings.crop`).
     labels
         ``"teachers"``: the teachers label each augmented minibatch inside the training step
@@ -97,7 +97,7 @@ class DistillationSettings:
     epistemic_weight, aleatoric_weight
         Lambda and gamma of the loss, one number or one a target (paper: 1).
     augmentation
-        How minibatches are augmented and labelled; None for the data as they are, labelled once.
+        How minibatches are augmented and labelled; None for unaugmented data, labelled once.
 
     Examples
     --------

@@ -101,7 +101,7 @@ class Ensemble:
         Raises
         ------
         InputError
-            If there are not so many, or fewer than two are asked for.
+            If fewer than two, or more than there are, are requested.
         """
         if not 2 <= n_members <= self.n_members:
             raise InputError(
@@ -156,7 +156,7 @@ class Ensemble:
         Raises
         ------
         InputError
-            If the folder holds no finished ensemble or fewer members than asked for, or a member
+            If the folder holds no finished ensemble or fewer members than requested, or a member
             is not the one that the ensemble was finished with.
         """
         run = RunFolder(folder)
@@ -183,7 +183,7 @@ def train_ensemble(
     *,
     executor: Executor | None = None,
 ) -> Ensemble:
-    """Train the members of an ensemble, each built anew from its own seed.
+    """Train the members of an ensemble, each built from its own seed.
 
     With a folder the run resumes at the member it had reached, a finished ensemble is loaded, and
     asking for more members than it has trains the missing ones.
@@ -203,7 +203,7 @@ def train_ensemble(
         then holds `member_00/ ...`, `settings.json`, `metrics.csv`, `manifest.json`.
     executor
         Any `concurrent.futures` executor; members then train in its workers and need a folder,
-        through which they come back. Without one they train one after another.
+        from which they are loaded. Without one they train one after another.
 
     Raises
     ------
@@ -281,7 +281,10 @@ def _check_request(
     if n_members < 2:
         raise InputError(f"an ensemble has two or more members. Received: n_members={n_members}")
     if executor is not None and run.folder is None:
-        raise InputError("members trained by an executor need a folder to come back through")
+        raise InputError(
+            "members trained by an executor are loaded from their folder: name one (run=Run(folder)). "
+            "Received: no folder"
+        )
     check_augmentable(splits, settings)
     if splits.heads.epistemic and settings.likelihood is None:
         raise InputError(

@@ -30,7 +30,7 @@ def student_splits(
         Experimental data in the teachers' layout; means alone will do if the teachers predict
         aleatoric uncertainty that was not measured here: it is then the teachers' everywhere. Data
         with the student's columns, such as `degu prepare atac --labels` makes of an ensemble's
-        tracks, are labelled already and come back as they are.
+        tracks, are labelled already and are returned unchanged.
     epistemic
         ``"std"``, or ``"log_variance"`` as in Supplementary Fig. 11.
     progress

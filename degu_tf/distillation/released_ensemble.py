@@ -48,7 +48,7 @@ def released_ensemble(
     Raises
     ------
     InputError
-        If the folder holds several sets, or fewer than two members or than asked for; if a file
+        If the folder holds several sets, or fewer than two members or than requested; if a file
         cannot be read; or if members differ in architecture, sizes or input length.
 
     Examples
@@ -92,7 +92,7 @@ def member_files(folder: str | os.PathLike, pattern: str = "*") -> list[Path]:
     Raises
     ------
     InputError
-        If there is no such folder, or names differ in more than the member's number.
+        If the folder does not exist, or names differ in more than the member's number.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -1,8 +1,4 @@
-"""The store of trained models: ask for teachers or a student, and only what is missing is trained.
-
-What made a run decides its folder, so figures that share teachers train them once and an
-interrupted script goes on where it stopped.
-"""
+"""Finished runs, opened as predictors, and the teachers of a student's run."""
 
 import os
 from pathlib import Path

@@ -22,7 +22,7 @@ BATCH_SIZE = 100
 
 @dataclass
 class _Missing:
-    """What a loaded model was saved with and has not looked for yet, as it was recorded."""
+    """Records of teachers and scheme that a loaded model has not opened yet."""
 
     teacher: dict[str, Any] | None = None
     scheme: dict[str, Any] | None = None
@@ -214,7 +214,7 @@ class DistillationModel(keras.Model):
         Raises
         ------
         InputError
-            If a loaded model's teachers or scheme are not to be found, a scheme is asked to augment
+            If a loaded model's teachers or scheme cannot be found, a scheme is asked to augment
             what it cannot, or there are sample weights without labels.
         """
         self._find_what_is_missing()
@@ -305,7 +305,7 @@ class DistillationModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "DistillationModel":
-        """The model of a configuration; its teachers are looked for when it is fitted."""
+        """The model of a configuration; its teachers are opened when it is fitted."""
         student = keras.saving.deserialize_keras_object(config["student"], custom_objects)
         model = cls(
             student,

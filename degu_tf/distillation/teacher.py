@@ -26,7 +26,7 @@ _PIECES = {"float32": 2, "bfloat16": 1}
 
 
 class Bfloat16Warning(UserWarning):
-    """Bfloat16 teachers were asked for on a machine without arithmetic for it."""
+    """Bfloat16 teachers were requested on a machine without bfloat16 arithmetic."""
 
 
 class Teacher:
@@ -150,7 +150,7 @@ class Teacher:
 
 
 def usable_dtype(dtype: str) -> str:
-    """The type teachers compute in here: what was asked for, or float32 and a warning.
+    """The type teachers compute in on this machine: the requested one, or float32 and a warning.
 
     Raises
     ------

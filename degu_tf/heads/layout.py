@@ -126,7 +126,7 @@ class HeadLayout:
         Raises
         ------
         InputError
-            If there is no such column; the message lists those there are.
+            If there is no such column; the message lists the columns.
         """
         if name not in self.columns:
             raise InputError(f"expected one of the columns {self.columns}. Received: {name!r}")

@@ -26,7 +26,7 @@ def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: in
     Raises
     ------
     InputError
-        If there is no such file, or its arrays do not fit the model; the first that does not is
+        If the file does not exist, or its arrays do not fit the model; the first misfit is
         named.
     """
     load_released_weights(model, _weights_file(Path(path), member))

@@ -1,7 +1,7 @@
 """Losses: distillation's, a term for each block of columns; and likelihoods, which learn the noise.
 
-A likelihood asks for nothing but measured values: what it is given are the parameters of a
-distribution, and their columns are the model's `HeadLayout`, not the data's.
+A likelihood compares measured values with the parameters of a distribution; the columns are the
+model's `HeadLayout`, not the data's.
 """
 
 import math
@@ -97,7 +97,7 @@ class DistillationLoss(keras.losses.Loss):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this loss anew."""
+        """The arguments of this loss, for saving it."""
         return {
             **super().get_config(),
             "heads": self.heads.to_dict(),
@@ -149,7 +149,7 @@ class Likelihood(keras.losses.Loss):
         return ops.mean(self._negative_log_likelihood(y_true, y_pred), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this loss anew."""
+        """The arguments of this loss, for saving it."""
         return {**super().get_config(), "heads": self.heads.to_dict()}
 
 
@@ -256,7 +256,7 @@ class EvidentialLoss(Likelihood):
         return tf.cast(likelihood + self.weight * error * (2.0 * nu + alpha), tf.float32)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this loss anew."""
+        """The arguments of this loss, for saving it."""
         return {**super().get_config(), "weight": self.weight}
 
 

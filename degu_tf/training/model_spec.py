@@ -47,7 +47,7 @@ class ModelSpec:
     Raises
     ------
     InputError
-        If there is no such head.
+        If the head is unknown.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class ModelSpec:
         """Build the model from its seed: equal seeds, equal weights; other seeds, others.
 
         Weights of `init` are not read here (`degu_tf.training.initial_weights`). Building sets
-        TensorFlow's global seed; those of Python and numpy are put back as they were.
+        TensorFlow's global seed; those of Python and numpy are restored.
 
         Raises
         ------

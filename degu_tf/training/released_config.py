@@ -37,7 +37,7 @@ _SETTINGS = {
     "lr_patience": "lr_patience",
     "steps_per_epoch": "steps_per_epoch",
 }
-"""Names in the authors' and similar files, and what they are here."""
+"""Names in the authors' and similar files, and ours for them."""
 
 _RUN = (
     "aleatoric",

@@ -34,16 +34,16 @@ class TrainingSettings:
         model then learns from the means alone and predicts their uncertainty
         (`degu_tf.training.objective.measured_objective`).
     lr_factor, lr_patience
-        The rate is multiplied by the factor after so many epochs without a validation loss lower
-        by 1e-4 (Keras' tolerance, as in the released code).
+        The rate is multiplied by `lr_factor` after `lr_patience` epochs without a validation loss
+        lower by 1e-4 (Keras' tolerance, as in the released code).
     patience
-        Training stops after so many epochs without a lower validation loss (10 in the released
+        Training stops after `patience` epochs without a lower validation loss (10 in the released
         configurations); None never stops early.
     steps_per_epoch
         Steps that count as an epoch; None for one pass over the data.
     crop
-        Of profiles: bases of each sequence that the model sees, in training at a place drawn anew
-        for each batch, in validation and test the middle ones (paper: 2048 of 3072); None for all.
+        Of profiles: bases of each sequence that the model sees, in training at a random place for
+        each batch, in validation and test the middle ones (paper: 2048 of 3072); None for all.
     reverse_complement
         Turn half of each training batch to the reverse complement, profiles with their sequences.
     augment
@@ -116,8 +116,8 @@ class TrainingSettings:
     def to_dict(self) -> dict[str, Any]:
         """The first stage as plain values without its augmentation; see `stages` for the rest.
 
-        Values of profiles are there only where they are used, so that runs of other data keep the
-        identity they always had.
+        Settings of profiles appear only where they are used, so that the identity of other runs
+        does not depend on them.
         """
         described = {
             each.name: getattr(self, each.name)

@@ -190,7 +190,7 @@ def train(
     """Build a model from its seed, train it, and keep it in a run folder if one is named.
 
     A folder that holds the same run finished is loaded instead; one that holds it unfinished is
-    trained anew.
+    trained from the start.
 
     Parameters
     ----------
@@ -279,7 +279,7 @@ def initial_model(
 
 
 def check_augmentable(splits: Splits, settings: TrainingSettings) -> None:
-    """Refuse to augment sequences whose profiles would stay as they were.
+    """Refuse to augment sequences without their profiles.
 
     Raises
     ------

@@ -56,7 +56,7 @@ class RunFolder:
         return (self.path / MANIFEST).is_file()
 
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Claim the folder for a run of these settings, or take up one that was begun with them.
+        """Claim the folder for a run of these settings, or resume one that was begun with them.
 
         Raises
         ------
@@ -70,7 +70,8 @@ class RunFolder:
             return
         if self.path.is_dir() and any(_whole(file) for file in self.path.iterdir()):
             raise InputError(
-                "the output folder holds files that are no run; name a new or empty folder. "
+                "the output folder holds files that do not belong to a run; name a new or empty "
+                "folder. "
                 f"Received: {self.path}"
             )
         if self.path.exists() and not self.path.is_dir():
@@ -78,14 +79,18 @@ class RunFolder:
         write_json(self.path / SETTINGS, settings)
 
     def _compare(self, settings: Mapping[str, Any]) -> None:
-        held, asked = _flat(self.settings()), _flat(settings)
+        held, requested = _flat(self.settings()), _flat(settings)
         differing = sorted(
-            (name for name in held.keys() | asked.keys() if held.get(name) != asked.get(name)),
+            (
+                name
+                for name in held.keys() | requested.keys()
+                if held.get(name) != requested.get(name)
+            ),
             key=lambda name: (name != "kind", name.endswith("fingerprint"), name),
         )
         if differing:
             first = ", ".join(
-                f"{name}: holds {_brief(held.get(name))}, asked {_brief(asked.get(name))}"
+                f"{name}: holds {_brief(held.get(name))}, requested {_brief(requested.get(name))}"
                 for name in differing[:4]
             )
             raise InputError(
@@ -161,7 +166,7 @@ class RunFolder:
             raise InputError(f"expected the folder of a run. Received: {self.path}")
         if not self.finished:
             raise InputError(
-                "the run is unfinished; call the command that began it again to go on. "
+                "the run is unfinished; run the command that began it again to resume. "
                 f"Received: {self.path}"
             )
         manifest = self._object(MANIFEST)
@@ -184,7 +189,7 @@ class RunFolder:
             raise InputError(f"the run has no file {name}. Received: {self.path}")
         if file_hash(path) != expected:
             raise InputError(
-                "the file differs from what the run wrote; put the original back, or train anew. "
+                "the file differs from what the run wrote; restore the original, or train again. "
                 f"Received: {path}"
             )
         return path

@@ -148,4 +148,4 @@ def test_a_finished_folder_stays_and_another_command_is_refused(work, tmp_path):
     other = explain(*command, tmp_path / "m", "--top", "2")
     assert other.code == 2
     assert "already holds another run" in other.err
-    assert "top: holds 1000, asked 2" in other.err
+    assert "top: holds 1000, requested 2" in other.err

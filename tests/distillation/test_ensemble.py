@@ -266,7 +266,7 @@ def test_requests_that_cannot_be_met_claim_no_folder(tmp_path, train_again, spli
     folder = tmp_path / "run"
     with pytest.raises(InputError, match=r"two or more members. Received: n_members=1"):
         train_again(folder, 1)
-    with ThreadPoolExecutor(1) as executor, pytest.raises(InputError, match="need a folder"):
+    with ThreadPoolExecutor(1) as executor, pytest.raises(InputError, match="from their folder"):
         train_again(None, executor=executor)
     with pytest.raises(InputError, match="Received: name='deepsea'"):
         train_ensemble(splits, ModelSpec("deepsea"), 2, quick, Run(folder))
@@ -276,9 +276,9 @@ def test_requests_that_cannot_be_met_claim_no_folder(tmp_path, train_again, spli
 
 
 def test_another_ensembles_folder_is_refused(teachers, splits, spec, quick):
-    with pytest.raises(InputError, match=r"another run.*\(seed: holds 5, asked 6\)"):
+    with pytest.raises(InputError, match=r"another run.*\(seed: holds 5, requested 6\)"):
         train_ensemble(splits, spec, 2, quick, Run(teachers.folder, 6))
-    with pytest.raises(InputError, match=r"another run.*kind: holds 'ensemble', asked 'model'"):
+    with pytest.raises(InputError, match=r"another run.*kind: holds 'ensemble', requested 'model'"):
         train(splits, spec, quick, Run(teachers.folder, 5))
 
 

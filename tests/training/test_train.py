@@ -265,15 +265,18 @@ def test_a_finished_run_is_loaded_not_trained(run, splits, spec, quick, teachers
 def test_another_runs_folder_is_refused_and_the_difference_named(run, splits, spec, quick):
     seed = seed_of(run)
     for changed, message in (
-        ((splits, spec, dataclasses.replace(quick, epochs=7), seed), "training.epochs.*asked 7"),
-        ((splits, spec, quick, seed + 1), rf"\(seed: holds {seed}, asked {seed + 1}\)"),
-        ((splits.subset(60), spec, quick, seed), "n_train: holds 400, asked 60, data.finger"),
+        (
+            (splits, spec, dataclasses.replace(quick, epochs=7), seed),
+            "training.epochs.*requested 7",
+        ),
+        ((splits, spec, quick, seed + 1), rf"\(seed: holds {seed}, requested {seed + 1}\)"),
+        ((splits.subset(60), spec, quick, seed), "n_train: holds 400, requested 60, data.finger"),
         ((splits, ModelSpec("deepstarr", {**spec.options, "width": 2}), quick, seed), "width"),
     ):
         *given, own_seed = changed
         with pytest.raises(InputError, match="already holds another run.*" + message):
             train(*given, Run(run, own_seed))
-    with pytest.raises(InputError, match=r"\(subset: holds None, asked 3\)"):
+    with pytest.raises(InputError, match=r"\(subset: holds None, requested 3\)"):
         train(splits, spec, quick, Run(run, seed, {"subset": 3}))
 
 

@@ -43,10 +43,13 @@ def test_a_run_is_taken_up_with_equal_settings(run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 1}, r"\(seed: holds 0, asked 1\)"),
-        ({"training": {"epochs": 4, "sizes": (1, 2)}}, r"\(training.epochs: holds 3, asked 4\)"),
-        ({"training": {"epochs": 3}}, r"\(training.sizes: holds \[1, 2\], asked None\)"),
-        ({"init": "a.keras"}, r"\(init: holds None, asked 'a.keras'\)"),
+        ({"seed": 1}, r"\(seed: holds 0, requested 1\)"),
+        (
+            {"training": {"epochs": 4, "sizes": (1, 2)}},
+            r"\(training.epochs: holds 3, requested 4\)",
+        ),
+        ({"training": {"epochs": 3}}, r"\(training.sizes: holds \[1, 2\], requested None\)"),
+        ({"init": "a.keras"}, r"\(init: holds None, requested 'a.keras'\)"),
     ],
 )
 def test_another_runs_folder_is_refused_and_the_difference_named(run, change, message):
@@ -58,7 +61,7 @@ def test_another_runs_folder_is_refused_and_the_difference_named(run, change, me
 
 def test_folders_that_are_no_run_are_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"files that are no run.*Received: "):
+    with pytest.raises(InputError, match=r"files that do not belong to a run.*Received: "):
         RunFolder(tmp_path).begin(ASKED)
     with pytest.raises(InputError, match="the output folder is a file"):
         RunFolder(tmp_path / "notes.txt").begin(ASKED)
@@ -76,7 +79,7 @@ def test_what_an_interruption_left_half_written_is_no_part_of_a_run(tmp_path):
 
 
 def test_an_unfinished_run_has_no_manifest(run):
-    with pytest.raises(InputError, match=r"unfinished; call the command that began it again"):
+    with pytest.raises(InputError, match=r"unfinished; run the command that began it again"):
         run.manifest()
     with pytest.raises(InputError, match="unfinished"):
         run.check_file("metrics.csv")

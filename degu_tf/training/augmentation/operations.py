@@ -56,7 +56,7 @@ class Keyed(evoaug.AugmentBase):
         Raises
         ------
         InputError
-            If `x` is no such batch, or its sequences are too short for the parameters. Lengths
+            If `x` is not such a batch, or its sequences are too short for the parameters. Lengths
             that a graph does not know are checked when it runs
             (`tf.errors.InvalidArgumentError`).
         """

@@ -40,7 +40,7 @@ def paper_augmentations() -> list[AugmentBase]:
 class EvoAug(Keyed):
     """For each minibatch a few augmentations of a list, chosen at random, applied in list order.
 
-    Their number is uniform on `fewest` to `most`, and every choice of so many different ones is
+    Their number is uniform on `fewest` to `most`, and every choice of that many different ones is
     equally likely. Only the chosen ones are computed.
 
     Parameters
@@ -136,7 +136,7 @@ def scheme(name: str) -> AugmentBase:
     Raises
     ------
     InputError
-        If there is none of that name.
+        If the name is unknown.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def is_stateless(scheme: AugmentBase) -> bool:
     Raises
     ------
     InputError
-        If it is no scheme.
+        If it is not an augmentation.
 
     Examples
     --------
@@ -301,7 +301,7 @@ def describe(scheme: AugmentBase) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If it is no scheme.
+        If it is not an augmentation.
 
     Examples
     --------
@@ -332,7 +332,7 @@ def from_description(content: Mapping[str, Any]) -> AugmentBase:
     if not isinstance(name, str) or name not in _OURS:
         raise InputError(
             f"only schemes made of {', '.join(_OURS)} are made from a description; make another "
-            f"as you did before and pass it anew. Received: {content!r}"
+            f"in your own code and pass it. Received: {content!r}"
         )
     parameters = {key: value for key, value in content.items() if key != "name"}
     if isinstance(parameters.get("augmentations"), list):
@@ -347,7 +347,7 @@ def from_description(content: Mapping[str, Any]) -> AugmentBase:
 
 
 def _checked(scheme: AugmentBase) -> AugmentBase:
-    """Refuse what is no augmentation, or is known to change the sequences' length."""
+    """Refuse objects that are not augmentations, and those that change the sequences' length."""
     if not isinstance(scheme, AugmentBase):
         hint = "; make an object of the class" if isinstance(scheme, type) else ""
         raise InputError(

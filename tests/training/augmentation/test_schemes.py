@@ -408,8 +408,8 @@ class TestDescriptions:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (describe(Digit(1)), "make another as you did before and pass it anew.*Digit"),
-            (describe(EvoAug([Digit(1)], 1, 1)), "pass it anew.*Digit"),
+            (describe(Digit(1)), "make another in your own code and pass it.*Digit"),
+            (describe(EvoAug([Digit(1)], 1, 1)), "pass it.*Digit"),
             ({"name": "os.system"}, "Received: {'name': 'os.system'}"),
             ("RandomNoise", "Received: 'RandomNoise'"),
             ({"name": "RandomNoise", "sd": 1}, "parameters of RandomNoise do not fit .*'sd'"),
