@@ -282,8 +282,8 @@ def _check_request(
         raise InputError(f"an ensemble has two or more members. Received: n_members={n_members}")
     if executor is not None and run.folder is None:
         raise InputError(
-            "members trained by an executor are loaded from their folder: name one (run=Run(folder)). "
-            "Received: no folder"
+            "members trained by an executor are loaded from their folder: name one "
+            "(run=Run(folder)). Received: no folder"
         )
     check_augmentable(splits, settings)
     if splits.heads.epistemic and settings.likelihood is None:
