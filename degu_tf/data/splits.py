@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -181,6 +182,11 @@ class Splits:
     test: Split
     heads: HeadLayout
     origin: str | None = None
+
+    @classmethod
+    def from_parts(cls, parts: Mapping[str, Split], heads: HeadLayout) -> Self:
+        """Splits from a mapping of `NAMES` to a `Split` each."""
+        return cls(parts["train"], parts["validation"], parts["test"], heads)
 
     def __post_init__(self) -> None:
         length = self.train.sequences.shape[1]

@@ -99,8 +99,8 @@ def replicate_columns(
                 f"expected different files. Received: {target}={[str(path) for path in paths]}"
             )
     heads = HeadLayout(tuple(replicates), aleatoric="std" if aleatoric else None)
-    paths = tuple(Path(path) for paths in replicates.values() for path in paths)
-    return TrackColumns(heads, paths, tuple(map(len, replicates.values())))
+    files = tuple(Path(path) for paths in replicates.values() for path in paths)
+    return TrackColumns(heads, files, tuple(map(len, replicates.values())))
 
 
 def label_columns(tracks: Mapping[str, str | os.PathLike]) -> TrackColumns:
@@ -127,11 +127,8 @@ def label_columns(tracks: Mapping[str, str | os.PathLike]) -> TrackColumns:
         for name in tracks
         if name.removesuffix("_aleatoric").removesuffix("_epistemic") == name
     )
-    forms = {
-        role: "std" if any(name.endswith(f"_{role}") for name in tracks) else None
-        for role in _ROLES
-    }
-    heads = HeadLayout(targets, **forms)
+    aleatoric, epistemic = (any(name.endswith(f"_{role}") for name in tracks) for role in _ROLES)
+    heads = HeadLayout(targets, "std" if aleatoric else None, "std" if epistemic else None)
     if set(heads.columns) != set(tracks):
         raise InputError(
             f"expected tracks for the columns {heads.columns}. Received: {tuple(tracks)}"

@@ -1,7 +1,7 @@
-"""What may stand in a sequence: the letters of DNA, and the checks of strings and arrays."""
+"""DNA alphabet: letters, tokens and input checks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -29,8 +29,8 @@ def is_text(sequences: object) -> bool:
     if isinstance(sequences, list | tuple):
         if not len(sequences) or any(isinstance(record, str) for record in sequences):
             return True
-    elif isinstance(getattr(sequences, "dtype", None), np.dtype):
-        return sequences.dtype.kind in "OSTU"
+    elif isinstance(dtype := getattr(sequences, "dtype", None), np.dtype):
+        return dtype.kind in "OSTU"
     return as_plain_array(sequences).dtype.kind in "OSTU"
 
 
@@ -55,8 +55,8 @@ def text_records(
         if not isinstance(record, str) or not record:
             hint = " Decode bytes first." if isinstance(record, bytes) else ""
             raise InputError(
-                f"expected a string of one base or more for each; {record_as(names, index)} "
-                f"is another.{hint} Received: {record!r:.60}"
+                f"expected a non-empty string for each sequence.{hint} "
+                f"Received: {record!r:.60} for {record_as(names, index)}"
             )
     return records, names
 
@@ -81,9 +81,9 @@ def record_as(names: list[str] | None, index: int) -> str:
 def refuse_letter(record: str, position: int, label: str) -> NoReturn:
     """Raise the error that names the letter, its record and its position."""
     raise InputError(
-        "sequences hold A C G T U and the IUPAC ambiguity codes N R Y S W K M B D H V, in either "
-        f"case; {label} has another letter at position {position} (counted from 0). Correct the "
-        f"record or leave it out. Received: letter={record[position]!r}"
+        "expected IUPAC codes of DNA (A C G T U N R Y S W K M B D H V, in either case); correct "
+        f"the record or leave it out. Received: invalid character {record[position]!r} at position "
+        f"{position} of {label} (counted from 0)"
     )
 
 
@@ -103,7 +103,7 @@ def blocks(n_rows: int, row_size: int) -> Iterator[slice]:
         yield slice(start, min(start + step, n_rows))
 
 
-def as_plain_array(values: object) -> np.ndarray:
+def as_plain_array(values: Any) -> np.ndarray:
     """Make an array; what already is three-dimensional and numeric (an HDF5 dataset) stays."""
     if isinstance(getattr(values, "dtype", None), np.dtype) and len(values.shape) == 3:
         return values
@@ -157,7 +157,7 @@ def checked(sequences: object, names: Sequence[str] | None) -> np.ndarray:
         _check_range(array, 0, UNKNOWN, "tokens 0 to 4", names)
         return array.astype(np.uint8, copy=False)
     if array.dtype.kind == "f":
-        limit = np.finfo(np.float32).max
+        limit = float(np.finfo(np.float32).max)
         _check_range(array, -limit, limit, "numbers finite in float32", names)
     return array
 
@@ -173,8 +173,8 @@ def _check_range(
             row, position, *channel = np.argwhere(~within)[0]
             value = array[(rows.start + row, position, *channel)]
             raise InputError(
-                f"expected {expected}; {record_as(names, rows.start + row)} has another at "
-                f"position {position} (counted from 0). Received: {value}"
+                f"expected {expected}. Received: {value} at position {position} of "
+                f"{record_as(names, rows.start + row)} (counted from 0)"
             )
 
 

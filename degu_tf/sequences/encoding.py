@@ -1,4 +1,4 @@
-"""DNA as uint8 tokens, one byte a base (0 to 3 for A C G T, 4 for unknown), and what is done to it.
+"""DNA sequences as uint8 tokens, one byte a base (0 to 3 for A C G T, 4 for unknown).
 
 Strings, FASTA records and exact one-hot arrays become tokens and go back (strings lose their case,
 and ambiguity codes become N). Float arrays `(N, L, 4)` that are not one-hot, noise-augmented ones
@@ -8,7 +8,7 @@ for example, stay floats and are never made into tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def encode(
     sequences
         One string (N = 1) or several: list, 1-D array or Series.
     names
-        Names of the N records, used in error messages; without them a record is told by its index.
+        Names of the N records for error messages; by default their indices.
 
     Returns
     -------
@@ -64,8 +64,8 @@ def encode(
     Raises
     ------
     InputError
-        If there is no sequence, one is not a string or is empty, lengths differ, or a letter lies
-        outside the IUPAC set (gaps `-` and `.` included). Positions are counted from 0.
+        If there is no sequence, one is not a string or is empty, lengths differ, or a character is
+        no IUPAC code (gaps `-` and `.` included). Positions are counted from 0.
 
     Examples
     --------
@@ -77,9 +77,8 @@ def encode(
     for index, record in enumerate(records):
         if len(record) != length:
             raise InputError(
-                f"all sequences must have one length; the first has {length} bases and "
-                f"{record_as(names, index)} differs. Cut or pad the sequences to one length. "
-                f"Received: length={len(record)}, expected={length}"
+                f"expected sequences of one length, {length} bases as the first has; cut or pad "
+                f"them. Received: {len(record)} bases in {record_as(names, index)}"
             )
     tokens = np.empty((len(records), length), np.uint8)
     for rows in blocks(len(records), length):
@@ -177,10 +176,10 @@ def from_one_hot(array: np.ndarray, names: Sequence[str] | None = None) -> np.nd
         if wrong.any():
             row, position = np.argwhere(wrong)[0]
             raise InputError(
-                "only exact one-hot rows (a single 1) or all-zero rows become tokens; "
-                f"{record_as(names, rows.start + row)} has another at position {position} (counted "
-                "from 0). Keep noise-augmented sequences as floats (as_float). "
-                f"Received: {block[row, position].tolist()}"
+                "expected one-hot positions: a single 1, or all zeros for an unknown base. Keep "
+                "noise-augmented sequences as floats (as_float). "
+                f"Received: {block[row, position].tolist()} at position {position} of "
+                f"{record_as(names, rows.start + row)} (counted from 0)"
             )
         tokens[rows] = ones[..., 1] + 2 * ones[..., 2] + 3 * ones[..., 3] + 4 * (1 - n_ones)
     return tokens
@@ -226,7 +225,7 @@ def as_float(sequences: str | Sequence[str] | np.ndarray | pd.Series) -> np.ndar
     >>> as_float(np.full((1, 2, 4), 0.25)).dtype, as_float("ACG").shape
     (dtype('float32'), (1, 3, 4))
     """
-    array = encode(sequences) if is_text(sequences) else check_sequences(sequences)
+    array = encode(sequences) if is_text(sequences) else checked(sequences, None)
     return one_hot(array) if array.ndim == 2 else array.astype(np.float32, copy=False)
 
 
@@ -252,8 +251,20 @@ def check_sequences(sequences: np.ndarray) -> np.ndarray:
     return checked(sequences, None)
 
 
+@overload
+def reverse_complement(sequences: str) -> str: ...
+
+
+@overload
+def reverse_complement(sequences: np.ndarray) -> np.ndarray: ...
+
+
+@overload
+def reverse_complement(sequences: list[str] | tuple[str, ...] | pd.Series) -> list[str]: ...
+
+
 def reverse_complement(
-    sequences: str | Sequence[str] | np.ndarray,
+    sequences: str | list[str] | tuple[str, ...] | pd.Series | np.ndarray,
 ) -> str | list[str] | np.ndarray:
     """Reverse complement of each sequence, as a new object of the kind given.
 
@@ -279,7 +290,7 @@ def reverse_complement(
         check_letters(records, None)
         flipped = [str(record).translate(COMPLEMENT_OF)[::-1] for record in records]
         return flipped[0] if isinstance(sequences, str) else flipped
-    array = check_sequences(sequences)
+    array = checked(sequences, None)
     if array.ndim == 3:
         return np.ascontiguousarray(array[:, ::-1, ::-1])
     backwards = array[:, ::-1]
@@ -381,8 +392,8 @@ def mutate(
         wrong = np.flatnonzero((array < 0) | (array >= end))
         if wrong.size:
             raise InputError(
-                f"expected {what} 0 to {end - 1}{' (A C G T)' if what == 'base' else ''}; record "
-                f"{wrong[0]} has another. Received: {what}={array[wrong[0]]}"
+                f"expected {what} 0 to {end - 1}{' (A C G T)' if what == 'base' else ''}. "
+                f"Received: {what}={array[wrong[0]]} for record {wrong[0]}"
             )
     mutated = tokens.copy()
     mutated[np.arange(n_sequences), positions] = bases

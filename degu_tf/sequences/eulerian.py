@@ -16,7 +16,7 @@ def _trees() -> np.ndarray:
 
     Cayley: 125 for each root. The root points to itself.
     """
-    trees = [[] for _ in range(5)]
+    trees: list[list[tuple[int, ...]]] = [[] for _ in range(5)]
     for following in itertools.product(range(5), repeat=5):
         for root in range(5):
             ends = list(range(5))

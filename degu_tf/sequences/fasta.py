@@ -51,8 +51,8 @@ def read_fasta(path: str | os.PathLike) -> tuple[list[str], list[str]]:
                 if not record.sequence or record.quality is not None:
                     what = "qualities (FASTQ)" if record.sequence else "an empty sequence"
                     raise InputError(
-                        f"expected FASTA records with a sequence and no more; record "
-                        f"{record.name!r} is another. Received: {what} in {path}"
+                        "expected FASTA records with a sequence and without qualities. "
+                        f"Received: {what} in record {record.name!r} of {path}"
                     )
                 names.append(record.name)
                 sequences.append(record.sequence)
@@ -85,15 +85,16 @@ def write_fasta(
     >>> path.read_text()
     '>a\nACGT\n'
     """
-    records, names = text_records(sequences, list(names))
-    for index, name in enumerate(names):
+    labels = list(names)
+    records, _ = text_records(sequences, labels)
+    for index, name in enumerate(labels):
         if not isinstance(name, str) or name.split() != [name]:
             raise InputError(
                 "expected a name without white space for each record. "
                 f"Received: {name!r} for record {index}"
             )
-    check_letters(records, names)
-    lines = (f">{name}\n{record}\n" for name, record in zip(names, records, strict=True))
+    check_letters(records, labels)
+    lines = (f">{name}\n{record}\n" for name, record in zip(labels, records, strict=True))
     with atomic_write(path) as temporary:
         if temporary.suffix == ".gz":
             with open(temporary, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as out:

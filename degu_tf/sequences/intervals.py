@@ -1,12 +1,12 @@
-"""Names of stretches of a genome, such as `chr8:0-3072`: from 0, the end not included."""
+"""Names of genomic intervals, such as `chr8:0-3072`: 0-based, half-open."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from degu_tf.utils.errors import InputError
 
 
 def bin_name(contig: str, start: int, end: int) -> str:
-    """The name of a stretch.
+    """Name of an interval.
 
     Examples
     --------
@@ -17,7 +17,7 @@ def bin_name(contig: str, start: int, end: int) -> str:
 
 
 def bin_place(name: str) -> tuple[str, int, int]:
-    """Contig, first base and end of a bin by its name.
+    """Contig, start and end of an interval from its name.
 
     Raises
     ------
@@ -36,8 +36,8 @@ def bin_place(name: str) -> tuple[str, int, int]:
     return contig, int(start), int(end)
 
 
-def middle_names(names: Sequence[str], bases: int, length: int) -> list[str]:
-    """Names of the middle `length` of stretches of `bases`; others are left as they are.
+def middle_names(names: Iterable[object], bases: int, length: int) -> list[str]:
+    """Names of the central `length` bases of intervals of `bases`; other names are kept.
 
     Examples
     --------

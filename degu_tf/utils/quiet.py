@@ -1,4 +1,4 @@
-"""What a user of a command need not see: TensorFlow's chatter, and the code behind a warning."""
+"""Quiet standard error: TensorFlow's notices hidden, warnings in one line each."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import re
 import sys
 import tempfile
 import warnings
+from typing import Any
 
 
 def tensorflow() -> None:
@@ -45,7 +46,7 @@ def one_line_warnings(program: str) -> None:
     seen: set[str] = set()
     repeated = False
 
-    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         nonlocal repeated
         kind = re.sub(r"\d+ of \d+", "", str(message))
         if kind not in seen:

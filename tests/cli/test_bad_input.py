@@ -146,16 +146,21 @@ TABLE = "name\tseq\tv\tr1\tr2\tpart\n" + "".join(
 @pytest.mark.parametrize(
     ("old", "new", "options", "message"),
     [
-        ("n1\tAACC", "n1\tAAXC", "--targets v", r"'row 2' has another letter at position 2.*'X'"),
-        ("n1\tAACC", "n1\tAAC", "--targets v", "'row 2' differs.*length=31, expected=32"),
+        ("n1\tAACC", "n1\tAAXC", "--targets v", "'X' at position 2 of record 'row 2'"),
+        (
+            "n1\tAACC",
+            "n1\tAAC",
+            "--targets v",
+            "of one length, 32 bases.*31 bases in record 'row 2'",
+        ),
         ("\t3\t3\t4", "\tnan\t3\t4", "--targets v", "no value in column 'v' of row 4"),
-        ("\t3\t3\t4", "\tlow\t3\t4", "--targets v", "in column 'v'; row 4 .*Received: 'low'"),
-        ("\t3\t3\t4", "\tinf\t3\t4", "--targets v", "in column 'v'; row 4 .*Received: 'inf'"),
+        ("\t3\t3\t4", "\tlow\t3\t4", "--targets v", "in column 'v'. Received: 'low' in row 4"),
+        ("\t3\t3\t4", "\tinf\t3\t4", "--targets v", "in column 'v'. Received: 'inf' in row 4"),
         ("", "", "--targets V1", r"\['V1'\] are not in t\.tsv\. Closest to 'V1' is 'v'"),
         ("", "", "--targets v --sequence Seq", "Closest to 'Seq' is 'seq'"),
         ("", "", "--targets v --name id", r"\['id'\] are not in t\.tsv"),
         ("", "", "--targets v --group id", r"\['id'\] are not in t\.tsv"),
-        ("", "", "--targets name", "numbers in column 'name'; row 1 has another"),
+        ("", "", "--targets name", "numbers in column 'name'. Received: .* in row 1"),
         ("", "", "--targets v v", "list of different columns"),
         ("", "", "--targets v --min-replicates 3", "goes with --replicates. Received: --targets"),
         (
@@ -167,7 +172,7 @@ TABLE = "name\tseq\tv\tr1\tr2\tpart\n" + "".join(
         ("", "", "--replicates a=r1,r2 a=r1,v", "each target once. Received: 'a=r1,v'"),
         ("", "", "--replicates a=r1", "at least 2 different columns of replicates for 'a'"),
         ("", "", "--replicates a=r1,r2 --min-replicates 1", "must be 2 or more"),
-        ("\tval\n", "\tdev\n", "--targets v --split part", "row 3 has another value.*'dev'"),
+        ("\tval\n", "\tdev\n", "--targets v --split part", "Received: 'dev' in row 3"),
         ("\ttest\n", "\ttrain\n", "--targets v --split part", "Received: no rows of test"),
         ("", "", "--targets v --fractions 0.8 0.1 0.2", "with the sum 1"),
         (TABLE[TABLE.index("\n") + 1 :], "", "--targets v", "rows below the header"),
@@ -309,8 +314,8 @@ def test_evaluating(splits, make_splits, command, message):
     ("content", "message"),
     [
         (f">a\n{GOOD}\n>b\n{GOOD[1:]}\n", "takes sequences of 32 bases.* 31 bases in record 'b'"),
-        (f">a\n{GOOD}\n>b\nAX{GOOD[2:]}\n", "'b' has another letter at position 1.*'X'"),
-        (f">a\n{GOOD}\n>b\n>c\n{GOOD}\n", "record 'b' is another. Received: an empty sequence"),
+        (f">a\n{GOOD}\n>b\nAX{GOOD[2:]}\n", "'X' at position 1 of record 'b'"),
+        (f">a\n{GOOD}\n>b\n>c\n{GOOD}\n", "Received: an empty sequence in record 'b'"),
         (f"@a\n{GOOD}\n+\n{'I' * LENGTH}\n", "starts with '>'; convert FASTQ"),
         (f"name\tSeq\na\t{GOOD}\n", "Closest to 'seq' is 'Seq'"),
         (f"{GOOD}\n{GOOD}\n", r"\['seq'\] are not in q"),
@@ -426,7 +431,7 @@ def signed(damage):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (cut_short, "the run is unfinished; call the command that began it again"),
+        (cut_short, "the run is unfinished; run the command that began it again"),
         (tampered, r"differs from what the run wrote.* Received: y/model\.keras"),
         (without_heads, r"differs from what the run wrote.* Received: y/settings\.json"),
         (model_gone, "the run has no file model.keras. Received: y"),

@@ -96,7 +96,7 @@ def test_bits_are_even():
 
 
 def test_what_has_no_bases_is_refused():
-    with pytest.raises(InputError, match="record 0 has another at position 0"):
+    with pytest.raises(InputError, match="at position 0 of record 0"):
         sequence_hashes(np.full((1, 3, 4), 0.25))
     with pytest.raises(InputError, match="one length"):
         sequence_hashes(["ACGT", "ACG"])

@@ -64,7 +64,9 @@ def with_ensemble_labels(splits: Splits, labels: Labels) -> Splits:
         for name, split in splits.items()
     }
     _warn_of_order(joined["train"], splits.heads)
-    return replace(splits, **joined)
+    return replace(
+        splits, train=joined["train"], validation=joined["validation"], test=joined["test"]
+    )
 
 
 def student_splits_from_labels(
@@ -108,19 +110,20 @@ def student_splits_from_labels(
         splits = with_ensemble_labels(splits, labels)
     labelled = {}
     for name, split in splits.items():
-        if split.ensemble_std is None or (name == "train" and split.ensemble_mean is None):
-            raise InputError(
-                "expected the teachers' mean and std for the training data and their std for "
-                f"validation and test, in the file or as labels=. Received: none for {name}"
-            )
+        mean: np.ndarray | None
         if name == "train":
             mean, aleatoric = split.ensemble_mean, _teachers_aleatoric(splits, labels)
         else:
             mean = splits.heads.take(split.targets, "mean")
             aleatoric = splits.heads.std(split.targets, "aleatoric")
+        if split.ensemble_std is None or mean is None:
+            raise InputError(
+                "expected the teachers' mean and std for the training data and their std for "
+                f"validation and test, in the file or as labels=. Received: none for {name}"
+            )
         columns = heads.join(mean, aleatoric, split.ensemble_std)
         labelled[name] = replace(split, targets=columns.astype(np.float32))
-    return Splits(**labelled, heads=heads)
+    return Splits.from_parts(labelled, heads)
 
 
 def _label(labels: Labels, name: str, role: str, split: Split, heads: HeadLayout) -> np.ndarray:
@@ -152,7 +155,7 @@ def _columns(labels: Labels, name: str, role: str) -> np.ndarray:
 def _teachers_aleatoric(splits: Splits, labels: Labels | None) -> np.ndarray | None:
     """The teachers' mean aleatoric uncertainty `(N, T)` of the training data, if there is any."""
     heads, train = splits.heads, splits.train
-    if heads.aleatoric is None:
+    if heads.aleatoric is None or train.ensemble_mean is None:
         return None
     if labels is not None and "aleatoric" in labels["train"]:
         values = _columns(labels, "train", "aleatoric")
@@ -174,14 +177,14 @@ def _teachers_aleatoric(splits: Splits, labels: Labels | None) -> np.ndarray | N
 
 def _warn_of_order(train: Split, heads: HeadLayout) -> None:
     """Warn where labels look as if they belonged to other rows."""
-    if len(train) < _ENOUGH_ROWS:
+    if len(train) < _ENOUGH_ROWS or train.ensemble_mean is None:
         return
-    for target, measured, taught in zip(
+    for target, measured, predicted in zip(
         heads.targets, heads.take(train.targets, "mean").T, train.ensemble_mean.T, strict=True
     ):
-        if not (measured.std() and taught.std()):
+        if not (measured.std() and predicted.std()):
             continue
-        correlation = np.corrcoef(measured, taught)[0, 1]
+        correlation = np.corrcoef(measured, predicted)[0, 1]
         if correlation < _LEAST_CORRELATION:
             warnings.warn(
                 f"the teachers' mean for {target} does not follow what was measured in the "

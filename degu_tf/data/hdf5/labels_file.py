@@ -5,6 +5,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -54,8 +55,8 @@ def read_ensemble_labels(path: str | os.PathLike) -> dict[str, dict[str, np.ndar
                     check_storage(dataset)
                 return _labels(datasets)
         try:
+            _check_sizes(path)
             with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-                _check_sizes(archive)
                 arrays = {name: archive[name] for name in archive.files}
         except InputError:
             raise
@@ -66,24 +67,29 @@ def read_ensemble_labels(path: str | os.PathLike) -> dict[str, dict[str, np.ndar
         return _labels(arrays)
 
 
-def _check_sizes(archive: np.lib.npyio.NpzFile) -> None:
+def _check_sizes(path: Path) -> None:
     """Refuse arrays that declare more values than are stored, before they are read."""
-    members = archive.zip.infolist()
-    for member in members:
-        with archive.zip.open(member) as handle:
-            version = np.lib.format.read_magic(handle)
-            read = np.lib.format.read_array_header_1_0
-            shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(
-                handle
-            )
-            stored = member.file_size - handle.tell()
-        declared = math.prod(shape) * dtype.itemsize
-        if declared > stored:
-            raise InputError(
-                f"expected all values of {member.filename} in the file, {declared} bytes. "
-                f"Received: shape {shape}, of which {stored} bytes are stored"
-            )
-    check_memory(sum(member.file_size for member in members), "arrays")
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            _check_member(archive, member)
+        total = sum(member.file_size for member in archive.infolist())
+    check_memory(total, "arrays")
+
+
+def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    with archive.open(member) as handle:
+        version = np.lib.format.read_magic(handle)
+        read = np.lib.format.read_array_header_1_0
+        shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(
+            handle
+        )
+        stored = member.file_size - handle.tell()
+    declared = math.prod(shape) * dtype.itemsize
+    if declared > stored:
+        raise InputError(
+            f"expected all values of {member.filename} in the file, {declared} bytes. "
+            f"Received: shape {shape}, of which {stored} bytes are stored"
+        )
 
 
 def _labels(

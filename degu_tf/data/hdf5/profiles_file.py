@@ -36,12 +36,23 @@ def new_profiles_file(path: str | os.PathLike, heads: HeadLayout) -> Iterator[h5
     """Open a new file of profiles: all of its metadata carry checksums, as its chunks do.
 
     Texts have a fixed length, because those of variable length lie in HDF5's global heap, which has
-    no checksum.
+    no checksum. Nothing is dated, so that equal data give equal bytes.
     """
-    with h5py.File(path, "w", libver="latest") as file:
+    created, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    created.set_obj_track_times(False)
+    access.set_libver_bounds(h5py.h5f.LIBVER_LATEST, h5py.h5f.LIBVER_LATEST)
+    made = h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, created, access)
+    with h5py.File(made) as file:
         for name, value in header(heads).items():
             file.attrs[name] = fixed_text(value) if isinstance(value, str | list) else value
         yield file
+
+
+def undated_group(file: h5py.File, name: str) -> h5py.Group:
+    """A new group without the time of its creation."""
+    created = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    created.set_obj_track_times(False)
+    return h5py.Group(h5py.h5g.create(file.id, name.encode(), gcpl=created))
 
 
 def fixed_text(text: str | list[str]) -> np.ndarray:

@@ -235,7 +235,7 @@ class Rows:
         tokens = np.empty(self.shape[:2], np.uint8)
         for rows, block in self.blocks():
             numbers = range(rows.start, rows.stop)
-            labels = [str(number) for number in numbers] if names is None else names[rows]
+            labels = [str(number) for number in numbers] if names is None else names[rows].tolist()
             with blaming(self.name):
                 tokens[rows] = as_tokens(block, labels)
             if update is not None:

@@ -111,7 +111,7 @@ def read_splits(
             )
             means = columns.heads.take(splits["train"].targets, "mean")
             splits["train"] = replace(splits["train"], ensemble_mean=means)
-        return Splits(**splits, heads=columns.heads)
+        return Splits.from_parts(splits, columns.heads)
 
 
 def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False) -> None:
@@ -316,14 +316,14 @@ def _write_split(group: h5py.Group, split: Split, as_one_hot: bool) -> None:
         if getattr(split, role) is not None:
             _write(group, role, getattr(split, role), np.float32)
     if split.names is not None:
-        names = _encoded_names(split)
+        names = _encoded_names(split.names)
         dtype = h5py.string_dtype("utf-8", max(1, *map(len, names)))
         _write(group, "names", names, dtype, lambda block: np.array(block, dtype))
 
 
-def _encoded_names(split: Split) -> list[bytes]:
+def _encoded_names(texts: np.ndarray) -> list[bytes]:
     names = []
-    for row, name in enumerate(split.names):
+    for row, name in enumerate(texts):
         try:
             names.append(str(name).encode())
         except UnicodeEncodeError as error:

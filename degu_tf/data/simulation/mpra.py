@@ -175,7 +175,7 @@ def simulate(
         parts[name] = Split(tokens, heads.join(mean, aleatoric=std), names)
         motifs.append(_motif_table(name, tokens, planted))
     return Simulated(
-        Splits(**parts, heads=heads),
+        Splits.from_parts(parts, heads),
         replicates,
         Truth(pd.concat(motifs, ignore_index=True), activity, scale),
     )
@@ -216,7 +216,8 @@ def _sizes(n: int | tuple[int, int, int]) -> tuple[int, int, int]:
         )
     for name, size in zip(SPLIT_NAMES, n, strict=True):
         _check_integer(f"n for {name}", size, 1)
-    return tuple(int(size) for size in n)
+    train, validation, test = map(int, n)
+    return train, validation, test
 
 
 def _check_integer(name: str, value: int, smallest: int) -> None:
@@ -235,21 +236,23 @@ def _draw(
     Whole blocks are drawn, each from its own seed, and cut to `n`: that makes rows independent
     of `n`.
     """
-    tokens, sites, deviates = [], [], []
+    tokens: list[np.ndarray] = []
+    places: list[np.ndarray] = []
+    deviates: list[np.ndarray] = []
     for block in range(-(-n // _ROWS_AT_ONCE)):
         rng = np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(split, block)))
         tokens.append(draw_background(_ROWS_AT_ONCE, length, rng))
         planted = _plant(tokens[-1], rng)
         planted[:, 0] += block * _ROWS_AT_ONCE
-        sites.append(planted)
+        places.append(planted)
         deviates.append(rng.standard_normal((_ROWS_AT_ONCE, n_replicates, len(TARGETS))))
-    sites = np.concatenate(sites)
+    sites = np.concatenate(places)
     return np.concatenate(tokens)[:n], sites[sites[:, 0] < n], np.concatenate(deviates)[:n]
 
 
 def _plant(tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Write sites into `tokens`; give them as rows of (row, motif, start)."""
-    row, motif, start = _places(*tokens.shape, rng)
+    row, motif, start = _places(len(tokens), tokens.shape[1], rng)
     forward = rng.random(len(row)) < 0.5
     for index in range(len(MOTIFS)):
         of_motif = motif == index

@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from degu_tf.data.hdf5.profiles_file import ProfileGroup, fixed_text, new_profiles_file
+from degu_tf.data.hdf5.profiles_file import (
+    ProfileGroup,
+    fixed_text,
+    new_profiles_file,
+    undated_group,
+)
 from degu_tf.data.sources.chromosomes import Chromosomes, agreed_splits
 from degu_tf.data.splits import NAMES, Split
 from degu_tf.data.tracks import TrackColumns, Tracks
@@ -139,7 +144,7 @@ def write_profiles(
         ):
             groups = {
                 split: ProfileGroup(
-                    file.create_group(split), columns, length, most[split], name_bytes
+                    undated_group(file, split), columns, length, most[split], name_bytes
                 )
                 for split in NAMES
             }
@@ -250,6 +255,6 @@ def _complete(
                 f"Received: {', '.join(names)}"
             )
     n_bases = sum(summary.bins.values()) * summary.length
-    missing = sum(group.missing for group in groups.values())
+    missing = np.sum([group.missing for group in groups.values()], axis=0)
     for path, count in zip(columns.paths, missing, strict=True):
         summary.missing[str(path)] = float(count / n_bases)

@@ -74,14 +74,14 @@ def related_groups(tokens: np.ndarray, *labels: np.ndarray) -> np.ndarray:
             )
         relations.append(np.asarray(label))
 
-    rows, nodes, n_nodes = [], [], n_rows
+    of_rows, of_nodes, n_nodes = [], [], n_rows
     for label in relations:
         labelled = np.flatnonzero(label >= 0)
         values, codes = np.unique(label[labelled], return_inverse=True)
-        rows.append(labelled)
-        nodes.append(n_nodes + codes)
+        of_rows.append(labelled)
+        of_nodes.append(n_nodes + codes)
         n_nodes += len(values)
-    rows, nodes = np.concatenate(rows), np.concatenate(nodes)
+    rows, nodes = np.concatenate(of_rows), np.concatenate(of_nodes)
     graph = coo_array((np.ones(len(rows), np.int8), (rows, nodes)), shape=(n_nodes, n_nodes))
     components = connected_components(graph, directed=False)[1][:n_rows]
     return np.unique(components, return_inverse=True)[1]
@@ -186,8 +186,8 @@ def read_split(values: pd.Series, labels: Sequence[str]) -> np.ndarray:
     if (codes < 0).any():
         row = int(np.argmin(codes))
         raise InputError(
-            f"expected one of {', '.join(SPLIT_NAMES)} in the split column {values.name!r}; "
-            f"{labels[row]} has another value. Received: {values.iloc[row]!r}"
+            f"expected one of {', '.join(SPLIT_NAMES)} in the split column {values.name!r}. "
+            f"Received: {values.iloc[row]!r} in {labels[row]}"
         )
     absent = [kind for code, kind in enumerate(NAMES) if code not in codes]
     if absent:

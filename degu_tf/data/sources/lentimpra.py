@@ -147,7 +147,7 @@ def _library(
         label = "the library" if isinstance(source, pd.DataFrame) else source
         names = pick_columns(frame, [name], label)[name].tolist()
         sequences = _sequences(frame, sequence, label).tolist()
-    library = {}
+    library: dict[str, str] = {}
     for key, text in zip(names, sequences, strict=True):
         if library.setdefault(key, text) != text:
             raise InputError(

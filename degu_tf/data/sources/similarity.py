@@ -49,13 +49,13 @@ def similar_groups(tokens: np.ndarray, stretch: int) -> np.ndarray:
         raise InputError(
             f"the shared stretch must have {SHORTEST} to {length} bases. Received: {stretch}"
         )
-    rows, links = [], []
+    sources, links = [], []
     for strand in (tokens, reverse_complement(tokens)):
         hashes, known = _stretch_hashes(strand, stretch)
-        rows.append(np.repeat(np.arange(n), known.sum(axis=1)))
+        sources.append(np.repeat(np.arange(n), known.sum(axis=1)))
         links.append(hashes[known])
     _, stretches = np.unique(np.concatenate(links), return_inverse=True)
-    rows = np.concatenate(rows)
+    rows = np.concatenate(sources)
     n_stretches = int(stretches.max()) + 1 if len(stretches) else 0
     edges = coo_matrix(
         (np.ones(len(rows), np.int8), (rows, n + stretches)), shape=(n + n_stretches,) * 2

@@ -121,19 +121,22 @@ def read_table(
     (('activity', 'activity_aleatoric'), [[2.0, 1.0]])
     """
     plain, repeated = _targets(targets), _replicates(replicates, aleatoric, min_replicates)
-    if (plain is None) == (repeated is None):
+    if plain is not None and repeated is None:
+        measured = list(plain.values())
+    elif repeated is not None and plain is None:
+        measured = [column for columns in repeated.values() for column in columns]
+    else:
         raise InputError(
             "give either targets (columns of single values) or replicates, not both: all targets "
             f"have an aleatoric column or none has. Received: {targets=}, {replicates=}"
         )
     group = [group] if isinstance(group, str) else list(group or ())
-    measured = list(plain.values()) if plain else [c for cs in repeated.values() for c in cs]
     optional = [column for column in (split, name) if column is not None]
     frame = read_frame(path, [sequence, *measured, *optional, *group])
     labels = _row_labels(frame, name)
 
-    if plain:
-        heads, values, keep, reason = _single(frame, plain, labels, drop_missing)
+    if repeated is None:
+        heads, values, keep, reason = _single(frame, plain or {}, labels, drop_missing)
     else:
         needed = min_replicates or (2 if aleatoric else 1)
         heads, values, keep, reason = _replicated(frame, repeated, labels, aleatoric, needed)
@@ -164,7 +167,7 @@ def read_table(
     log.info("read %d of %d rows: train, validation, test %s", len(frame), len(keep), sizes)
     data = Split(tokens, values[keep], names)
     parts = {kind: data.take(np.flatnonzero(codes == code)) for code, kind in enumerate(NAMES)}
-    return Splits(**parts, heads=heads)
+    return Splits.from_parts(parts, heads)
 
 
 def _targets(targets: Sequence[str] | Mapping[str, str] | None) -> dict[str, str] | None:
@@ -231,8 +234,8 @@ def _numbers(frame: pd.DataFrame, columns: Sequence[str], labels: np.ndarray) ->
         wrong = np.flatnonzero(~missing & ~np.isfinite(values[:, index]))
         if len(wrong):
             raise InputError(
-                f"expected finite numbers in column {column!r}; {labels[wrong[0]]} has another "
-                f"value. Received: {series.iloc[wrong[0]]!r}"
+                f"expected finite numbers in column {column!r}. "
+                f"Received: {series.iloc[wrong[0]]!r} in {labels[wrong[0]]}"
             )
     return values
 
@@ -272,7 +275,7 @@ def _replicated(
         std[:, index] = np.sqrt(np.nansum(squares, axis=1) / number)
     heads = HeadLayout(tuple(replicates), aleatoric="std" if aleatoric else None)
     values = heads.join(mean, std if aleatoric else None)
-    keep = (counts >= needed).all(axis=1)
+    keep = np.asarray((counts >= needed).all(axis=1))
     return heads, values, keep, f"fewer than {needed} measured replicates"
 
 

@@ -182,13 +182,14 @@ def _check_columns(
     columns: Sequence[str] | None, present: list[str], source: str | os.PathLike
 ) -> None:
     counts = Counter(present)
-    repeated = [column for column in columns or filter(None, counts) if counts[column] > 1]
+    wanted = tuple(columns or ())
+    repeated = [column for column in wanted or filter(None, counts) if counts[column] > 1]
     if repeated:
         raise InputError(f"expected each column once in {source}. Received: {repeated} repeated")
-    missing = [column for column in columns or () if not counts[column]]
+    missing = [column for column in wanted if not counts[column]]
     if not missing:
         return
-    lower = {column.casefold(): column for column in present if column not in columns}
+    lower = {column.casefold(): column for column in present if column not in wanted}
     close = difflib.get_close_matches(str(missing[0]).casefold(), lower, n=1, cutoff=0.5)
     hint = f" Closest to {missing[0]!r} is {lower[close[0]]!r}." if close else ""
     raise InputError(

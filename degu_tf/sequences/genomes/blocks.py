@@ -83,7 +83,7 @@ def token_blocks(
     >>> [(contig, start, tokens.tolist()) for contig, start, tokens in token_blocks(path, 3)]
     [('chr1', 0, [0, 1, 2]), ('chr1', 3, [3, 0]), ('chr2', 0, [4, 2])]
     """
-    held, start, contig = b"", 0, None
+    held, start, contig = b"", 0, ""
     for name, letters in _pieces(_existing(path)):
         if name != contig:
             if held:
@@ -106,8 +106,8 @@ def _tokens(held: bytes, contig: str, start: int) -> np.ndarray:
     if tokens.max() == INVALID:
         at = start + int(np.argmax(tokens == INVALID))
         raise InputError(
-            "expected letters of DNA (IUPAC). "
-            f"Received: another letter at {contig}:{at} (counted from 0)"
+            "expected a genome of IUPAC codes of DNA. "
+            f"Received: an invalid character at {contig}:{at} (counted from 0)"
         )
     return tokens
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from abc import abstractmethod
 from pathlib import Path
+from typing import Any
 
 from degu_tf.sequences.alphabet import refuse_letter
 from degu_tf.sequences.genomes.base import Genome, _normal
@@ -15,6 +16,8 @@ from degu_tf.utils.files import atomic_write
 
 
 class _Whole(Genome):
+    _file: Any
+
     def covers(self, contig: str, start: int, end: int) -> bool:
         found = self.contig(contig)
         return found is not None and start <= end and start < self.contigs[found] and end > 0

@@ -92,7 +92,7 @@ def test_parquet_is_read(tmp_path):
     assert (named.names, decode(named.sequences)) == (["a", "b"], ["AC", "GT"])
     frame["seq"] = ["AC", None]
     frame.to_parquet(tmp_path / "t.tsv")
-    with pytest.raises(InputError, match="record 'b' is another"):
+    with pytest.raises(InputError, match="Received: nan for record 'b'"):
         read_sequences(tmp_path / "t.tsv", length=2)
 
 
@@ -143,10 +143,10 @@ def test_columns_that_an_hdf5_file_leaves_open_can_be_named(tmp_path):
         (bytes(range(128, 256)), "expected a whole table"),
         (b"ACG\nTTN\n", r"the columns \['seq'\] are not in .*Received: the columns \['ACG'\]"),
         (b"name\tSequence\na\tACG\n", "Closest to 'seq' is 'Sequence'"),
-        (b"name\tseq\na\tACG\nb\t\n", "record 'b' is another"),
-        (b"name\tseq\na\tACX\n", r"record 'a' has another letter at position 2 .*'X'"),
-        (b">a\nACG\n>b\nAC-\n", r"record 'b' has another letter at position 2 .*'-'"),
-        (b">a\nACG\n>b\nAC\n", "one length; the first has 3 bases and record 'b' differs"),
+        (b"name\tseq\na\tACG\nb\t\n", "Received: '' for record 'b'"),
+        (b"name\tseq\na\tACX\n", "'X' at position 2 of record 'a' "),
+        (b">a\nACG\n>b\nAC-\n", "'-' at position 2 of record 'b' "),
+        (b">a\nACG\n>b\nAC\n", "one length, 3 bases .*Received: 2 bases in record 'b'"),
         (b"seq\tseq\nACG\tACG\n", r"each column once"),
         (b"name\tseq\n", "expected rows below the header"),
     ],
@@ -243,7 +243,7 @@ def test_lines_that_are_no_intervals_are_refused(bed, content, message):
         (b"", "or that can be indexed"),
         (b">chr1\nAC\nACGT\nA\n", "can be indexed: lines of one length"),
         (gzip.compress(b">chr1\nACGTAC\n"), "compressed with bgzip, not gzip"),
-        (b">chr1\nACGXAC\n", "record 'chr1:0-6' has another letter at position 3"),
+        (b">chr1\nACGXAC\n", "at position 3 of record 'chr1:0-6'"),
     ],
 )
 def test_what_is_no_genome_is_refused(bed, tmp_path, capfd, content, message):

@@ -88,7 +88,7 @@ def test_broken_genomes_are_refused(tmp_path, text, message):
 def test_other_letters_and_cut_off_files_are_refused(tmp_path, letters):
     path = tmp_path / "genome.fa"
     path.write_bytes(b">chr1\nACGT\nACE\n")
-    with pytest.raises(InputError, match="another letter at chr1:6"):
+    with pytest.raises(InputError, match="an invalid character at chr1:6"):
         list(token_blocks(path, 4))
     packed = write(tmp_path / "genome.fa.gz", letters, 60)
     packed.write_bytes(packed.read_bytes()[:200])
