@@ -268,14 +268,14 @@ def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
                 bins["rms_std"], bins["rmse"], color=colour_of(method), linewidth=1.4,
                 marker=MARKERS.get(method, "o"), markersize=5,
             )  # fmt: skip
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         right, top = axes.get_xlim()[1], axes.get_ylim()[1]
         left = 0.0
         if is_wide(part["rms_std"]):
             logarithmic(axes.xaxis)
             left = axes.get_xlim()[0]
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         line = np.linspace(left, right, 400)
         axes.plot(line, line, color=GREY, linestyle="--", linewidth=1.2, zorder=1)
         axes.set(
@@ -318,7 +318,7 @@ def draw_coverage(axes: Axes, table: pd.DataFrame, x: str, level: float) -> None
         logarithmic(axes.xaxis)
     elif len(table):
         axes.set_xlim(*limits_of(table[x].to_numpy(), margin=0.07))
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     percent(axes.yaxis)
     axes.grid(color="0.92", linewidth=0.8)
 

@@ -12,7 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import (
+    LogFormatterMathtext,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    PercentFormatter,
+)
 
 from degu_tf.metrics.correlation import correlation_or_nan
 from degu_tf.plots.palette import LABELS, colour_of, label_of
@@ -218,9 +224,11 @@ def logarithmic(axis: XAxis | YAxis) -> None:
     decades = np.log10(high / low)
     if decades < 1.0:
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    elif decades < 2.0:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     else:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.0 else (1.0,)))
-    axis.set_major_formatter("{x:g}")
+        axis.set_major_locator(LogLocator(numticks=5))
+    axis.set_major_formatter("{x:g}" if decades < 4.0 else LogFormatterMathtext())
     axis.set_minor_formatter(NullFormatter())
 
 

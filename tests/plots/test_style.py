@@ -13,12 +13,12 @@ from degu_tf.plots.style import densest_window, logarithmic
     ("low", "high"),
     [
         (3.1, 4.6), (0.21, 0.48), (0.9, 11.0), (0.04, 0.95), (0.02, 9.0), (3e-3, 8.0), (1e-4, 30.0),
-        (1e-9, 1.0), (1e-6, 12.0),
+        (1e-9, 1.0), (1e-6, 12.0), (4e-6, 40.0),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["xaxis", "yaxis"])
 def test_logarithmic_ticks_are_there_and_apart(low, high, name):
-    figure = Figure(figsize=(3.5, 3.4), layout="constrained")
+    figure = Figure(figsize=(2.6, 2.4), layout="constrained")
     axes = figure.subplots()
     axes.plot([low, high], [low, high])
     axis = getattr(axes, name)
