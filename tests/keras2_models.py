@@ -1,6 +1,6 @@
 """Writes models by Keras 2, each in all its formats, with the predictions they must give.
 
-Run as a program, in a process of its own, with `tf_keras`: `python keras2_models.py FOLDER`.
+Run as a program, in a process of its own, with `tf_keras`: `python keras2_models.py FOLDER [NAME]`.
 The networks are written out here in Keras' own layers, so that nothing of the package under test
 is in them.
 """
@@ -35,6 +35,8 @@ def networks(keras):
         if kind == "mean_std":
             mean, std = L.Dense(n, name="mu")(x), L.Dense(n, "softplus", name="std")(x)
             return L.Concatenate()([mean, std])
+        if kind == "two_outputs":
+            return [L.Dense(1, name="Dense_Dev")(x), L.Dense(1, name="Dense_Hk")(x)]
         return DenseNormal(n)(x) if kind == "dense_normal" else L.Dense(n)(x)
 
     def deepstarr(x, kind="linear", n=2):
@@ -114,6 +116,7 @@ def networks(keras):
 
     return {
         "deepstarr": (249, deepstarr),
+        "two_outputs": (249, lambda x: deepstarr(x, "two_outputs")),
         "deepstarr_mean_std": (249, lambda x: deepstarr(x, "mean_std")),
         "deepstarr_dense_normal": (249, lambda x: deepstarr(x, "dense_normal")),
         "residualbind": (230, residualbind),
@@ -141,8 +144,8 @@ def randomise(model, rng, gain):
             weight.assign(rng.normal(0, np.prod(shape[:-1] or [16]) ** -0.5, shape))
 
 
-def write(folder):
-    """Write every network in every format, and `NAME.npz` with `x` and `y`."""
+def write(folder, names=None):
+    """Write networks in every format, and `NAME.npz` with `x` and `y`; all but `two_outputs`."""
     import tf_keras as keras
 
     class Wrapped(keras.Model):
@@ -157,12 +160,17 @@ def write(folder):
 
     rng = np.random.default_rng(3)
     for name, (length, network) in networks(keras).items():
+        if name not in (names or {*networks(keras)} - {"two_outputs"}):
+            continue
         sequence = keras.Input((length, 4))
         model = keras.Model(sequence, network(sequence))
         randomise(model, rng, gain=10.0 if name.startswith("mprann") else 1.0)
         x = np.eye(4, dtype=np.uint8)[rng.integers(0, 4, (5, length))]
         path = folder / name
-        np.savez(f"{path}.npz", x=x, y=model.predict(x.astype(np.float32), verbose=0))
+        outputs = model.predict(x.astype(np.float32), verbose=0)
+        y = np.concatenate(outputs, axis=1) if isinstance(outputs, list) else outputs
+        np.savez(f"{path}.npz", x=x, y=y)
+        Path(f"{path}_config.json").write_text(model.to_json())
         model.compile("adam", "mse")
         model.save(f"{path}_model.h5")
         model.save_weights(f"{path}_finetune.h5")
@@ -176,4 +184,4 @@ def write(folder):
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), sys.argv[2:])

@@ -31,6 +31,7 @@ _HEADS = {
     "tasks": "one softplus unit for each column at each position",
     "mean_std": "dense layers of the mean and, through softplus, of the deviation",
     "dense_normal": "dense layers of the mean and, through softplus plus 1e-6, of the second half",
+    "outputs": "a dense layer for each block of columns",
     "evidential": "dense layers of gamma and, through softplus, of nu, alpha and beta",
 }
 

@@ -34,7 +34,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """All operations between one input and one output.
+    """All operations between one input and the output.
 
     Attributes
     ----------
@@ -46,12 +46,16 @@ class Graph:
         Input length in bases, None if any.
     layers
         Name and class of every layer of the configuration, in its order.
+    outputs
+        Names of the layers that put something out, where there are several; `output` is then a
+        concatenation of theirs.
     """
 
     nodes: Mapping[str, Node]
     output: Edge
     length: int | None
     layers: tuple[tuple[str, str], ...]
+    outputs: tuple[str, ...] = ()
 
 
 class Difference(Exception):

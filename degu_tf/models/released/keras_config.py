@@ -17,6 +17,9 @@ MAX_LAYERS = 200
 NORMAL_OFFSET = 1e-6
 """What `DenseNormal` of the package evidential-deep-learning adds to its softplus."""
 
+_JOINED = "/outputs"
+"""The node that joins several outputs; no layer has a name with this first letter."""
+
 _MODELS = {"Functional", "Model", "Sequential"}
 _CODE = {"Lambda", "__lambda__"}
 _OWN_MODULES = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras)(\.|$)")
@@ -29,7 +32,7 @@ def read_graph(content: Any) -> Graph:
     ------
     InputError
         If the configuration holds code (a Lambda layer), is of a model class of its author's own,
-        or has not one input and one output.
+        or has not one input.
     """
     refuse_code(content)
     if not isinstance(content, dict) or content.get("class_name") not in _MODELS:
@@ -82,14 +85,21 @@ class _Reader:
 
     def graph(self) -> Graph:
         outputs = [self.names[-1]] if self.sequential else _tensors(self.outputs)
-        if len(outputs) != 1:
-            raise InputError(f"expected a model of one output. Received: {outputs}")
-        output = self.edge(outputs[0])
+        if not outputs or len(set(outputs)) < len(outputs):
+            raise InputError(f"expected a model of one or more outputs. Received: {outputs}")
+        edges = tuple(self.edge(name) for name in outputs)
+        output = edges[0]
+        if len(edges) > 1:
+            ranks = sorted({self.ranks[edge.source] for edge in edges})
+            if len(ranks) > 1:
+                raise InputError(f"expected outputs of one kind. Received: {outputs}")
+            output = self._add(_JOINED, "concatenate", {"axis": -1}, edges)
         inputs = [name for name, node in self.nodes.items() if node.op == "input"]
         if len(inputs) != 1:
             raise InputError(f"expected a model of one input. Received: {inputs}")
         layers = tuple((name, str(layer.get("class_name"))) for name, layer in self.layers.items())
-        return Graph(self.nodes, output, self.length, layers)
+        several = tuple(outputs) if len(outputs) > 1 else ()
+        return Graph(self.nodes, output, self.length, layers, several)
 
     def edge(self, name: str) -> Edge:
         """The output of a layer, through whatever leaves it as it is."""

@@ -38,13 +38,16 @@ from degu_tf.models.released.stored_weights import (
     number_in,
     split_normal,
 )
-from degu_tf.utils.errors import InputError
+from degu_tf.utils.errors import InputError, blaming
 
 OWN_NAME = "first_conv1_bn"
 """A batch normalisation of `dream_rnn`: where a file has it, this package wrote the file."""
 
 KERAS_EPSILON = 1e-3
 """What Keras' batch normalisation adds to the variance."""
+
+MAX_CONFIG = 1 << 24
+"""Bytes of a configuration beside a file of weights; larger files are not read."""
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
@@ -105,23 +108,52 @@ def read_keras_hdf5(path: Path) -> Stored:
                 )
             layers = _read_named(root, arrays, graph)
             return Stored(f"Keras {version or 2} model (.h5)", _split(layers, graph), graph)
+        beside = graph_beside(path)
         names = text_list(file.attrs, "layer_names")
         if names is not None:
-            layers = _read_named(file, arrays, None)
+            layers = _read_named(file, arrays, beside)
             return Stored(
                 f"Keras {version or 2} weights (.h5)",
-                _split(layers),
+                _split(layers, beside),
+                beside,
                 epsilon=_epsilon(names),
                 names=tuple(names),
             )
-        layers, names = _read_vars(arrays, file, None)
+        layers, names = _read_vars(arrays, file, beside)
         return Stored(
             f"Keras {3 if names else 2} weights (.weights.h5)",
-            _split(layers),
+            _split(layers, beside),
+            beside,
             in_order=False,
             epsilon=_epsilon(names),
             names=tuple(names),
         )
+
+
+def graph_beside(path: Path) -> Graph | None:
+    """The graph of a model's configuration that lies beside its weights, or None if none does.
+
+    Keras' `model.to_json()` is looked for as `NAME.json` beside `NAME.h5` or `NAME.weights.h5`, and
+    as `model.json` beside `weights.h5`. Other JSON files are left alone.
+
+    Raises
+    ------
+    InputError
+        If it holds code, or is no model made of layers.
+    """
+    name = path.name.removesuffix(".h5").removesuffix(".hdf5").removesuffix(".weights")
+    for candidate in (name, name.replace("weights", "model")):
+        file = path.with_name(f"{candidate}.json")
+        if not file.is_file() or file.stat().st_size > MAX_CONFIG:
+            continue
+        try:
+            content = json.loads(file.read_text())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(content, dict) and "class_name" in content:
+            with blaming(file.name):
+                return read_graph(content)
+    return None
 
 
 def _epsilon(names: Sequence[str]) -> float:

@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,15 @@ from degu_tf.models.dream_rnn import TORCH_EPSILON, VARIANTS
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.models.released.keras_files import read_keras_hdf5, read_keras_zip
 from degu_tf.models.released.matching import assign, fill
+from degu_tf.models.released.output_blocks import resolved
 from degu_tf.models.released.output_heads import (
-    OFFSET,
+    check_given,
     columns_layout,
     find_heads,
     with_head,
 )
 from degu_tf.models.released.recognise import Plan, recognise
+from degu_tf.models.released.signatures import Output
 from degu_tf.models.released.stored_weights import (
     CONV,
     KINDS,
@@ -94,33 +96,64 @@ class Released:
     ----------
     model
         The model, built here and filled with the file's arrays.
-    heads
-        What its columns mean.
     architecture, options
         Arguments that `registry.build` makes its layers with, up to the output.
-    head
-        How the output is made: see `degu_tf.models.released.recognise.Plan`.
+    output
+        How the output is made.
     format
         What kind of file it was.
     source
         The file.
+    given
+        What its user says that the columns mean, or None.
     """
 
     model: keras.Model
-    heads: HeadLayout
     architecture: str
     options: Mapping[str, Any]
-    head: str
+    output: Output
     format: str
     source: Path
+    given: HeadLayout | None = None
 
     @property
     def input_length(self) -> int | None:
         """Bases the model takes, None for any number."""
         return self.model.input_shape[1]
 
+    @property
+    def heads(self) -> HeadLayout:
+        """What its columns mean.
+
+        Raises
+        ------
+        InputError
+            If that is open (`degu_tf.models.released.output_heads.find_heads`).
+        """
+        output = self.output
+        with blaming(self.source):
+            return find_heads(
+                self.architecture,
+                output.head,
+                output.n_columns,
+                self.input_length,
+                self.given,
+                output.blocks,
+            )
+
+    @property
+    def head(self) -> str:
+        """The kind of output, as in `degu_tf.models.released.signatures.Output`."""
+        return self.output.head
+
     def predictor(self) -> ModelPredictor:
-        """The model as a predictor."""
+        """The model as a predictor.
+
+        Raises
+        ------
+        InputError
+            If the meaning of its columns is open.
+        """
         return ModelPredictor(self.model, self.heads)
 
 
@@ -148,8 +181,8 @@ def load_released(
         Bases the model takes. By default the file's; weights alone fit several lengths, of which
         the paper's is taken; architectures that fit any length take any, unless the file says.
     heads
-        What the output columns mean; by default what they mean in the released files
-        (`degu_tf.models.released.output_heads.find_heads`).
+        What the output columns mean, for outputs of several layers of which weights alone do not
+        say what they are. The model is the same whatever single columns mean.
     **options
         Options of the architecture's builder, such as a dropout rate, or `epsilon` of a DREAM-RNN
         of which only Keras weights are there (by default Keras' 1e-3; 1e-5 in PyTorch's files).
@@ -158,13 +191,14 @@ def load_released(
     -------
     keras.Model
         One-hot float32 `(N, L, 4)` to `(N, n_columns)`, or `(N, L, n_columns)` for profiles.
+        Several outputs of a file are columns side by side.
 
     Raises
     ------
     InputError
         If the file is damaged, holds code, points to other files or unpacks to too much; if its
         layers are of no architecture known here, or compute something else; if the input length
-        or the meaning of the columns stays open. The message says what was found and what to give.
+        stays open. The message says what was found and what to give.
 
     Examples
     --------
@@ -181,7 +215,16 @@ def load_released(
 
 
 def load_released_predictor(path: str | os.PathLike, **arguments: Any) -> ModelPredictor:
-    """A predictor from a released file; arguments and errors as for `load_released`."""
+    """A predictor from a released file; arguments as for `load_released`.
+
+    By default columns mean what they mean in the released files
+    (`degu_tf.models.released.output_heads.find_heads`).
+
+    Raises
+    ------
+    InputError
+        As `load_released`, and if the meaning of the columns is open: give `heads`.
+    """
     return read_released(path, **arguments).predictor()
 
 
@@ -206,13 +249,14 @@ def read_released(
     path = Path(path)
     with blaming(path):
         stored = read_stored(path)
-        plan = _with_offset(_only(recognise(stored.orders(), architecture), stored), stored)
+        plan = resolved(_only(recognise(stored.orders(), architecture), stored), stored, heads)
         length = plan.input_length(input_length, stored.graph.length if stored.graph else None)
-        layout = find_heads(plan.architecture, plan.head, plan.n_columns, length, heads)
+        if heads is not None:
+            check_given(plan.output.head, plan.output.n_columns, heads)
         chosen = {**plan.options, **_options_of_file(plan, stored), **options}
         model, rates = _build(plan, length, chosen, stored)
     chosen = {**chosen, **_rates(plan, rates), **options}
-    return Released(model, layout, plan.architecture, chosen, plan.head, stored.format, path)
+    return Released(model, plan.architecture, chosen, plan.output, stored.format, path, heads)
 
 
 def load_released_weights(model: keras.Model, path: str | os.PathLike) -> None:
@@ -301,9 +345,10 @@ def _only(plans: Sequence[Plan], stored: Stored) -> Plan:
     """The one thing that the file can be."""
     names = sorted({plan.architecture for plan in plans})
     if len(names) > 1:
+        what = f"the file's layers are those of {' and of '.join(names)}"
         raise InputError(
-            f"the file's layers are those of {' and of '.join(names)}: give architecture. "
-            "Received: architecture=None"
+            f"{what}: give architecture. Received: architecture=None",
+            f"{what}: give `degu convert` --model. Received: no --model",
         )
     _check_order([plan.layers for plan in plans], stored)
     return plans[0]
@@ -320,14 +365,6 @@ def _check_order(orders: Sequence[Sequence[StoredLayer]], stored: Stored) -> Non
                     f"the file lists its {kind} layers in another order than their names count, "
                     f"and both fit. Received: {one} and {two} in {stored.format}"
                 )
-
-
-def _with_offset(plan: Plan, stored: Stored) -> Plan:
-    """The plan with the head that only a layer without weights sets apart from another."""
-    held = stored.names if stored.graph is None else tuple(stored.graph.nodes)
-    if plan.head == "mean_std" and OFFSET in held:
-        return replace(plan, head="dense_normal")
-    return plan
 
 
 def _options_of_file(plan: Plan, stored: Stored) -> dict[str, Any]:
@@ -357,10 +394,11 @@ def _build(
     plan: Plan, length: int | None, options: Mapping[str, Any], stored: Stored
 ) -> tuple[keras.Model, dict[str, float]]:
     """The model with the file's weights, and the rates of its dropout layers in the file."""
+    output = plan.output
     model = registry.build(
-        plan.architecture, (length, 4), columns_layout(plan.n_columns), **options
+        plan.architecture, (length, 4), columns_layout(output.n_columns), **options
     )
-    model = with_head(model, plan.head, plan.n_columns)
+    model = with_head(model, output.head, output.n_columns, output.blocks)
     rates = fill(model, stored, plan.layers)
     for name, rate in rates.items():
         option = _option(plan.architecture, name)

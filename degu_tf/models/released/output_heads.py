@@ -1,14 +1,17 @@
 """The outputs of released files: how their last layers compute, and what their columns mean."""
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 
 from degu_tf.heads import Form, HeadLayout
 from degu_tf.models.layers import output_head
 from degu_tf.models.released.keras_config import NORMAL_OFFSET
+from degu_tf.models.released.output_blocks import roles_of
+from degu_tf.models.released.stored_weights import OFFSET, Block
 from degu_tf.utils.errors import InputError
-
-OFFSET = "output_std_offset"
-"""The layer of `"dense_normal"` that `"mean_std"` lacks."""
 
 STARRSEQ = ("Dev", "Hk")
 ACTIVITY = ("activity",)
@@ -34,7 +37,9 @@ def columns_layout(n_columns: int) -> HeadLayout:
     return HeadLayout(tuple(f"column{i}" for i in range(1, n_columns + 1)))
 
 
-def with_head(model: keras.Model, head: str, n_columns: int) -> keras.Model:
+def with_head(
+    model: keras.Model, head: str, n_columns: int, blocks: tuple[Block, ...] = ()
+) -> keras.Model:
     """The same model with the output that a released file's last layers make.
 
     Parameters
@@ -44,14 +49,18 @@ def with_head(model: keras.Model, head: str, n_columns: int) -> keras.Model:
     head
         ``"mean_std"``: dense layers of the mean and, through softplus, of the deviation (released
         heteroscedastic models); ``"dense_normal"``: the same with 1e-6 added to the deviation
-        (released evidential models); ``"evidential"``: the blocks of `output_head`; any other
-        leaves the model as it is.
+        (released evidential models); ``"evidential"``: the blocks of `output_head`;
+        ``"outputs"``: the dense layers of `blocks`; any other leaves the model as it is.
     n_columns
         Columns of the output.
+    blocks
+        The dense layers of ``"outputs"``.
     """
-    if head not in ("mean_std", "dense_normal", "evidential"):
+    if head not in ("mean_std", "dense_normal", "evidential", "outputs"):
         return model
     x = model.get_layer("output").input
+    if head == "outputs":
+        return keras.Model(model.input, _side_by_side(x, model, blocks), name=model.name)
     if head == "evidential":
         targets = columns_layout(n_columns // 4).targets
         output = output_head(x, HeadLayout(targets, "evidential", "evidential"))
@@ -64,8 +73,25 @@ def with_head(model: keras.Model, head: str, n_columns: int) -> keras.Model:
     return keras.Model(model.input, output, name=model.name)
 
 
+def _side_by_side(x: Any, model: keras.Model, blocks: tuple[Block, ...]) -> Any:
+    """Dense layers with the file's names, or numbered names where those are taken."""
+    taken = {layer.name for layer in model.layers if layer.name != "output"}
+    outputs = []
+    for number, block in enumerate(blocks, start=1):
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", block.name)
+        name = f"output_{number}" if name in taken | {"output"} else name
+        taken.add(name)
+        outputs.append(keras.layers.Dense(block.units, block.activation, name=name)(x))
+    return keras.layers.Concatenate(name="output")(outputs)
+
+
 def find_heads(
-    architecture: str, head: str, n_columns: int, length: int | None, given: HeadLayout | None
+    architecture: str,
+    head: str,
+    n_columns: int,
+    length: int | None,
+    given: HeadLayout | None,
+    blocks: tuple[Block, ...] = (),
 ) -> HeadLayout:
     """What the columns mean: what was given, if it can be, or the only thing they can be.
 
@@ -74,7 +100,8 @@ def find_heads(
     MPRAnn: `activity`, or activity, aleatoric and epistemic; CNN-task-base: the same of `profile`,
     where two columns are the mean and its aleatoric deviation. DREAM-RNN: as DeepSTARR at 249
     bases and for four columns, as ResidualBind at 230 and for one or three. The evidential
-    models' second column is what their loss read it as, a log-variance.
+    models' second column is what their loss read it as, a log-variance. Several output layers are
+    targets named after them, such as `Dense_Dev, Dense_Hk` of the first DeepSTARR.
 
     Raises
     ------
@@ -83,21 +110,41 @@ def find_heads(
         it, if the columns may mean several things or nothing known. The message lists them.
     """
     if given is not None:
-        _check_given(head, n_columns, given)
+        check_given(head, n_columns, given)
         return given
-    layouts = _layouts(architecture, head, n_columns, length)
+    roles = roles_of(blocks) if head == "outputs" else None
+    if head == "outputs" and roles is None:
+        return HeadLayout(_names(blocks))
+    layouts = _layouts(architecture, head, n_columns, length, roles)
     if len(layouts) == 1:
         return layouts[0]
-    listed = " or ".join(_written(layout) for layout in layouts) or "a HeadLayout"
     may = "may mean several things" if layouts else "are not those of a released file"
+    what = f"the {n_columns} columns of this {architecture} {may}"
+    listed = " or ".join(_written(layout) for layout in layouts) or "a HeadLayout"
+    flags = " or ".join(_flags(layout) for layout in layouts) or (
+        "--targets and, for columns of uncertainty, --aleatoric and --epistemic"
+    )
     raise InputError(
-        f"the {n_columns} columns of this {architecture} {may}: give heads, {listed}. "
-        "Received: heads=None"
+        f"{what}: give heads, {listed}. Received: heads=None",
+        f"{what}: give `degu convert` {flags}. Received: no --targets",
+    )
+
+
+def _names(blocks: tuple[Block, ...]) -> tuple[str, ...]:
+    """A name for each column: its layer's, numbered where that has several."""
+    return tuple(
+        block.name if block.units == 1 else f"{block.name}_{unit}"
+        for block in blocks
+        for unit in range(1, block.units + 1)
     )
 
 
 def _layouts(
-    architecture: str, head: str, n_columns: int, length: int | None
+    architecture: str,
+    head: str,
+    n_columns: int,
+    length: int | None,
+    roles: Mapping[str, Form] | None = None,
 ) -> tuple[HeadLayout, ...]:
     """All layouts that released files of this form have."""
     targets: tuple[str, ...] | None
@@ -110,6 +157,9 @@ def _layouts(
         targets = _BY_LENGTH.get(length) or by_columns.get(n_columns)
     else:
         targets = ACTIVITY
+    if roles is not None:
+        layout = HeadLayout(targets or ACTIVITY, roles.get("aleatoric"), roles.get("epistemic"))
+        return (layout,) if layout.n_columns == n_columns else ()
     if head != "linear":
         if targets is None or n_columns % len(targets):
             return ()
@@ -138,15 +188,22 @@ def _of(
     return (HeadLayout(targets, "std", "std"),) if n_columns == 3 else ()
 
 
-def _check_given(head: str, n_columns: int, heads: HeadLayout) -> None:
+def check_given(head: str, n_columns: int, heads: HeadLayout) -> None:
+    """Refuse a layout that an output cannot have.
+
+    Raises
+    ------
+    InputError
+        If the number of columns or a form does not fit.
+    """
     if not isinstance(heads, HeadLayout):
         raise InputError(
             "heads must be a HeadLayout, such as HeadLayout(('activity',)). "
             f"Received: heads={heads!r}"
         )
-    received = f"Received: heads with the columns {heads.columns}"
+    received = f"Received: the columns {', '.join(heads.columns)}"
     if heads.n_columns != n_columns:
-        raise InputError(f"the file's model emits {n_columns} columns. {received}")
+        raise InputError(f"expected names for the model's {n_columns} columns. {received}")
     if (head == "evidential") != (heads.aleatoric == "evidential"):
         other = "the blocks of evidential regression" if head == "evidential" else "none of those"
         raise InputError(f"the file's output has {other}. {received}")
@@ -154,6 +211,16 @@ def _check_given(head: str, n_columns: int, heads: HeadLayout) -> None:
         raise InputError(f"the file's output is means and as many uncertainties. {received}")
     if head == "tasks" and "log_variance" in (heads.aleatoric, heads.epistemic):
         raise InputError(f"the file's columns are positive, so none is a log-variance. {received}")
+
+
+def _flags(layout: HeadLayout) -> str:
+    """The layout as the command line takes it."""
+    forms = [
+        f"--{name} {form}"
+        for name, form in (("aleatoric", layout.aleatoric), ("epistemic", layout.epistemic))
+        if form is not None
+    ]
+    return " ".join(["--targets", *layout.targets, *forms])
 
 
 def _written(layout: HeadLayout) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from degu_tf.models import registry
 from degu_tf.models.dream_rnn import VARIANTS
 from degu_tf.models.layers import scale
-from degu_tf.models.released.signatures import SIGNATURES, Misfit, Sizes
+from degu_tf.models.released.signatures import SIGNATURES, Misfit, Output, Sizes
 from degu_tf.models.released.stored_weights import StoredLayer, describe
 from degu_tf.utils.errors import InputError
 
@@ -26,12 +26,8 @@ class Plan:
         Arguments of `registry.build`.
     layers
         The file's layers in the order of the model's, within each kind.
-    head
-        How the output is made: ``"linear"`` (one dense layer), ``"mean_std"`` (dense layers of
-        mean and, through softplus, deviation), ``"dense_normal"`` (the same with an offset),
-        ``"evidential"`` or ``"tasks"``.
-    n_columns
-        Columns of the output.
+    output
+        How the output is made.
     lengths
         Shortest and longest input that the arrays fit; None where they fit any.
     """
@@ -39,8 +35,7 @@ class Plan:
     architecture: str
     options: dict[str, Any]
     layers: list[StoredLayer]
-    head: str
-    n_columns: int
+    output: Output
     lengths: tuple[int, int] | None
 
     def input_length(self, given: int | None, held: int | None) -> int | None:
@@ -58,15 +53,18 @@ class Plan:
         if wanted is None:
             known = [length for length in LENGTHS if low <= length <= high]
             if low < high and len(known) != 1:
+                open_length = (
+                    f"the file fits {self.architecture} of any length from {low} to {high}"
+                )
                 raise InputError(
-                    f"the file fits {self.architecture} of any length from {low} to {high}: give "
-                    "input_length. Received: input_length=None"
+                    f"{open_length}: give input_length. Received: input_length=None",
+                    f"{open_length}: give `degu convert` --length. Received: no --length",
                 )
             return known[0] if known else low
         if not low <= wanted <= high:
             raise InputError(
-                f"the file's arrays fit lengths from {low} to {high}. "
-                f"Received: input_length={wanted!r}"
+                f"expected an input length from {low} to {high}, which the file's arrays fit. "
+                f"Received: {wanted} bases"
             )
         return wanted
 
@@ -120,7 +118,7 @@ def _plan(name: str, layers: list[StoredLayer]) -> Plan:
         options |= {key: value for key, value in found.sizes.items() if value != expected[key]}
     elif width != 1.0:
         options["width"] = width
-    return Plan(name, options, layers, found.head, found.n_columns, found.lengths)
+    return Plan(name, options, layers, found.output, found.lengths)
 
 
 def _variant_defaults(fixed: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from degu_tf.models.released.stored_weights import (
     LSTM,
     MEAN,
     NORMALISATION,
+    OUTPUTS,
+    Block,
     StoredLayer,
     of_kind,
 )
@@ -30,6 +32,27 @@ class Misfit(Exception):
 
 
 @dataclass(frozen=True)
+class Output:
+    """How the last layers make the output.
+
+    Attributes
+    ----------
+    head
+        ``"linear"`` (one dense layer), ``"mean_std"`` (dense layers of the mean and, through
+        softplus, of the deviation), ``"dense_normal"`` (the same with an offset),
+        ``"evidential"``, ``"tasks"``, or ``"outputs"`` (any other dense layers side by side).
+    n_columns
+        Columns of the output.
+    blocks
+        The dense layers, where there are several.
+    """
+
+    head: str
+    n_columns: int
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True)
 class Found:
     """What layers are, if they are those of an architecture.
 
@@ -37,7 +60,7 @@ class Found:
     ----------
     sizes, kernels
         Options of its builder that `width` scales, and those it does not.
-    head, n_columns, lengths
+    output, lengths
         As in `degu_tf.models.released.recognise.Plan`.
     fixed
         Options that do not depend on sizes, such as the variant.
@@ -45,8 +68,7 @@ class Found:
 
     sizes: Sizes
     kernels: Sizes
-    head: str
-    n_columns: int
+    output: Output
     lengths: tuple[int, int] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
@@ -92,27 +114,24 @@ def _kernels(layers: Sequence[StoredLayer]) -> tuple[int, ...]:
     return tuple(layer.shape[0] for layer in layers)
 
 
-def _head(dense: Sequence[StoredLayer], size: int) -> tuple[str, int]:
-    """How the last dense layers, all of one input, make the output, and its columns."""
+def _output(dense: Sequence[StoredLayer], size: int) -> Output:
+    """How the last dense layers, all of one input, make the output, as far as names tell."""
     units = dense[0].units if dense else 0
-    heads = {1: "linear", 2: "mean_std", 4: "evidential"}
     _need(
-        len(dense) in heads and all(layer.shape == (size, units) for layer in dense),
-        f"1, 2 or 4 dense layers from {size} channels to the output",
+        len(dense) > 0 and all(layer.shape == (size, units) for layer in dense),
+        f"dense layers of one size from {size} channels to the output",
     )
     _need(all(layer.has_bias for layer in dense), "an output with bias")
-    head = heads[len(dense)]
-    _need(
-        head != "evidential" or _labels(dense) == set(EVIDENTIAL),
-        f"4 dense layers to the output of the names {', '.join(EVIDENTIAL)}",
-    )
-    if dense[0].name.endswith(MEAN):
+    names = tuple(layer.label or layer.name for layer in dense)
+    head = "outputs"
+    if len(dense) == 1:
+        head = "linear"
+    elif dense[0].name.endswith(MEAN):
         head = "dense_normal"
-    return head, units * len(dense)
-
-
-def _labels(layers: Sequence[StoredLayer]) -> set[str]:
-    return {layer.label or layer.name for layer in layers}
+    elif names in OUTPUTS:
+        head = "evidential" if names == EVIDENTIAL else "mean_std"
+    blocks = tuple(Block(name, units) for name in names) if len(dense) > 1 else ()
+    return Output(head, units * len(dense), blocks)
 
 
 def _positions(size: int, channels: int) -> int:
@@ -130,13 +149,12 @@ def _deepstarr(layers: Sequence[StoredLayer]) -> Found:
     positions = _positions(hidden[0].shape[0], last)
     size = _chain(hidden, hidden[0].shape[0], "dense layer")
     _normalised(normal, (*_units(conv), *_units(hidden)))
-    head, n_columns = _head(dense[n_hidden:], size)
+    output = _output(dense[n_hidden:], size)
     step = POOL ** len(conv)
     return Found(
         {"conv_filters": _units(conv), "dense_units": _units(hidden)},
         {"conv_kernels": _kernels(conv)},
-        head,
-        n_columns,
+        output,
         (positions * step, positions * step + step - 1),
     )
 
@@ -149,15 +167,14 @@ def _mprann(layers: Sequence[StoredLayer]) -> Found:
     hidden = dense[:2]
     positions = _positions(hidden[0].shape[0], last)
     size = _chain(hidden, hidden[0].shape[0], "dense layer")
-    head, n_columns = _head(dense[2:], size)
+    output = _output(dense[2:], size)
     kernels = _kernels(conv)
     pooled = positions + kernels[2] + kernels[3] - 2
     shortest = 2 * pooled + kernels[0] + kernels[1] - 2
     return Found(
         {"conv_filters": _units(conv), "dense_units": _units(hidden)},
         {"conv_kernels": kernels},
-        head,
-        n_columns,
+        output,
         (shortest, shortest + 1),
     )
 
@@ -176,7 +193,7 @@ def _residualbind(layers: Sequence[StoredLayer]) -> Found:
     hidden = dense[:2]
     size = _chain(hidden, size, "dense layer")
     _normalised(normal, (*_units(conv), *_units(hidden)))
-    head, n_columns = _head(dense[2:], size)
+    output = _output(dense[2:], size)
     return Found(
         {"conv_filters": (first.units, last.units), "dense_units": _units(hidden)},
         {
@@ -184,8 +201,7 @@ def _residualbind(layers: Sequence[StoredLayer]) -> Found:
             "residual_kernel": block[0].shape[0],
             "dilations": tuple(2**i for i in range(len(block) - 1)),
         },
-        head,
-        n_columns,
+        output,
     )
 
 
@@ -224,8 +240,7 @@ def _cnn_task_base(layers: Sequence[StoredLayer]) -> Found:
             "task_filters": tasks[0].units,
         },
         {"conv_kernels": _kernels(trunk), "profile_kernel": profile.shape[0]},
-        "tasks",
-        n_tasks,
+        Output("tasks", n_tasks),
         (length, length),
     )
 
@@ -245,7 +260,7 @@ def _dream_rnn(layers: Sequence[StoredLayer]) -> Found:
     _need(last.shape[0] == 1, "a last convolution of one position")
     if normal:
         _normalised(normal, _units(conv[:4]))
-    head, n_columns = _head(dense, size)
+    output = _output(dense, size)
     return Found(
         {
             "conv_filters": (first[0].units, second[0].units),
@@ -253,8 +268,7 @@ def _dream_rnn(layers: Sequence[StoredLayer]) -> Found:
             "pointwise_filters": last.units,
         },
         {"conv_kernels": _kernels(first)},
-        head,
-        n_columns,
+        output,
         fixed={"variant": "released" if normal else "paper"},
     )
 

@@ -13,6 +13,9 @@ from degu_tf.utils.errors import InputError
 CONV, DENSE, NORMALISATION, LSTM = "Conv1D", "Dense", "BatchNormalization", "Bidirectional LSTM"
 KINDS = (CONV, DENSE, NORMALISATION, LSTM)
 
+OFFSET = "output_std_offset"
+"""The layer of `"dense_normal"` that `"mean_std"` lacks."""
+
 MEAN, STD = ":mean", ":std"
 """Ends of the names of the two halves of a `DenseNormal` layer."""
 
@@ -21,6 +24,15 @@ EVIDENTIAL = ("output_mean", "output_nu", "output_alpha", "output_beta")
 
 OUTPUTS = (EVIDENTIAL, ("output_mean", "output_std"), ("mu", "std"))
 """Names of dense layers that make an output together: this package's, and the released files'."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One of several dense layers that make an output together: its name, units and activation."""
+
+    name: str
+    units: int
+    activation: str = "linear"
 
 
 @dataclass(frozen=True, eq=False)
