@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -14,6 +14,11 @@ from degu_tf.heads import HeadLayout
 from degu_tf.training.augmentation.schemes import describe
 from degu_tf.training.losses import LIKELIHOODS, Likelihood
 from degu_tf.utils.errors import InputError
+
+Schedule = Literal["plateau", "cosine", "constant"]
+"""How the learning rate changes."""
+
+SCHEDULES = ("plateau", "cosine", "constant")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,12 @@ class TrainingSettings:
         ``"gaussian_nll"`` or ``"deep_evidential"`` (`degu_tf.training.losses.LIKELIHOODS`): the
         model then learns from the means alone and predicts their uncertainty
         (`degu_tf.training.objective.measured_objective`).
+    schedule
+        ``"plateau"``, as in the paper: the rate falls where the validation loss stalls.
+        ``"cosine"``: it falls to zero along half a cosine over all steps, whatever the validation
+        loss does. ``"constant"``: it does not fall.
+    warmup
+        Steps over which the rate rises from zero first.
     lr_factor, lr_patience
         The rate is multiplied by `lr_factor` after `lr_patience` epochs without a validation loss
         lower by 1e-4 (Keras' tolerance, as in the released code).
@@ -75,6 +86,8 @@ class TrainingSettings:
     steps_per_epoch: int | None = None
     crop: int | None = None
     reverse_complement: bool = False
+    schedule: Schedule = "plateau"
+    warmup: int = 0
     augment: AugmentBase | None = None
     finetune: "TrainingSettings | None" = None
 
@@ -90,6 +103,15 @@ class TrainingSettings:
             raise InputError(f"learning_rate must be positive. Received: {self.learning_rate}")
         if not 0.0 < self.lr_factor < 1.0:
             raise InputError(f"lr_factor must lie between 0 and 1. Received: {self.lr_factor}")
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"schedule must be one of {SCHEDULES}. Received: {self.schedule!r}")
+        if not isinstance(self.warmup, Integral) or self.warmup < 0:
+            raise InputError(f"warmup must be a whole number from 0. Received: {self.warmup!r}")
+        if self.warmup and self.schedule == "plateau":
+            raise InputError(
+                "a warm-up goes with schedule='cosine' or 'constant'; the plateau rule sets the "
+                f"rate itself. Received: warmup={self.warmup}"
+            )
         if self.finetune is not None and (self.finetune.augment or self.finetune.finetune):
             raise InputError(
                 "fine-tuning is one stage without augmentation. "
@@ -128,6 +150,8 @@ class TrainingSettings:
             del described["crop"]
         if not self.reverse_complement:
             del described["reverse_complement"]
+        if self.schedule == "plateau":
+            del described["schedule"], described["warmup"]
         return described
 
     def stages(self) -> dict[str, Any]:

@@ -98,8 +98,9 @@ def fit(
     splits = objective.data(splits)
     validation = splits.validation.centred(settings.crop)
     check_fits(model, validation, objective.heads)
+    steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
     model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        optimizer=keras.optimizers.Adam(learning_rate(settings, steps * settings.epochs)),
         loss=objective.loss,
         jit_compile=False,
     )
@@ -109,7 +110,6 @@ def fit(
         patience=settings.patience or settings.epochs,
         restore_best_weights=True,
     )
-    steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
     batches = training_batches(
         splits.train,
         settings.batch_size,
@@ -126,13 +126,7 @@ def fit(
         validation_data=evaluation_batches(
             validation, batch_size_of(validation.sequences.shape[1])
         ),
-        callbacks=[
-            best_epoch,
-            keras.callbacks.ReduceLROnPlateau(
-                monitor="val_loss", factor=settings.lr_factor, patience=settings.lr_patience
-            ),
-            epoch_bar,
-        ],
+        callbacks=[best_epoch, _rate_callback(settings), epoch_bar],
         shuffle=False,
         verbose=0,
     ).history
@@ -147,6 +141,45 @@ def fit(
         "seconds": epoch_bar.seconds,
     }
     return pd.DataFrame({**columns, **history})
+
+
+def learning_rate(
+    settings: TrainingSettings, steps: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """The optimiser's learning rate over so many steps: a number, or a schedule of Keras.
+
+    Examples
+    --------
+    >>> rate = learning_rate(TrainingSettings(learning_rate=0.01, schedule="cosine"), steps=100)
+    >>> [round(float(rate(step)), 4) for step in (0, 50, 100)]
+    [0.01, 0.005, 0.0]
+    """
+    if settings.schedule == "plateau" or (settings.schedule == "constant" and not settings.warmup):
+        return settings.learning_rate
+    falling = settings.schedule == "cosine"
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if settings.warmup else settings.learning_rate,
+        decay_steps=max(1, steps - settings.warmup),
+        alpha=0.0 if falling else 1.0,
+        warmup_target=settings.learning_rate if settings.warmup else None,
+        warmup_steps=settings.warmup,
+    )
+
+
+class _RateLog(keras.callbacks.Callback):
+    """Writes the learning rate into the history, as the plateau rule does."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+def _rate_callback(settings: TrainingSettings) -> keras.callbacks.Callback:
+    if settings.schedule != "plateau":
+        return _RateLog()
+    return keras.callbacks.ReduceLROnPlateau(
+        monitor="val_loss", factor=settings.lr_factor, patience=settings.lr_patience
+    )
 
 
 def check_fits(model: keras.Model, split: Split, heads: HeadLayout) -> None:

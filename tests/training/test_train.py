@@ -411,3 +411,33 @@ def test_positive_heads_make_positive_deviations_and_free_means(spec, forms, sti
     assert (heads.take(free, "epistemic") < 0).any()
     assert positive.to_dict()["head"] == "positive"
     assert "head" not in spec.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warmup", "expected"),
+    [
+        ("cosine", 0, lambda t: 0.04 * 0.5 * (1 + np.cos(np.pi * t / 40))),
+        ("cosine", 8, lambda t: 0.04 * 0.5 * (1 + np.cos(np.pi * (t - 8) / 32))),
+        ("constant", 8, lambda t: 0.04 + 0 * t),
+    ],
+)
+def test_the_rate_follows_its_schedule(schedule, warmup, expected):
+    """Four epochs of ten steps; the history has the rate after each epoch."""
+    settings = TrainingSettings(
+        epochs=4, batch_size=4, learning_rate=0.04, schedule=schedule, warmup=warmup
+    )
+    history = fit(linear(), constant_splits(), settings, progress=False)
+    steps = 10 * history["epoch"].to_numpy()
+    np.testing.assert_allclose(history["learning_rate"], expected(steps), rtol=1e-5, atol=1e-8)
+
+
+def test_a_schedule_is_part_of_a_runs_identity_where_it_is_not_the_papers():
+    assert "schedule" not in TrainingSettings().to_dict()
+    assert TrainingSettings(schedule="cosine", warmup=5).to_dict()["warmup"] == 5
+    for settings, message in (
+        ({"schedule": "step"}, "one of .*plateau"),
+        ({"warmup": 5}, "goes with schedule='cosine'"),
+        ({"schedule": "cosine", "warmup": -1}, "whole number from 0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            TrainingSettings(**settings)

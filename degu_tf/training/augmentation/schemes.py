@@ -18,6 +18,7 @@ from evoaug_tf import augment as evoaug
 from evoaug_tf.augment import AugmentBase
 
 from degu_tf.training.augmentation import operations
+from degu_tf.training.augmentation.mixtures import Mixture, RandomRecombination
 from degu_tf.training.augmentation.operations import Keyed
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
@@ -102,16 +103,24 @@ def _released() -> EvoAug:
     return EvoAug(augmentations, fewest=1, most=2)
 
 
+def _mutate_recombine() -> Mixture:
+    return Mixture([operations.RandomMutation(0.04), RandomRecombination()], [0.5, 0.5])
+
+
 SCHEMES: Mapping[str, Callable[[], AugmentBase]] = {
     "evoaug": EvoAug,
     "evoaug_one": partial(EvoAug, fewest=1, most=1),
     "evoaug_released": _released,
     "mutagenesis": partial(operations.RandomMutation, 0.05),
     "shuffle": operations.RandomShuffle,
+    "recombine": RandomRecombination,
+    "mutate_recombine": _mutate_recombine,
 }
 """Schemes by name. For students: `evoaug` (0 to 2 of the list for each minibatch), `mutagenesis`
 (5 %), `shuffle`; for teachers `evoaug_one` (exactly one). `evoaug_released` is what the released
-scripts ran for students instead of `evoaug`: 1 or 2, and deletions drawn for each sequence."""
+scripts ran for students instead of `evoaug`: 1 or 2, and deletions drawn for each sequence.
+`recombine` joins the head of one sequence to the tail of another; `mutate_recombine`, half of the
+sequences mutated at 4 %, half recombined, is what students of the recipe `best` see."""
 
 _OURS: Mapping[str, type[AugmentBase]] = {
     cls.__name__: cls
@@ -126,6 +135,8 @@ _OURS: Mapping[str, type[AugmentBase]] = {
         operations.RandomShuffle,
         operations.RandomRC,
         operations.RandomRCBatch,
+        RandomRecombination,
+        Mixture,
     )
 }
 

@@ -1,0 +1,99 @@
+"""Augmentations that combine sequences with each other, and schemes with each other."""
+
+import math
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from degu_tf.training.augmentation.operations import Keyed
+from degu_tf.utils.errors import InputError
+
+
+class RandomRecombination(Keyed):
+    """Join the head of each sequence to the tail of another one of its batch.
+
+    The breakpoint is uniform on 1 to L - 1, each sequence's own, and the other sequence is the one
+    that follows it in a random order of the batch. New sequences keep the composition and most
+    motifs of real ones, which random mutagenesis and shuffling do not. Labels do not carry over:
+    for students, whose teachers label what was made. A batch of one stays as it is.
+
+    Examples
+    --------
+    >>> x = tf.one_hot([[0] * 6, [3] * 6], 4)
+    >>> made = RandomRecombination().apply(x, tf.constant([1, 2], tf.int64))
+    >>> made[:, 0].numpy().argmax(axis=1).tolist(), made[:, -1].numpy().argmax(axis=1).tolist()
+    ([0, 3], [3, 0])
+    """
+
+    def apply(self, x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """Recombine a batch `(N, L, 4)`."""
+        x = tf.convert_to_tensor(x)
+        n, length = tf.shape(x)[0], tf.shape(x)[1]
+        for_order, for_break = tf.unstack(tf.random.split(key, 2))
+        order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=for_order)
+        partner = tf.scatter_nd(order[:, tf.newaxis], tf.roll(order, -1, axis=0), [n])
+        breakpoint = tf.random.stateless_uniform(
+            (n, 1), for_break, minval=1, maxval=tf.maximum(length, 2), dtype=tf.int32
+        )
+        head = tf.range(length) < breakpoint
+        return tf.ensure_shape(tf.where(head[..., tf.newaxis], x, tf.gather(x, partner)), x.shape)
+
+
+class Mixture(Keyed):
+    """Give each sequence of a batch to one of several augmentations, by shares.
+
+    Parameters
+    ----------
+    augmentations
+        Augmentations of `degu_tf.training.augmentation`, whose draws are decided by a key.
+    shares
+        Probability of each; what is left of one keeps its sequences unaugmented.
+
+    Raises
+    ------
+    InputError
+        If shares and augmentations are not as many, a share is not positive, they add up to more
+        than one, or an augmentation draws without a key.
+
+    Examples
+    --------
+    >>> from degu_tf.training.augmentation.operations import RandomMutation
+    >>> mixture = Mixture([RandomMutation(0.04), RandomRecombination()], [0.5, 0.5])
+    >>> mixture.apply(tf.zeros((6, 20, 4)), tf.constant([1, 2], tf.int64)).shape
+    TensorShape([6, 20, 4])
+    """
+
+    def __init__(self, augmentations: Sequence[Keyed], shares: Sequence[float]) -> None:
+        augmentations, shares = list(augmentations), [float(share) for share in shares]
+        if not augmentations or len(augmentations) != len(shares):
+            raise InputError(
+                "a mixture has one share for each augmentation, and at least one. "
+                f"Received: {len(augmentations)} augmentations, shares={shares}"
+            )
+        if not all(isinstance(each, Keyed) for each in augmentations):
+            names = [type(each).__name__ for each in augmentations]
+            raise InputError(
+                "a mixture is made of augmentations whose draws are decided by a key "
+                f"(degu_tf.training.augmentation). Received: {names}"
+            )
+        total = sum(shares)
+        if not all(0.0 < share <= 1.0 for share in shares) or total > 1.0 + 1e-9:
+            raise InputError(
+                f"shares must be above 0 and add up to at most 1. Received: shares={shares}"
+            )
+        if not math.isfinite(total):
+            raise InputError(f"shares must be numbers. Received: shares={shares}")
+        self.augmentations = augmentations
+        self.shares = shares
+
+    def apply(self, x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """Augment a batch `(N, L, 4)`; every augmentation sees all of it, each row keeps one."""
+        x = tf.convert_to_tensor(x)
+        for_choice, *keys = tf.unstack(tf.random.split(key, 1 + len(self.augmentations)))
+        draw = tf.random.stateless_uniform((tf.shape(x)[0], 1, 1), for_choice)
+        made, low = x, 0.0
+        for augmentation, share, own in zip(self.augmentations, self.shares, keys, strict=True):
+            chosen = (draw >= low) & (draw < low + share)
+            made = tf.where(chosen, augmentation.apply(x, own), made)
+            low += share
+        return made

@@ -1,0 +1,99 @@
+"""Recombined sequences and mixtures of schemes, against what can be counted."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from evoaug_tf.augment import RandomNoise as Foreign
+
+from degu_tf.training.augmentation.mixtures import Mixture, RandomRecombination
+from degu_tf.training.augmentation.operations import Keyed, RandomMutation
+from degu_tf.training.augmentation.schemes import describe, from_description, is_stateless, scheme
+from degu_tf.utils.errors import InputError
+
+KEY = tf.constant([3, 4], tf.int64)
+
+
+def letters(x):
+    return np.asarray(x).argmax(axis=-1)
+
+
+def rows(n, length):
+    """Sequence i is one letter for each position that no other sequence has there: its number."""
+    return tf.one_hot(np.repeat(np.arange(n)[:, np.newaxis], length, axis=1), n)
+
+
+class Fill(Keyed):
+    """Writes a number everywhere."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def apply(self, x, key):
+        return tf.fill(tf.shape(x), tf.cast(self.value, x.dtype))
+
+
+def test_each_head_is_joined_to_one_other_tail_at_one_breakpoint():
+    made = letters(RandomRecombination().apply(rows(50, 12), KEY))
+    tails = []
+    for number, sequence in enumerate(made):
+        places = np.flatnonzero(np.diff(sequence))
+        assert len(places) == 1, "a head and a tail"
+        assert sequence[0] == number
+        tails.append(sequence[-1])
+    assert sorted(tails) == list(range(50)), "each sequence gives one tail, to another"
+
+
+def test_breakpoints_are_uniform_from_the_second_base_to_the_last():
+    x = rows(500, 5)
+    first = []
+    for seed in range(8):
+        made = letters(RandomRecombination().apply(x, tf.constant([seed, 0], tf.int64)))
+        first.extend((made == np.arange(500)[:, np.newaxis]).sum(axis=1))
+    counts = np.bincount(first, minlength=6)
+    assert counts[0] == counts[5] == 0
+    sd = np.sqrt(4000 * 0.25 * 0.75)
+    assert np.abs(counts[1:5] - 1000).max() < 4 * sd
+
+
+def test_a_batch_of_one_stays_as_it_is():
+    x = tf.one_hot([[0, 1, 2, 3]], 4)
+    np.testing.assert_array_equal(RandomRecombination().apply(x, KEY), x)
+
+
+def test_shares_are_the_probabilities_and_the_rest_is_not_augmented():
+    mixture = Mixture([Fill(2.0), Fill(3.0)], [0.5, 0.3])
+    made = mixture.apply(tf.zeros((4000, 1, 4)), KEY).numpy()[:, 0, 0]
+    for value, share in ((2.0, 0.5), (3.0, 0.3), (0.0, 0.2)):
+        sd = np.sqrt(4000 * share * (1 - share))
+        assert abs((made == value).sum() - 4000 * share) < 4 * sd
+
+
+@pytest.mark.parametrize("made", [RandomRecombination(), scheme("mutate_recombine")])
+def test_the_key_decides_and_descriptions_make_it_again(made):
+    x = tf.one_hot(np.random.default_rng(0).integers(0, 4, (16, 30)), 4)
+    other = tf.constant([3, 5], tf.int64)
+    np.testing.assert_array_equal(made.apply(x, KEY), made.apply(x, KEY))
+    assert (made.apply(x, KEY).numpy() != made.apply(x, other).numpy()).any()
+    again = from_description(describe(made))
+    np.testing.assert_array_equal(again.apply(x, KEY), made.apply(x, KEY))
+    assert is_stateless(made)
+    traced = tf.function(
+        made.apply, input_signature=[tf.TensorSpec((None, 30, 4)), tf.TensorSpec((2,), tf.int64)]
+    )
+    np.testing.assert_array_equal(traced(x, KEY), made.apply(x, KEY))
+
+
+@pytest.mark.parametrize(
+    ("augmentations", "shares", "message"),
+    [
+        ([], [], "at least one"),
+        ([RandomMutation(0.1)], [0.5, 0.5], "one share for each"),
+        ([RandomMutation(0.1)] * 2, [0.7, 0.7], "add up to at most 1"),
+        ([RandomMutation(0.1)], [0.0], "above 0"),
+        ([RandomMutation(0.1)], [float("nan")], "above 0"),
+        ([Foreign()], [0.5], "decided by a key"),
+    ],
+)
+def test_mixtures_that_are_none(augmentations, shares, message):
+    with pytest.raises(InputError, match=message):
+        Mixture(augmentations, shares)
