@@ -1,6 +1,8 @@
 """The authors' training configurations (yaml), read into this package's settings."""
 
+import math
 import os
+import re
 import reprlib
 import warnings
 from collections.abc import Callable, Mapping
@@ -37,7 +39,7 @@ _SETTINGS = {
     "lr_patience": "lr_patience",
     "steps_per_epoch": "steps_per_epoch",
 }
-"""Names in the authors' and similar files, and ours for them."""
+"""Entries of the authors' and similar files, and the settings they stand for."""
 
 _RUN = (
     "aleatoric",
@@ -51,7 +53,7 @@ _RUN = (
     "model_ix",
     "std",
 )
-"""What the authors' scripts noted of a run: its labels, its stages, its number."""
+"""Entries in which the authors' scripts recorded a run: its labels, stages and number."""
 
 _FIXED = {
     "optimizer": "adam",
@@ -59,9 +61,11 @@ _FIXED = {
     "first_activation": "relu",
     "dilation_activation": "silu",
 }
-"""What the settings and builders here always are; other values have no place in them."""
+"""Entries with one value that settings and builders support."""
 
-_MOST_LAYERS = 64
+_MAX_LAYERS = 64
+_MAX_DILATIONS = 16
+_MAX_NUMBER = 2**31 - 1
 _TRACKER = ("_wandb", "wandb_version")
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
@@ -74,16 +78,16 @@ class ReleasedConfig:
     Attributes
     ----------
     settings
-        Training settings; what the file does not name has the paper's value.
+        Training settings; those not in the file have the paper's value.
     spec
         The architecture with its options, or None where the file describes none.
     fraction
         Share of the training data that was used (`Splits.fraction`).
     run
-        What is noted of the run rather than of settings, by its name in the file: whether it was
-        distilled, augmented or fine-tuned, which member it was.
+        Entries that describe the run rather than settings: whether it was distilled, augmented or
+        fine-tuned, which member it was.
     unexpressed
-        Entries known here whose value the settings and builders cannot hold, such as another
+        Known entries with a value that settings and builders do not support, such as another
         optimiser.
     unknown
         Entries of other names.
@@ -104,24 +108,24 @@ def read_config(path: str | os.PathLike) -> ReleasedConfig:
     """Read a yaml configuration, each entry `name: value` or `name: {desc: ..., value: ...}`.
 
     The authors' files have `lr_decay: false` where their scripts switched the decay on by an
-    option; what a run really did is in the `config.yaml` beside its weights. The file is followed:
-    without decay, `lr_patience` is as long as the training.
+    option; what a run really did is in the `config.yaml` beside its weights. The file is taken at
+    its word: without decay, `lr_patience` is as long as the training.
 
     Parameters
     ----------
     path
-        The file, of at most 1 MiB.
+        The file, of 1 MiB or less.
 
     Raises
     ------
     InputError
-        If the file is missing, too long, not yaml of plain values, names an entry twice, or gives a
-        value that cannot be.
+        If the file is missing, too large, not yaml of plain values, has an entry twice, or a value
+        out of its range. The message names the entry and the file.
 
     Warns
     -----
     UserWarning
-        If an entry is unknown or has no place in the settings; both are kept.
+        If an entry is unknown or not supported; both are kept.
 
     Examples
     --------
@@ -139,8 +143,8 @@ def read_config(path: str | os.PathLike) -> ReleasedConfig:
     left += [f"{name}={_SHORT.repr(value)}" for name, value in config.unexpressed.items()]
     if left:
         warnings.warn(
-            f"entries of {path} that settings here cannot hold: {', '.join(left)}; they are kept "
-            "in ReleasedConfig.unknown and .unexpressed",
+            f"entries of {path} that are not supported: {', '.join(left)}; they have no effect and "
+            "are kept in ReleasedConfig.unknown and .unexpressed",
             stacklevel=2,
         )
     return config
@@ -164,7 +168,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError("expected a file. Received: none")
     if path.stat().st_size > _MAX_BYTES:
         raise InputError(
-            f"expected a configuration of at most {_MAX_BYTES} bytes. "
+            f"expected a configuration of {_MAX_BYTES} bytes or less. "
             f"Received: {path.stat().st_size}"
         )
     try:
@@ -200,7 +204,7 @@ def _interpret(values: dict[str, Any]) -> ReleasedConfig:
     spec = _spec(rest, unexpressed)
     fraction = _number("downsample", rest.pop("downsample", 1.0))
     if not 0 < fraction <= 1:
-        raise InputError(f"downsample must lie in (0, 1]. Received: {fraction}")
+        raise InputError(f"'downsample' must lie in (0, 1]. Received: {fraction}")
     run = {name: rest.pop(name) for name in _RUN if name in rest}
     return ReleasedConfig(settings, spec, fraction, run, unexpressed, rest, values)
 
@@ -215,8 +219,8 @@ def _settings(rest: dict[str, Any], unexpressed: dict[str, Any]) -> TrainingSett
         value = _READERS.get(setting, _whole)(name, rest.pop(name))
         if given.setdefault(setting, value) != value:
             raise InputError(
-                f"expected {sources[setting]} and {name} to agree, which mean the same. "
-                f"Received: {given[setting]!r} and {value!r}"
+                f"expected equal values of {sources[setting]!r} and {name!r}, two names of one "
+                f"setting. Received: {given[setting]!r} and {value!r}"
             )
         sources.setdefault(setting, name)
     if "loss" in given and not _is_keras_loss(given["loss"]):
@@ -226,35 +230,49 @@ def _settings(rest: dict[str, Any], unexpressed: dict[str, Any]) -> TrainingSett
     if not given.pop("lr_decay", True):
         given.pop("lr_factor", None)
         given["lr_patience"] = given.get("epochs", TrainingSettings.epochs)
-    return TrainingSettings(**given)
+    try:
+        return TrainingSettings(**given)
+    except InputError as error:
+        raise InputError(_in_words_of_file(str(error), sources)) from None
+
+
+def _in_words_of_file(message: str, sources: Mapping[str, str]) -> str:
+    """A message on settings, with the entries' names for them."""
+    for setting, name in sources.items():
+        message = re.sub(rf"\b{setting}\b", repr(name), message)
+    return message
 
 
 def _number(name: str, value: Any) -> float:
-    """A number, also one that yaml takes for text, such as 1e-3."""
+    """A finite number, also one that yaml takes for text, such as 1e-3."""
     try:
-        if isinstance(value, bool):
-            raise ValueError
-        return float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must be a number. Received: {_SHORT.repr(value)}") from None
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{name!r} must be a finite number. Received: {_SHORT.repr(value)}")
+    return number
 
 
 def _whole(name: str, value: Any) -> int:
     number = _number(name, value)
-    if not number.is_integer():
-        raise InputError(f"{name} must be a whole number. Received: {_SHORT.repr(value)}")
+    if not number.is_integer() or abs(number) > _MAX_NUMBER:
+        raise InputError(
+            f"{name!r} must be a whole number of at most {_MAX_NUMBER}. "
+            f"Received: {_SHORT.repr(value)}"
+        )
     return int(number)
 
 
 def _wholes(name: str, value: Any) -> tuple[int, ...]:
     if not isinstance(value, list):
-        raise InputError(f"{name} must be a list. Received: {_SHORT.repr(value)}")
+        raise InputError(f"{name!r} must be a list. Received: {_SHORT.repr(value)}")
     return tuple(_whole(name, each) for each in value)
 
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise InputError(f"{name} must be true or false. Received: {_SHORT.repr(value)}")
+        raise InputError(f"{name!r} must be true or false. Received: {_SHORT.repr(value)}")
     return value
 
 
@@ -264,7 +282,7 @@ def _patience(name: str, value: Any) -> int | None:
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{name} must be a name. Received: {_SHORT.repr(value)}")
+        raise InputError(f"{name!r} must be a name. Received: {_SHORT.repr(value)}")
     return value
 
 
@@ -302,7 +320,7 @@ def _spec(rest: dict[str, Any], unexpressed: dict[str, Any]) -> ModelSpec | None
     if factor != 1:
         unexpressed["k"] = factor
     if "n_dilations" in rest:
-        count = _few("n_dilations", rest.pop("n_dilations"))
+        count = _count("n_dilations", rest.pop("n_dilations"), _MAX_DILATIONS)
         return ModelSpec("residualbind", {"dilations": tuple(2**i for i in range(count))})
     if "lstm_hidden_channels" in rest:
         return ModelSpec("dream_rnn", {"variant": "released", **_dream_rnn(rest)})
@@ -322,17 +340,18 @@ def _dream_rnn(rest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbered(rest: dict[str, Any], count: str, stem: str) -> tuple[int, ...]:
-    """Sizes that the file numbers from 1, as many as `count` says."""
-    names = [f"{stem}{i}" for i in range(1, _few(count, rest.get(count)) + 1)]
+    """Sizes in entries numbered from 1, as many as the entry `count` says."""
+    names = [f"{stem}{i}" for i in range(1, _count(count, rest.get(count)) + 1)]
     if missing := [name for name in names if name not in rest]:
         raise InputError(
-            f"expected {stem}1 to {names[-1]}, as {count} says. Received: no {', '.join(missing)}"
+            f"expected {stem}1 to {names[-1]}, since {count!r} is {len(names)}. "
+            f"Received: no {', '.join(missing)}"
         )
     return tuple(_whole(name, rest.pop(name)) for name in names)
 
 
-def _few(name: str, value: Any) -> int:
+def _count(name: str, value: Any, maximum: int = _MAX_LAYERS) -> int:
     number = _whole(name, value)
-    if not 1 <= number <= _MOST_LAYERS:
-        raise InputError(f"{name} must lie between 1 and {_MOST_LAYERS}. Received: {number}")
+    if not 1 <= number <= maximum:
+        raise InputError(f"{name!r} must lie between 1 and {maximum}. Received: {number}")
     return number
