@@ -5,7 +5,7 @@ default, so that conformal intervals are judged by the same lines.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,8 @@ class Comparison:
         Name of the target, and which uncertainty `std` is.
     mean, std, measured
         What was predicted, its standard deviation and what was measured, in the target's unit.
+    floored
+        Booleans: where the standard deviation was raised to the floor (`Prediction.flagged`).
     """
 
     target: str
@@ -40,6 +42,30 @@ class Comparison:
     mean: np.ndarray
     std: np.ndarray
     measured: np.ndarray
+    floored: np.ndarray
+
+    def rankable(self) -> "Comparison":
+        """The values that can be ranked by uncertainty: those that were not floored.
+
+        Raises
+        ------
+        InputError
+            If all were.
+        """
+        kept = ~self.floored
+        if not kept.any():
+            raise InputError(
+                f"all {self.component} standard deviations of {self.target} were raised to the "
+                "floor, so there is no order of uncertainty; use another component, or a model "
+                f"whose uncertainty is positive. Received: {len(kept)} floored"
+            )
+        return replace(
+            self,
+            mean=self.mean[kept],
+            std=self.std[kept],
+            measured=self.measured[kept],
+            floored=self.floored[kept],
+        )
 
 
 def coverage(
@@ -83,7 +109,9 @@ def coverage(
     -------
     pandas.DataFrame
         Columns: the labels, `target`, `component`, `level`, `metric` (``"coverage"`` or
-        ``"size"``), `value` (a share, or in the target's unit) and `n` values compared.
+        ``"size"``), `value` (a share, or in the target's unit), `n` values compared, and how many
+        of them have a `floored` uncertainty, which is no measure: their intervals count as they
+        are.
 
     Raises
     ------
@@ -146,8 +174,9 @@ def reliability_curve(
                 row = {**labels, "target": target, "component": component, "level": level}
                 ends = _upright(lower[..., index], upper[..., index], row)
                 n = truth[..., index].size
+                floored = int(prediction.flagged(component)[..., index].sum())
                 found += [
-                    {**row, "metric": metric, "value": value, "n": n}
+                    {**row, "metric": metric, "value": value, "n": n, "floored": floored}
                     for metric, value in _share_and_width(truth[..., index], *ends).items()
                 ]
         rows += [row for found in by_target.values() for row in found]
@@ -275,6 +304,7 @@ def comparisons(
                     np.asarray(array, np.float64).ravel()
                     for array in (prediction.mean[..., index], sigma, truth[..., index])
                 ),
+                prediction.flagged(component)[..., index].ravel(),
             )
 
 

@@ -4,6 +4,7 @@ Proper scores (NLL, CRPS) reward honest Gaussian distributions; binned errors co
 found error sizes; sparsification asks only for the right order.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 
@@ -101,7 +102,7 @@ def proper_scores(
     -------
     pandas.DataFrame
         Columns: the labels, `target`, `component`, `metric` (``"nll"`` in nats, ``"crps"`` in the
-        target's unit), `value`, `n`.
+        target's unit), `value`, `n`, and how many of these have a `floored` uncertainty.
 
     Raises
     ------
@@ -154,7 +155,8 @@ def error_by_uncertainty(
     -------
     pandas.DataFrame
         Columns: the labels, `target`, `component`, `bin` (from 1), `std` (mean of the bin),
-        `rms_std` (root mean square), `rmse`, all in the target's unit, and `n`.
+        `rms_std` (root mean square), `rmse`, all in the target's unit, `n`, and how many more of
+        the target were left out because their uncertainty was `floored`.
 
     Raises
     ------
@@ -170,9 +172,11 @@ def error_by_uncertainty(
     [['epistemic', 1.0, 1.5], ['epistemic', 2.0, 3.0]]
     """
     parts = []
-    for each in comparisons(prediction, measured, heads, components, targets):
+    for compared in comparisons(prediction, measured, heads, components, targets):
+        each = compared.rankable()
         named = {**labels, "target": each.target, "component": each.component}
-        parts.append(pd.DataFrame({**named, **_binned(each, bins)}))
+        floored = int(compared.floored.sum())
+        parts.append(pd.DataFrame({**named, **_binned(each, bins), "floored": floored}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -208,7 +212,8 @@ def sparsification_curve(
     -------
     pandas.DataFrame
         Columns: the labels, `target`, `component`, `curve` (``"uncertainty"`` or ``"oracle"``),
-        `fraction`, `rmse`, and `n` points that remain.
+        `fraction`, `rmse`, `n` points that remain, and how many more were left out because their
+        uncertainty was `floored`.
 
     Raises
     ------
@@ -231,12 +236,14 @@ def sparsification_curve(
     if not removed.size or not ((removed >= 0.0) & (removed < 1.0)).all():
         raise InputError(f"fractions must lie from 0 to below 1. Received: {list(fractions)}")
     parts = []
-    for each in comparisons(prediction, measured, heads, components, targets):
+    for compared in comparisons(prediction, measured, heads, components, targets):
+        each = compared.rankable()
         n = len(each.std)
         gone = np.floor(removed * n + 1e-9).astype(int)
         for curve, remaining in _sparsified(each, normalised).items():
             named = {**labels, "target": each.target, "component": each.component, "curve": curve}
             columns = {"fraction": removed, "rmse": remaining[gone], "n": n - gone}
+            columns["floored"] = int(compared.floored.sum())
             parts.append(pd.DataFrame({**named, **columns}))
     return pd.concat(parts, ignore_index=True)
 
@@ -269,7 +276,9 @@ def sparsification_scores(
     Returns
     -------
     pandas.DataFrame
-        Columns: the labels, `target`, `component`, `metric` (``"ause"``, ``"aurg"``), `value`, `n`.
+        Columns: the labels, `target`, `component`, `metric` (``"ause"``, ``"aurg"``), `value`, `n`,
+        and how many of these were left out because their uncertainty was `floored`; NaN where all
+        were.
 
     Raises
     ------
@@ -278,7 +287,9 @@ def sparsification_scores(
     """
 
     def scores(each: Comparison) -> dict[str, float]:
-        curves = _sparsified(each, normalised)
+        if each.floored.all():
+            return {"ause": math.nan, "aurg": math.nan}
+        curves = _sparsified(each.rankable(), normalised)
         by_std = curves["uncertainty"]
         return {
             "ause": float(np.mean(by_std - curves["oracle"])),
@@ -302,6 +313,7 @@ def _table(
                 "metric": metric,
                 "value": value,
                 "n": len(each.std),
+                "floored": int(each.floored.sum()),
             }
             for each in compared
             for metric, value in scores(each).items()

@@ -72,7 +72,7 @@ def test_every_row_is_what_a_loop_counts(two):
     prediction, measured = two
     table = reliability_curve(prediction, measured, TWO, [0.3, 0.9], method="student", seed=1)
     assert table.columns.tolist() == [
-        "method", "seed", "target", "component", "level", "metric", "value", "n",
+        "method", "seed", "target", "component", "level", "metric", "value", "n", "floored",
     ]  # fmt: skip
     assert len(table) == 3 * 2 * 2 * 2
     assert table["component"].unique().tolist() == ["epistemic", "aleatoric", "total"]

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import integrate, stats
 
-from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.heads import FlooredUncertaintyWarning, HeadLayout, Prediction
+from degu_tf.metrics.intervals import coverage
 from degu_tf.metrics.uncertainty import (
     error_by_uncertainty,
     gaussian_crps,
@@ -95,7 +96,15 @@ def test_tables_of_scores_are_means_for_each_target_and_component(points):
     prediction = Prediction(("Dev", "Hk"), mean, aleatoric, epistemic)
     heads = HeadLayout(("Dev", "Hk"))
     table = proper_scores(prediction, measured, heads, method="student")
-    assert table.columns.tolist() == ["method", "target", "component", "metric", "value", "n"]
+    assert table.columns.tolist() == [
+        "method",
+        "target",
+        "component",
+        "metric",
+        "value",
+        "n",
+        "floored",
+    ]
     assert len(table) == 3 * 2 * 2
     total = np.hypot(aleatoric, epistemic)
     for component, std in (("aleatoric", aleatoric), ("epistemic", epistemic), ("total", total)):
@@ -117,7 +126,7 @@ def test_bins_hold_equal_counts_by_rising_std():
     std, errors = [0.4, 0.1, 0.3, 0.2, 0.5], [4.0, 1.0, 3.0, 2.0, 5.0]
     table = error_by_uncertainty(said(std), column(errors), ONE, 2, components=["total"], seed=3)
     assert table.columns.tolist() == [
-        "seed", "target", "component", "bin", "std", "rms_std", "rmse", "n",
+        "seed", "target", "component", "bin", "std", "rms_std", "rmse", "n", "floored",
     ]  # fmt: skip
     assert table["bin"].tolist() == [1, 2]
     assert table["n"].tolist() == [3, 2]
@@ -265,3 +274,36 @@ def test_scores_of_points_never_broadcast(score):
         score(one, 0 * one, one)
     with pytest.raises(InputError, match=r"measured must be finite. Received: nan"):
         score(one, one, np.nan * one)
+
+
+def test_floored_uncertainties_are_not_the_surest():
+    """Ranked, the largest errors came first, because a head below zero was raised to the floor."""
+    rng = np.random.default_rng(0)
+    std = rng.uniform(0.5, 2.0, 400)
+    measured = (std * rng.normal(size=400))[:, np.newaxis]
+    raw = std.copy()
+    raw[:40] = -0.1
+    measured[:40] *= 20.0
+    heads = HeadLayout(("activity",))
+    layout = HeadLayout(("activity",), epistemic="std")
+    with pytest.warns(FlooredUncertaintyWarning):
+        prediction = layout.prediction(np.stack([np.zeros(400), raw], axis=1))
+    rest = layout.prediction(np.stack([np.zeros(360), raw[40:]], axis=1))
+    for function in (error_by_uncertainty, sparsification_curve):
+        table = function(prediction, measured, heads, components=["epistemic"])
+        expected = function(rest, measured[40:], heads, components=["epistemic"])
+        assert (table["floored"] == 40).all()
+        pd.testing.assert_frame_equal(
+            table.drop(columns="floored"), expected.drop(columns="floored")
+        )
+    scores = sparsification_scores(prediction, measured, heads, components=["epistemic"])
+    expected = sparsification_scores(rest, measured[40:], heads, components=["epistemic"])
+    np.testing.assert_allclose(scores["value"], expected["value"])
+    shares = coverage(prediction, measured, heads, components=["total"])
+    assert (shares["floored"] == 40).all()
+    assert (shares["n"] == 400).all()
+    with pytest.raises(InputError, match=r"all epistemic standard deviations.*Received: 3 floored"):
+        error_by_uncertainty(
+            Prediction(("activity",), np.zeros((3, 1)), epistemic=np.zeros((3, 1)) + 1e-9),
+            np.ones((3, 1)), heads, 1,
+        )  # fmt: skip
