@@ -14,6 +14,7 @@ from degu_tf.data.splits import Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, batch_size_of
+from degu_tf.models.released.guarded_loading import load_keras_model
 from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.initial_weights import load_initial_weights, weights_hash
 from degu_tf.training.model_spec import ModelSpec
@@ -381,5 +382,5 @@ def load_model(folder: str | os.PathLike) -> ModelPredictor:
     """
     run = RunFolder(folder)
     file = run.check_file(MODEL)
-    model = keras.models.load_model(file, compile=False, safe_mode=True)
+    model = load_keras_model(file)
     return ModelPredictor(model, HeadLayout.from_dict(run.settings()["heads"]))

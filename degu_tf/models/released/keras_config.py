@@ -52,7 +52,7 @@ def refuse_code(content: Any) -> None:
     InputError
         If it does; the layer is named. Nothing was run.
     """
-    for item in _dicts(content):
+    for item in nested_dicts(content):
         if item.get("class_name") in _CODE:
             config = item.get("config")
             name = config.get("name") if isinstance(config, dict) else None
@@ -349,7 +349,7 @@ def _rank_after(op: str, params: Mapping[str, Any], rank: int) -> int:
     return 1 + len(params["shape"]) if op == "reshape" else rank
 
 
-def _dicts(content: Any) -> Iterator[dict[str, Any]]:
+def nested_dicts(content: Any) -> Iterator[dict[str, Any]]:
     """Every mapping within plain values."""
     pending = [content]
     while pending:

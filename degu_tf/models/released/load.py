@@ -6,9 +6,7 @@ in it is executed and nothing is unpacked to disk.
 
 import os
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -31,6 +29,7 @@ from degu_tf.models.released.output_heads import (
     with_head,
 )
 from degu_tf.models.released.recognise import Plan, recognise
+from degu_tf.models.released.safe_files import DAMAGED
 from degu_tf.models.released.signatures import Output
 from degu_tf.models.released.stored_weights import (
     CONV,
@@ -47,22 +46,6 @@ from degu_tf.utils.file_types import file_type
 KERAS_MOMENTUM = 0.99
 
 _PICKLE = b"\x80"
-
-_DAMAGED = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-)
-"""What reading a damaged or forged file can end in, wherever in it the damage is."""
 
 _DROPOUTS = {
     "cnn_task_base": {
@@ -325,7 +308,7 @@ def read_stored(path: Path) -> Stored:
             return read_torch(path)
     except InputError:
         raise
-    except _DAMAGED as error:
+    except DAMAGED as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(
             f"the file is damaged, or not of the format that it begins with ({reason})"

@@ -1,12 +1,17 @@
-"""HDF5 and zip files of strangers: what they hold is listed and measured before it is read.
+"""HDF5, zip and NumPy files of strangers: content is listed and measured before it is read.
 
 An HDF5 file can point to other files, call for decoders, and claim sizes that it does not have; a
 zip file can unpack to a thousand times its size. All of that is refused by what the files declare,
 before a byte of content is read. Nothing is unpacked to disk.
 """
 
+import io
+import math
+import os
+import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -24,6 +29,22 @@ FREE_BYTES = 16 << 20
 """Content up to this size is harmless however small the file is."""
 
 MAX_OBJECTS = 100_000
+
+DAMAGED = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+"""What reading a damaged or forged file can end in, wherever in it the damage is."""
 
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 
@@ -57,6 +78,52 @@ def check_zip(archive: zipfile.ZipFile, on_disk: int) -> None:
     names = [entry.filename for entry in entries]
     if len(set(names)) < len(names) or len(names) > MAX_OBJECTS:
         raise InputError(f"expected different names in a zip file. Received: {names[:8]}")
+
+
+def npz_arrays(path: str | os.PathLike, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Arrays of a NumPy `.npz` file by name, after their declared sizes were checked.
+
+    Parameters
+    ----------
+    path
+        The file.
+    names
+        Arrays to read; others are left unread.
+
+    Raises
+    ------
+    InputError
+        If the file would unpack to too much, or an array declares more than the file holds.
+    KeyError, ValueError, zipfile.BadZipFile
+        If an array is missing, holds Python objects, or the file is damaged.
+    """
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        check_zip(archive, os.path.getsize(path))
+        for name in names:
+            content = archive.read(f"{name}.npy")
+            _check_npy(content, name)
+            arrays[name] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    return arrays
+
+
+def _check_npy(content: bytes, name: str) -> None:
+    """Refuse an array whose header declares more than follows it, which NumPy would allocate."""
+    handle = io.BytesIO(content)
+    version = np.lib.format.read_magic(handle)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise ValueError(f"version {version} of NumPy's file format")
+    shape, _, dtype = read(handle)
+    declared, held = math.prod(shape) * dtype.itemsize, len(content) - handle.tell()
+    if declared > held and not dtype.hasobject:
+        raise InputError(
+            f"the array {name} declares {declared:,} bytes of values; it was not read. "
+            f"Received: {held:,} bytes"
+        )
 
 
 def hdf5_arrays(file: h5py.File, on_disk: int) -> dict[str, h5py.Dataset]:

@@ -1,4 +1,4 @@
-"""What conformal prediction keeps of its calibration, and the file it is kept in."""
+"""Fitted conformal scores, and the file that stores them."""
 
 import json
 import os
@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from degu_tf.utils.errors import InputError
+from degu_tf.models.released.safe_files import npz_arrays
+from degu_tf.utils.errors import InputError, blaming
 from degu_tf.utils.files import atomic_write
 
 FORMAT = 1
@@ -104,16 +105,16 @@ def read_fitted(path: str | os.PathLike) -> tuple[Fitted, dict[str, Any]]:
     if not Path(path).is_file():
         raise InputError(f"expected the file of a calibration. Received: {path}")
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
-            settings = json.loads(str(file["settings"][()]))
-            if settings["what"] != _WHAT:
-                raise KeyError("it is of another kind")
-            if settings["format"] != FORMAT:
-                raise InputError(
-                    f"the calibration is of format {settings['format']}, this version of degu_tf "
-                    f"reads {FORMAT}; calibrate again. Received: {path}"
-                )
-            arrays = {name: file[name] for name in ("scores", "counts", "edges", "hashes")}
+        with blaming(path):
+            arrays = npz_arrays(path, ("settings", "scores", "counts", "edges", "hashes"))
+        settings = json.loads(str(arrays.pop("settings")[()]))
+        if settings["what"] != _WHAT:
+            raise KeyError("it is of another kind")
+        if settings["format"] != FORMAT:
+            raise InputError(
+                f"the calibration is of format {settings['format']}, this version of degu_tf "
+                f"reads {FORMAT}; calibrate again. Received: {path}"
+            )
         return _fitted(settings, **arrays), settings
     except InputError:
         raise

@@ -1,5 +1,6 @@
 """Conformal prediction: its factors, what it refuses, and what it keeps on disk."""
 
+import io
 import json
 import math
 import zipfile
@@ -488,6 +489,27 @@ def test_files_that_are_damaged_or_foreign(calibration, tmp_path):
     for content in contents:
         path.write_bytes(content)
         with pytest.raises(InputError, match="not a calibration, or a damaged one"):
+            Conformal.load(path)
+
+
+def test_sizes_are_checked_before_anything_is_allocated(calibration, tmp_path):
+    """An array of 8 TB that the file does not hold, and zeros that compress a thousandfold."""
+    path = tmp_path / "c.npz"
+    prediction, measured = calibration
+    Conformal().fit(prediction, measured, HEADS).save(path)
+    with zipfile.ZipFile(path) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    header = io.BytesIO()
+    fields = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+    np.lib.format.write_array_header_1_0(header, fields)
+    for content, message in (
+        (header.getvalue() + bytes(800), "scores declares 8,000,000,000,000 bytes"),
+        (header.getvalue() + bytes(40 << 20), "would unpack to"),
+    ):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, own in held.items():
+                archive.writestr(name, content if name == "scores.npy" else own)
+        with pytest.raises(InputError, match=rf"c\.npz: .*{message}"):
             Conformal.load(path)
 
 
