@@ -192,13 +192,19 @@ def files_of(name, layout, folder, starrseq, lentimpra):
     return files
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Trained models, which scripts share as their users do."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "layout"), CASES)
-def test_a_script_runs_on_users_data(name, layout, starrseq, lentimpra, tmp_path):
+def test_a_script_runs_on_users_data(name, layout, starrseq, lentimpra, runs, tmp_path):
     files = files_of(name, layout, tmp_path, starrseq, lentimpra)
     out = tmp_path / "out"
     command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), "--preset", "smoke"]
-    command += ["--data", *map(str, files), "--out", str(out)]
+    command += ["--data", *map(str, files), "--out", str(out), "--runs", str(runs)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(out / "table.csv", low_memory=False)
