@@ -13,7 +13,11 @@ from degu_tf import cli
 from degu_tf.training.augmentation.schemes import describe, scheme
 
 SUFFIXES = ("", "_aleatoric", "_epistemic", "_total", "_lower", "_upper")
-COLUMNS = ["name", *(f"{t}{s}" for t in ("Dev", "Hk") for s in SUFFIXES), "interval"]
+COLUMNS = [
+    "name",
+    *(f"{t}{s}" for t in ("Dev", "Hk") for s in (*SUFFIXES, "_floored")),
+    "interval",
+]
 TRAIN = ("--model", "tiny", "--members", 2, "--epochs", 2, "--learning-rate", 0.01)
 
 

@@ -59,7 +59,8 @@ def test_predictions_are_those_of_then(run, tmp_path):
     out = tmp_path / "p.tsv"
     assert cli.main(["predict", str(OLD / run), str(OLD / "data.h5"), "--out", str(out)]) == 0
     then = pd.read_csv(OLD / f"{run}.tsv", sep="\t")
-    agree(pd.read_csv(out, sep="\t"), then)
+    now = pd.read_csv(out, sep="\t")
+    agree(now.drop(columns=[name for name in now if name.endswith("_floored")]), then)
     assert set(then["interval"]) == {"conformal" if run == "student" else "gaussian"}
 
 

@@ -96,6 +96,12 @@ def run(options: argparse.Namespace) -> None:
             f"{conformal.notes['split']} (Gaussian ones with --gaussian)"
         )
     table = prediction_table(prediction, named.names, options.level, conformal)
+    n_floored = int(prediction.flagged().any(axis=1).sum())
+    if n_floored:
+        say(
+            f"{n_floored} of {len(table)} sequences have an uncertainty that came out below zero "
+            "and is no measure: see the columns ending in _floored before sorting by uncertainty"
+        )
     with atomic_write(options.out) as temporary:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
     say(f"Wrote {options.out}: {len(table)} predictions, interval: {table['interval'][0]}")
@@ -180,9 +186,10 @@ def prediction_table(
     -------
     pandas.DataFrame
         `name`; for each target t the columns `t`, `t_aleatoric`, `t_epistemic`, `t_total`,
-        `t_lower`, `t_upper`, in the target's unit; and `interval`: ``conformal``, ``gaussian``, or
-        ``none`` where the predictor gives no uncertainty. Components that a predictor does not give
-        are NaN, which CSV leaves empty.
+        `t_lower`, `t_upper`, in the target's unit, and `t_floored`, the uncertainties that came
+        out below zero and are no measure (`degu_tf.heads.floored_words`); and `interval`:
+        ``conformal``, ``gaussian``, or ``none`` where the predictor gives no uncertainty.
+        Components that a predictor does not give are NaN, which CSV leaves empty.
 
     Raises
     ------
@@ -200,6 +207,8 @@ def prediction_table(
     """
     import numpy as np
     import pandas as pd
+
+    from degu_tf.heads import floored_words
 
     if prediction.mean.ndim != 2:
         raise InputError(
@@ -225,9 +234,11 @@ def prediction_table(
         "_upper": upper,
     }
     columns: dict[str, object] = {"name": list(names)}
+    words = np.broadcast_to(floored_words(prediction.floored), prediction.mean.shape)
     for index, target in enumerate(prediction.targets):
         for suffix, values in parts.items():
             columns[target + suffix] = np.nan if values is None else values[:, index]
+        columns[f"{target}_floored"] = words[:, index]
     columns["interval"] = kind
     return pd.DataFrame(columns)
 

@@ -11,6 +11,7 @@ from degu_tf.heads.prediction import (
     MIN_STD,
     FlooredUncertaintyWarning,
     Prediction,
+    floored_words,
     gaussian_factor,
     total_std,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Form",
     "HeadLayout",
     "Prediction",
+    "floored_words",
     "gaussian_factor",
     "total_std",
 ]

@@ -39,6 +39,33 @@ def gaussian_factor(level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2.0)
 
 
+def floored_words(floored: Mapping[str, np.ndarray]) -> np.ndarray:
+    """For tables, which uncertainties of each value were floored, in one word.
+
+    Parameters
+    ----------
+    floored
+        `Prediction.floored`: booleans of one shape for each component.
+
+    Returns
+    -------
+    numpy.ndarray
+        Strings of that shape: ``"no"``, ``"aleatoric"``, ``"epistemic"`` or ``"both"``.
+
+    Examples
+    --------
+    >>> floored = {"aleatoric": np.array([True, False]), "epistemic": np.array([True, False])}
+    >>> floored_words(floored).tolist()
+    ['both', 'no']
+    """
+    aleatoric, epistemic = (floored.get(name, np.False_) for name in ("aleatoric", "epistemic"))
+    return np.select(
+        [aleatoric & epistemic, aleatoric | np.False_, epistemic | np.False_],
+        ["both", "aleatoric", "epistemic"],
+        "no",
+    )
+
+
 def total_std(*parts: np.ndarray) -> np.ndarray:
     """Standard deviation of a sum of independent parts: the root of their summed squares.
 

@@ -7,7 +7,7 @@ from command_line import COLUMNS, SUFFIXES, TRAIN, degu, done, settings, table
 from degu_tf.cli.predict import missing_components, prediction_table
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.distillation.runs import open_run
-from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.heads import FlooredUncertaintyWarning, HeadLayout, Prediction
 from degu_tf.sequences.encoding import reverse_complement
 from degu_tf.uncertainty.conformal.conformal import Conformal
 from degu_tf.utils.errors import InputError
@@ -22,8 +22,10 @@ def test_columns_and_values():
     expected = {
         **{"name": "s", "Dev": 1.0, "Dev_aleatoric": 0.3, "Dev_epistemic": 0.4, "Dev_total": 0.5},
         **{"Dev_lower": 1.0 - NORMAL_95 * 0.5, "Dev_upper": 1.0 + NORMAL_95 * 0.5},
+        "Dev_floored": "no",
         **{"Hk": -2.0, "Hk_aleatoric": 5.0, "Hk_epistemic": 12.0, "Hk_total": 13.0},
         **{"Hk_lower": -2.0 - NORMAL_95 * 13.0, "Hk_upper": -2.0 + NORMAL_95 * 13.0},
+        "Hk_floored": "no",
         "interval": "gaussian",
     }
     assert table.columns.tolist() == list(expected)
@@ -67,7 +69,7 @@ def test_what_a_predictor_lacks_is_nan(forms, missing, empty):
     prediction = heads.prediction(np.ones((2, heads.n_columns)))
     table = prediction_table(prediction, ["s", "t"])
     assert missing_components(prediction) == missing
-    assert len(table.columns) == 8
+    assert len(table.columns) == 9
     assert [c for c in table.columns if table[c].isna().any()] == empty
     assert [c for c in table.columns if table[c].isna().all()] == empty
     assert set(table["interval"]) == {"none" if len(missing) == 2 else "gaussian"}
@@ -176,3 +178,15 @@ def test_what_a_model_lacks_is_empty_and_said_once(work, inputs, tmp_path):
     assert set(written["interval"]) == {"none"}
     assert written[["name", "Dev", "Hk"]].notna().all(axis=None)
     assert written.drop(columns=["name", "Dev", "Hk", "interval"]).isna().all(axis=None)
+
+
+def test_uncertainties_below_zero_are_flagged_and_not_only_raised():
+    heads = HeadLayout(("a",), "std", "std")
+    columns = np.array([[0, 0.5, 0.5], [0, -0.5, 0.5], [0, 0.5, -0.5], [0, -0.5, -0.5]])
+    with pytest.warns(FlooredUncertaintyWarning):
+        prediction = heads.prediction(columns)
+    table = prediction_table(prediction, list("stuv"))
+    assert table["a_floored"].tolist() == ["no", "aleatoric", "epistemic", "both"]
+    assert table.columns.tolist()[-2:] == ["a_floored", "interval"]
+    bare = prediction_table(Prediction(("a",), np.zeros((2, 1))), ["s", "t"])
+    assert bare["a_floored"].tolist() == ["no", "no"]
