@@ -19,6 +19,8 @@ FORMS = ("std", "log_variance", "evidential")
 
 SPLITS = ("train", "validation", "test")
 
+_MAXIMUM = 2**31 - 1
+
 
 def verb(
     verbs: argparse._SubParsersAction, name: str, what: str, usage: str, *examples: str
@@ -164,8 +166,18 @@ def effect_options(to: argparse._ActionsContainer) -> None:
 
 
 def whole_number(minimum: int) -> Callable[[str], int]:
-    """A reader of whole numbers of at least `minimum`."""
-    return _reader(int, lambda value: value >= minimum, f"a whole number of at least {minimum}")
+    """A reader of whole numbers of at least `minimum` that fit 32 bits."""
+
+    def read(text: str) -> int:
+        value = at_least(text)
+        if value > _MAXIMUM:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at most {_MAXIMUM}. Received: {text}"
+            )
+        return value
+
+    at_least = _reader(int, lambda value: value >= minimum, f"a whole number of at least {minimum}")
+    return read
 
 
 def _reader(

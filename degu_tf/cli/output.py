@@ -14,6 +14,8 @@ from degu_tf.utils.files import check_output, is_stream
 if TYPE_CHECKING:
     from degu_tf.data.splits import Splits
 
+_STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
 _INDEXES = ("", ".fai", ".gzi", ".tbi", ".csi")
 """Endings of an input file and of the indexes beside it."""
 
@@ -37,6 +39,8 @@ def messages_apart(out: str | None) -> Iterator[None]:
 
 
 def _is_standard_output(path: str) -> bool:
+    if os.path.abspath(path) in _STANDARD_OUTPUT:
+        return True
     try:
         return os.path.samestat(os.stat(path), os.fstat(1))
     except (OSError, ValueError):

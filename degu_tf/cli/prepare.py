@@ -126,6 +126,7 @@ def _add_starrseq(sources: argparse._SubParsersAction) -> None:
         "tables", nargs="+", metavar="TABLE", help="one table, one per split, or their folder"
     )
     _hdf5_options(starrseq)
+    flag(starrseq, "--drop-missing", "drop rows with missing values")
 
 
 def _add_atac(sources: argparse._SubParsersAction) -> None:
@@ -278,7 +279,10 @@ def _read_lentimpra(options: argparse.Namespace) -> "Splits":
 def _read_starrseq(options: argparse.Namespace) -> "Splits":
     from degu_tf.data.sources.starrseq import read_starrseq
 
-    return read_starrseq(options.tables[0] if len(options.tables) == 1 else options.tables)
+    return read_starrseq(
+        options.tables[0] if len(options.tables) == 1 else options.tables,
+        drop_missing=options.drop_missing,
+    )
 
 
 def _read_simulate(options: argparse.Namespace) -> "Splits":

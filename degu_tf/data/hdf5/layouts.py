@@ -276,8 +276,9 @@ def columns_of(shape: Sequence[int], length: int, targets: Sequence[str] | None 
         else:
             raise InputError(
                 "this file does not say what its target columns are; name each of them with "
-                "targets=, as in targets=('Dev', 'Hk') or ('activity', 'activity_aleatoric'), or "
-                "give one name if they are its activity, aleatoric and epistemic columns. "
+                "targets=, as in targets=('Dev', 'Hk') or "
+                "targets=('activity', 'activity_aleatoric'), or give one name if they are its "
+                "activity, aleatoric and epistemic columns. "
                 f"Received: targets of shape {tuple(shape)}, sequences of {length} bases"
             )
     if isinstance(targets, str):

@@ -130,8 +130,8 @@ def _sequences(frame: pd.DataFrame, column: str | None, source: str | os.PathLik
     if len(found) != 1:
         raise InputError(
             f"expected one column of {source} called {' or '.join(names)}, or beginning with "
-            f"{beginning!r}; name it (sequence), or give the library with the sequences "
-            f"(sequences). Received: a table with the columns {list(frame.columns)}"
+            f"{beginning!r}; name it with sequence=, or give the library of sequences with "
+            f"sequences=. Received: a table with the columns {list(frame.columns)}"
         )
     return frame.iloc[:, found[0]]
 

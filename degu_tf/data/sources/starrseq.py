@@ -19,7 +19,9 @@ TARGETS = {"Dev": "Dev_log2_enrichment", "Hk": "Hk_log2_enrichment"}
 _SETS = ("Train", "Val", "Test")
 
 
-def read_starrseq(path: str | os.PathLike | Iterable[str | os.PathLike]) -> Splits:
+def read_starrseq(
+    path: str | os.PathLike | Iterable[str | os.PathLike], *, drop_missing: bool = False
+) -> Splits:
     r"""Read the STARR-seq data of de Almeida et al. 2022 (heads Dev and Hk, 249 bp, N allowed).
 
     Parameters
@@ -35,6 +37,8 @@ def read_starrseq(path: str | os.PathLike | Iterable[str | os.PathLike]) -> Spli
         A table without `set` is of the set that its file name ends in. A table without `Sequence`
         takes the sequences of the FASTA file beside it, named without `activity_`
         (`Sequences_Train.fa`, gzipped or not), whose records are in the rows' order.
+    drop_missing
+        Drop rows without a value of either target, and say so in a `TableWarning`.
 
     Returns
     -------
@@ -64,7 +68,9 @@ def read_starrseq(path: str | os.PathLike | Iterable[str | os.PathLike]) -> Spli
         raise InputError(f"expected the path of at least one table. Received: {path!r}")
     frame = pd.concat(tables, ignore_index=True)
     name = "ID" if all("ID" in table for table in tables) else None
-    return read_table(frame, "Sequence", targets=TARGETS, split="set", name=name)
+    return read_table(
+        frame, "Sequence", targets=TARGETS, split="set", name=name, drop_missing=drop_missing
+    )
 
 
 def _parts(path: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
