@@ -102,7 +102,7 @@ def _draw_heads(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
         if len(finite):
             draw_performance(axes, finite)
         else:
-            axes.set_axis_off()
+            axes.set(xticks=[], yticks=[])
             corner_text(axes, "r is undefined")
         axes.set_title(f"{dataset}, {part['target'].iloc[0]}", fontsize=10.5)
         axes.set_ylabel(metric_label("pearson", head))

@@ -18,7 +18,7 @@ from degu_tf.paper import data_sets
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.claims import judge as decide
 from degu_tf.paper.data_sets import Setup
-from degu_tf.paper.fig5_uncertainty import study
+from degu_tf.paper.fig5_uncertainty import figure, study
 from degu_tf.paper.fig5_uncertainty.claims import CONFORMAL, FIGURE_FIVE, conclude
 from degu_tf.paper.fig5_uncertainty.study import (
     AFTER,
@@ -296,3 +296,22 @@ def test_conclusion_has_a_row_for_each_method_and_component():
     text = conclude(made_up())
     assert text.count("epistemic") == 2
     assert "0.75" in text
+
+
+@pytest.mark.parametrize(("target", "title"), [(0, "fly, Dev"), (1, "fly, Hk")])
+@pytest.mark.parametrize("undefined", ["Dev", "Hk", None])
+def test_the_target_that_is_named_is_drawn(target, title, undefined):
+    """In the data's order, also where the correlations of one target are undefined."""
+    rows = [
+        {"dataset": dataset, "target": each, "head": head, "method": "student", "seed": seed}
+        for dataset, targets in (("fly", ("Dev", "Hk")), ("k562", ("activity",)))
+        for head in ("activity", "epistemic")
+        for each in targets
+        for seed in range(2)
+    ]
+    table = pd.DataFrame(rows).assign(metric="pearson", fraction=1.0, value=0.5)
+    table.loc[(table["target"] == undefined) & (table["head"] == "epistemic"), "value"] = np.nan
+    first, second = figure.figure_five(table, target).axes
+    assert (first.get_title(), second.get_title()) == (title, "k562, activity")
+    words = [text.get_text() for text in first.texts]
+    assert words == (["r is undefined"] if title.endswith(str(undefined)) else [])
