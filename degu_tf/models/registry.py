@@ -11,6 +11,7 @@ from degu_tf.heads import HeadLayout
 from degu_tf.models.cnn_task_base import cnn_task_base
 from degu_tf.models.deepstarr import deepstarr
 from degu_tf.models.dream_rnn import dream_rnn
+from degu_tf.models.memory import check_memory
 from degu_tf.models.mprann import mprann
 from degu_tf.models.residualbind import residualbind
 from degu_tf.utils.errors import InputError
@@ -74,7 +75,8 @@ def build(
     Raises
     ------
     InputError
-        If the name or an option is unknown, or the architecture refuses what it is given.
+        If the name or an option is unknown, the architecture refuses what it is given, or its
+        weights would exceed this machine's memory.
 
     Examples
     --------
@@ -89,7 +91,13 @@ def build(
             f"{name} has the options {', '.join(known)}.{_suggestion(unknown[0], known)} "
             f"Received: {unknown[0]}={choices[unknown[0]]!r}"
         )
-    return _builder(name)(input_shape, heads, **choices)
+    builder = _builder(name)
+
+    def of_width(width: float) -> keras.Model:
+        return builder(input_shape, heads, **{**choices, "width": width})
+
+    check_memory(name, of_width, {**known, **choices}, choices)
+    return builder(input_shape, heads, **choices)
 
 
 def _builder(name: str) -> Callable[..., keras.Model]:
