@@ -55,7 +55,7 @@ def check_memory(
     memory = memory_bytes()
     if 4.0 * n > memory:
         raise InputError(
-            f"{name} of this width would have about {n:.2g} weights, {4.0 * n / 1e9:,.0f} GB, more "
+            f"{name} of this width would have about {n:.2g} weights, {4.0 * n / 1e9:.3g} GB, more "
             f"than the {memory / 1e9:,.0f} GB of memory of this machine: give a smaller width. "
             f"Received: {', '.join(f'{key}={value!r}' for key, value in given.items())}"
         )

@@ -1,6 +1,7 @@
 """Models too wide for this machine: refused before they are built."""
 
 import random
+import re
 
 import pytest
 
@@ -15,7 +16,9 @@ HEADS = HeadLayout(("a", "b"), aleatoric="std")
 @pytest.mark.parametrize("width", [1e3, 1e6, 1e9, 1e200])
 @pytest.mark.parametrize("name", registry.names())
 def test_absurd_widths_are_one_line(name, width):
-    with pytest.raises(InputError, match=rf"{name} of this width .* GB.*: width={width!r}"):
+    with pytest.raises(
+        InputError, match=rf"{name} of this width .* GB.*: {re.escape(f'width={width!r}')}"
+    ):
         registry.build(name, (256, 4), HEADS, width=width)
 
 
