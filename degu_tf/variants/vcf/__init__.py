@@ -1,1 +1,1 @@
-"""A VCF of any size in, effects of its variants out: surveyed, scored in parts, joined."""
+"""Scoring of VCFs of any size."""

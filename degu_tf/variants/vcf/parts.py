@@ -1,4 +1,4 @@
-"""The parts of a scored VCF: what scores them, in any process, and the files they become."""
+"""Parts of a scored VCF: settings that any process can score with, and the files of parts."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -32,18 +32,18 @@ PART = "part_"
 
 @dataclass(frozen=True)
 class Scoring:
-    """How variants are scored, as plain values from which any process makes the same scorer.
+    """How variants are scored, as plain values from which any process opens the same scorer.
 
     Attributes
     ----------
     run
         A run, or a file of weights.
     genome
-        Where the reference sequence is read.
+        The genome's file.
     flanks, average_strands, shifts, uncertainty, level, batch_size
         As for `degu_tf.variants.scorer.VariantScorer`.
     gaussian
-        Leave the run's calibration aside.
+        Gaussian intervals even where the run is calibrated.
     """
 
     run: str
@@ -103,7 +103,7 @@ class Scoring:
     def identity(
         self, predictor: ModelPredictor | Ensemble, calibrated: bool, genome: Genome
     ) -> dict[str, Any]:
-        """What decides the numbers, for `settings.json`: contents of files rather than names."""
+        """Everything that the numbers depend on, for `settings.json`: file contents, not names."""
         file = Path(self.genome).stat()
         calibration = Path(self.run) / CALIBRATION
         return {
@@ -130,7 +130,7 @@ def _folded_model(predictor: ModelPredictor) -> ModelPredictor:
 
 
 def layout(predictor: ModelPredictor | Ensemble) -> HeadLayout:
-    """What a predictor's predictions consist of."""
+    """Columns of a predictor's predictions."""
     return predictor.heads.student() if isinstance(predictor, Ensemble) else predictor.heads
 
 
@@ -140,15 +140,15 @@ class PartWriter:
     Parameters
     ----------
     scorer
-        What scores.
+        The scorer.
     vcf
         The VCF.
     folder
-        Where the files go.
+        The folder.
     parts
         All parts of the VCF (`degu_tf.variants.vcf.survey.survey`).
     block
-        Variants scored at once.
+        Variants scored together.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class PartWriter:
         self._reader = VcfReader(vcf)
 
     def write(self, index: int, scored: Callable[[int], object] = lambda n: None) -> None:
-        """Score a part; `scored` is told how many variants after each block."""
+        """Score a part; `scored` is called with the number of variants after each block."""
         part, path = self.parts[index], part_file(self.folder, index)
         self.scorer.floored = {}
         variants = islice(_scorable_from(self._reader, part, self.scorer.why_not), part.size)
@@ -178,7 +178,7 @@ class PartWriter:
                 n += len(block)
             if n < part.size:
                 raise InputError(
-                    f"the VCF or genome has changed while it was scored. Received: {n} of "
+                    f"expected a VCF and genome that do not change meanwhile. Received: {n} of "
                     f"{part.size} variants from record {part.record + 1} on"
                 )
         notes = {"index": index, **asdict(part), "floored": self.scorer.floored}
@@ -225,8 +225,8 @@ def blocks(variants: Iterator[Variant], size: int) -> Iterator[list[Variant]]:
 
 
 def _scorable_from(reader: VcfReader, part: Part, why_not: WhyNot) -> Iterator[Variant]:
-    """Variants that can be scored, from the first of a part on."""
-    reader.go_to(part.place)
+    """Variants that can be scored, beginning with the first of a part."""
+    reader.seek(part.place)
     first = part.allele
     for record in reader:
         for variant, reason in scorable(record, why_not)[first:]:

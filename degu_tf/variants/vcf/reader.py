@@ -12,23 +12,17 @@ from degu_tf.utils.errors import InputError
 TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
 """How files with text of a VCF are opened: bytes that are no UTF-8 come back unchanged."""
 
-NO_ALTERNATIVE = "no alternative allele"
-SYMBOLIC = "symbolic allele"
-SPANNING = "spanning deletion"
-BREAKEND = "breakend"
-NOT_BASES = "alternative is no sequence of A, C, G, T"
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record begins.
+    """Start of a record.
 
     Attributes
     ----------
     record
-        How many records come before it.
+        Number of records before it.
     offset
-        What the file seeks to.
+        Virtual offset in the file.
     """
 
     record: int
@@ -42,11 +36,11 @@ class Record:
     Attributes
     ----------
     place
-        Where it begins.
+        Its start.
     contig, position, id, ref, alts
         As in the file; positions are 1-based, and there are no `alts` where the file has ``.``.
     text
-        The whole line as htslib writes it, without its end; None unless asked for.
+        The whole line as htslib writes it, without line end; None where it is not kept.
     """
 
     place: Place
@@ -59,14 +53,15 @@ class Record:
 
 
 class VcfReader:
-    r"""Goes through a VCF, plain or bgzipped, or a BCF; a context manager.
+    r"""Iterates over a VCF, plain or bgzipped, or a BCF; a context manager.
 
-    Records must be sorted by position, and those of a contig must follow each other.
+    Records must be sorted by position, those of a contig together. Text in any encoding is read:
+    bytes that are no UTF-8 become surrogates (PEP 383), which `TEXT` writes back unchanged.
 
     Parameters
     ----------
     path
-        The file; what it holds decides, not its name.
+        The file; its format is detected from content.
     whole
         Keep each record's line, genotypes included. Without, genotypes are not even parsed.
 
@@ -115,8 +110,8 @@ class VcfReader:
             )
         except NotImplementedError as error:
             raise InputError(
-                "expected a VCF that is plain or compressed with bgzip, not gzip, which cannot be "
-                f"jumped in; recompress it (gunzip, then bgzip). Received: {self.path}"
+                "expected a VCF that is plain or compressed with bgzip, not gzip, which has no "
+                f"random access; recompress it (gunzip, then bgzip). Received: {self.path}"
             ) from error
         except (OSError, ValueError) as error:
             raise InputError(
@@ -173,8 +168,8 @@ class VcfReader:
             f"{record.place.record + 1} of {self.path}"
         )
 
-    def go_to(self, place: Place) -> None:
-        """Let the next record be the one at a place that this file's records had."""
+    def seek(self, place: Place) -> None:
+        """Continue with the record at a place that an earlier record had."""
         self._file.seek(place.offset)
         self._begin(place.record)
 
@@ -229,9 +224,9 @@ def _contig(found: Any) -> str:
 
 
 def alternatives(record: Record) -> list[tuple[Variant, str | None]]:
-    """Each alternative allele of a record, and why it is no sequence, None if it is one.
+    """Alternative alleles of a record, each with the reason why it is no sequence, or None.
 
-    A record without any gives one with the alternative ``.``.
+    A record without alternatives gives one variant with the alternative ``.``.
     """
     return [
         (Variant(record.contig, record.position, record.ref, alt, record.id), _no_sequence(alt))
@@ -243,11 +238,11 @@ def _no_sequence(alt: str) -> str | None:
     if alt.isalpha():
         return None
     if alt == ".":
-        return NO_ALTERNATIVE
+        return "no alternative allele"
     if alt.startswith("<"):
-        return SYMBOLIC
+        return "symbolic allele"
     if alt == "*":
-        return SPANNING
+        return "spanning deletion"
     if "[" in alt or "]" in alt or alt.startswith(".") or alt.endswith("."):
-        return BREAKEND
-    return NOT_BASES
+        return "breakend"
+    return "alternative is no sequence of A, C, G, T"

@@ -1,9 +1,9 @@
-"""A VCF of any size in, effects of its variants out.
+"""Scoring of a VCF of any size: survey, parts, output.
 
-The VCF is gone through once to see what there is, then scored part after part into a folder beside
-the output, `OUT.parts`, which an interrupted call takes up again; last the parts are joined.
-Blocks of variants that are computed together begin at the same variants however parts are cut and
-whoever scores them, so the output's bytes depend on neither.
+A first pass counts the variants. They are then scored in parts, which are written with checksums to
+a folder beside the output, `OUT.parts`; an interrupted call resumes from the intact ones. Last, the
+parts are joined. Variants that are computed together are the same for every size of the parts and
+every number of processes, so the output's bytes depend on neither.
 """
 
 import os
@@ -57,10 +57,10 @@ from degu_tf.variants.vcf.survey import Parts, Survey, survey
 from degu_tf.variants.vcf.workers import score_parts
 
 CHUNK = 8 * BLOCK
-"""Variants that are scored before they are written."""
+"""Variants in a part."""
 
 _ATTEMPTS = 2
-"""How often a part is scored that is damaged again and again."""
+"""How often missing or damaged parts are scored before the disk is blamed."""
 
 SURVEY = "survey.json"
 SKIPPED = "skipped.tsv"
@@ -68,7 +68,7 @@ SKIPPED = "skipped.tsv"
 
 @dataclass(frozen=True)
 class Scored:
-    """What came of a VCF.
+    """Result of scoring a VCF.
 
     Attributes
     ----------
@@ -79,11 +79,11 @@ class Scored:
     skipped
         The file of alleles that were not scored, with reasons.
     survey
-        What the VCF holds.
+        Counts of its variants.
     interval
         ``conformal`` or ``gaussian``, ``none`` where the predictor gives no uncertainty.
     missing
-        Which of aleatoric and epistemic uncertainty the predictor does not give.
+        Those of aleatoric and epistemic uncertainty that the predictor does not give.
     """
 
     out: Path
@@ -133,24 +133,24 @@ def score_vcf(
     vcf
         VCF or BCF, plain or bgzipped, sorted by position within contigs.
     out
-        Replaced if it is there. A name ending `.vcf.gz` asks for the VCF's records with INFO fields
-        (`degu_tf.variants.vcf.outputs.join_vcf`), one ending `.gz` for a bgzipped table. Beside it
-        comes `OUT.skipped.tsv`, the alleles that were not scored with the reason.
+        Overwritten if it exists. A name ending `.vcf.gz` gives the VCF's records with INFO fields
+        (`degu_tf.variants.vcf.outputs.join_vcf`), one ending `.gz` a bgzipped table. Skipped
+        alleles and the reasons are written beside it, to `OUT.skipped.tsv`.
     chunk
         Variants in a part, rounded up to whole blocks.
     workers
-        Processes; parts, which do not span contigs of more than a block, are shared out to them.
+        Number of processes; each scores whole parts.
     max_mismatches
-        Share of variants whose reference allele is not the genome's above which nothing is scored.
+        Maximum share of variants whose reference allele differs from the genome.
     progress
-        Show bars; None where standard error is a terminal.
+        Show progress bars; None shows them where standard error is a terminal.
     block
         Variants scored together.
 
     Raises
     ------
     InputError
-        If a file cannot be read, the VCF is of another genome or has such INFO fields already, or
+        If a file cannot be read, the VCF is of another genome or already has such INFO fields, or
         `OUT.parts` was begun with other settings.
     """
     for name, value in (("chunk", chunk), ("workers", workers), ("block", block)):
@@ -165,7 +165,7 @@ def score_vcf(
     kind = output_kind(out)
     for source in (vcf, Path(scoring.genome)):
         if out.exists() and source.exists() and out.samefile(source):
-            raise InputError(f"the output would replace what is read. Received: {out}")
+            raise InputError(f"expected an output other than the inputs. Received: {out}")
     with open_genome(scoring.genome) as genome, alone(Path(f"{out}.parts")) as folder:
         predictor = scoring.open_predictor()
         scorer = scoring.open(genome, predictor)
@@ -206,7 +206,7 @@ class _Task:
     progress: bool | None
 
     def begin(self, identity: dict[str, Any]) -> Survey | None:
-        """Claim the folder; the survey that it holds, if any."""
+        """Claim the folder; return the survey in it, if it is intact."""
         with closing(VcfReader(self.vcf)):
             vcf = file_hash(self.vcf)
         surveyed = None not in [read_checksum(self.folder / name) for name in (SURVEY, SKIPPED)]
@@ -216,13 +216,13 @@ class _Task:
             self.folder.begin({"kind": "variants", **identity, "block": self.block, "vcf": vcf})
         except InputError as error:
             raise InputError(
-                "another scoring was begun for this output; call it again to finish it, remove "
-                f"what it left, or name another output: {error}"
+                "expected an output that no other scoring was begun for; run that one again to "
+                f"finish it, remove its folder, or choose another output: {error}"
             ) from error
         return Survey.from_dict(read_json(self.folder / SURVEY)) if surveyed else None
 
     def survey(self, genome: Genome, chunk: int, max_mismatches: float) -> Survey:
-        """Go through the VCF once; if it is refused, nothing stays behind."""
+        """Read the VCF once; if it is refused, the folder is emptied."""
         try:
             with (
                 VcfReader(self.vcf) as reader,
@@ -278,7 +278,7 @@ class _Task:
                     writer.write(index, shown.update)
 
     def join(self, out: Path, kind: str, found: Survey) -> Path | None:
-        """Write the output from its parts; the index, where it has one."""
+        """Write the output from its parts; return its index, if it has one."""
         parts = self._intact(found)
         if kind == "table":
             join_table(out, self.scorer.columns, parts)
@@ -289,7 +289,7 @@ class _Task:
         )
 
     def _intact(self, found: Survey) -> Iterator[Path]:
-        """Each part's file, checked once more as it is about to be read; floors are added up."""
+        """Yield each part's file, checked right before it is read; count floored deviations."""
         self.scorer.floored = {}
         for index, part in enumerate(found.parts):
             file = part_file(self.folder.path, index)
@@ -304,7 +304,7 @@ class _Task:
             yield file
 
     def clear(self) -> None:
-        """Remove from the folder whatever belongs to a scored VCF, and nothing else."""
+        """Remove the files of a scoring from the folder, and nothing else."""
         for file in self.folder.path.iterdir():
             name = file.name.removesuffix(SUFFIX)
             ours = name in (SETTINGS, SURVEY, SKIPPED)
@@ -314,7 +314,7 @@ class _Task:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[Path]:
-    """Lock a folder, by a file beside it, while it is in use; if it is left empty, remove it.
+    """Create and lock a folder, by a file beside it; remove it if it is empty at the end.
 
     Raises
     ------
@@ -327,8 +327,8 @@ def alone(folder: Path) -> Iterator[Path]:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise InputError(
-            "another command is writing this output; let it finish, or stop it. "
-            f"Received: {folder}, which is in use"
+            "expected an output that no other command is writing; wait for it or stop it. "
+            f"Received: {folder}, which is locked"
         ) from None
     try:
         yield folder
@@ -341,12 +341,12 @@ def alone(folder: Path) -> Iterator[Path]:
 
 
 def _warn_of_skipped(found: Survey) -> None:
-    """Say it where most alleles were left out, since the output looks like any other."""
+    """Warn if most alleles were skipped, since the output looks like any other."""
     n_skipped = sum(found.skipped.values())
     if n_skipped > found.n_scorable:
         warnings.warn(
-            f"{n_skipped} of {n_skipped + found.n_scorable} alleles could not be scored, most for "
-            f"this reason: {next(iter(found.skipped))}",
+            f"{n_skipped} of {n_skipped + found.n_scorable} alleles were skipped; most common "
+            f"reason: {next(iter(found.skipped))}",
             stacklevel=3,
         )
 

@@ -1,7 +1,7 @@
-"""A first pass over a VCF: what there is to score, what cannot be, and where to begin each part.
+"""First pass over a VCF: variants to score, alleles to skip, and where each part begins.
 
 Scoring takes hours where this takes minutes, so a genome of another build is refused here, and
-progress bars know how much there is to do.
+progress bars know their total.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ SKIPPED_COLUMNS = (*KEY, "reason")
 _EXAMPLES = 3
 
 WhyNot = Callable[[Variant], str | None]
-"""Says why a variant cannot be scored, None if it can."""
+"""Function that gives the reason why a variant cannot be scored, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Part:
     allele
         Which of the record's alternatives that is.
     size
-        How many variants.
+        Number of variants.
     """
 
     record: int
@@ -50,24 +50,24 @@ class Part:
 
     @property
     def place(self) -> Place:
-        """Where its first record begins."""
+        """Place of its first record."""
         return Place(self.record, self.offset)
 
 
 @dataclass
 class Survey:
-    """What a VCF holds.
+    """Counts of a VCF's variants, and its parts.
 
     Attributes
     ----------
     n_records
-        Lines of the file.
+        Number of records.
     contigs
         Variants that can be scored, by contig.
     skipped
         Alleles that cannot be scored, by reason.
     examples
-        The first few whose reference allele is not the genome's.
+        The first few variants whose reference allele differs from the genome.
     last
         The largest position.
     parts
@@ -83,12 +83,12 @@ class Survey:
 
     @property
     def n_scorable(self) -> int:
-        """Variants that can be scored."""
+        """Number of variants that can be scored."""
         return sum(self.contigs.values())
 
     @property
     def n_mismatches(self) -> int:
-        """Variants whose reference allele is not the genome's."""
+        """Number of variants whose reference allele differs from the genome."""
         return self.skipped.get(MISMATCH, 0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Survey:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
-        """What `to_dict` gave."""
+        """Read what `to_dict` gave."""
         return cls(**{**content, "parts": [Part(*values) for values in content["parts"]]})
 
 
@@ -118,22 +118,22 @@ def survey(
     parts: "Parts",
     progress: bool | None = None,
 ) -> Survey:
-    """Go through a VCF once.
+    """Read a VCF once and count its variants.
 
     Parameters
     ----------
     reader
         The VCF, at its start.
     why_not
-        Whether a variant can be scored.
+        Why a variant cannot be scored, or None.
     genome
-        What contigs are known.
+        The genome.
     skipped
-        Gets a header, then a line for every allele that cannot be scored.
+        File for a header and a line for each allele that cannot be scored.
     parts
-        Takes the others.
+        Collects the others.
     progress
-        Show a bar.
+        Show a progress bar.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def survey(
             skipped.write(skipped_line(variant, reason))
     if found.n_records and not known:
         raise InputError(
-            "expected a VCF of the genome's contigs. Received: contigs such as "
+            "expected a VCF with contigs of the genome. Received: contigs such as "
             f"{record.contig!r} in {reader.path}, and {', '.join(list(genome.contigs)[:5])} in "
             f"{genome.path}"
         )
@@ -170,18 +170,18 @@ def survey(
 
 
 def skipped_line(variant: Variant, reason: str) -> str:
-    """A line of the file of alleles that cannot be scored."""
+    """Line of the file of skipped alleles."""
     values = (variant.contig, variant.position, variant.id, variant.ref, variant.alt, reason)
     return "\t".join(map(str, values)) + "\n"
 
 
 class Parts:
-    """Deals scorable variants out to parts, in order.
+    """Divides scorable variants into parts, in order.
 
     Parameters
     ----------
     chunk, block
-        Variants are scored in blocks that begin anew at each contig. A part ends at the block that
+        Variants are scored in blocks, which do not span contigs. A part ends at the block that
         fills `chunk`, and with its contig, unless it would hold less than one block.
     """
 
@@ -192,7 +192,7 @@ class Parts:
         self._size = 0
 
     def add(self, record: Record, allele: int, n_before: int) -> None:
-        """Add an allele that comes after `n_before` scorable ones of its contig."""
+        """Add an allele, `n_before` scorable ones of its contig after the first."""
         new_contig, new_block = n_before == 0, n_before % self.block == 0
         if self._size >= (self.block if new_contig else self.chunk) and new_block:
             self._end()

@@ -177,5 +177,5 @@ def test_other_settings_do_not_go_on_with_what_was_begun(work, scoring, tmp_path
         score_vcf(other, work / "v.vcf", out, progress=False)
     longer = tmp_path / "longer.vcf"
     longer.write_text((work / "v.vcf").read_text() + "unplaced\t2\t.\tA\tC\t.\t.\t.\tGT\t.\t.\n")
-    with pytest.raises(InputError, match=r"another scoring was begun.*o\.tsv\.parts \(vcf: holds"):
+    with pytest.raises(InputError, match=r"no other scoring was begun.*o\.tsv\.parts \(vcf: holds"):
         score_vcf(scoring, longer, out, progress=False)
