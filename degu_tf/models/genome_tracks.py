@@ -262,12 +262,14 @@ def _tracks(prediction: Prediction, window: int) -> dict[str, np.ndarray]:
             f"tracks are made of profiles with a value for each of {window} bases. "
             f"Received: predictions of shape {prediction.mean.shape}"
         )
-    parts = {"": prediction.mean, "_aleatoric": prediction.aleatoric}
-    parts["_epistemic"] = prediction.epistemic
+    parts = {"": prediction.mean}
+    for component in ("aleatoric", "epistemic"):
+        std = prediction.component(component)
+        if std is not None:  # a floored value is no measure: bigWig readers see no data there
+            parts[f"_{component}"] = np.where(prediction.flagged(component), np.nan, std)
     return {
         target + suffix: values[..., index]
         for suffix, values in parts.items()
-        if values is not None
         for index, target in enumerate(prediction.targets)
     }
 

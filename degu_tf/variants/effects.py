@@ -17,17 +17,17 @@ The total is the root of the summed squares of both parts (paper, Methods, "Inte
 Conformal intervals come from both alleles' own, whatever the definition.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from degu_tf.heads import gaussian_factor, total_std
+from degu_tf.heads import MIN_STD, floored_words, gaussian_factor, total_std
 
 UNCERTAINTIES = ("independent", "alternative", "members")
 
-PARTS = ("effect", "aleatoric", "epistemic", "total", "lower", "upper", "ref", "alt")
-"""What a table says of the effect on each target."""
+PARTS = ("effect", "aleatoric", "epistemic", "total", "lower", "upper", "ref", "alt", "floored")
+"""What a table says of the effect on each target; numbers, and last a word."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Outputs:
         Half the width of a conformal interval.
     members
         An ensemble's members' means, with one more axis behind, that of members.
+    floored
+        For each component, where its standard deviation is no measure (`Prediction.floored`).
     """
 
     mean: np.ndarray
@@ -51,16 +53,21 @@ class Outputs:
     epistemic: np.ndarray | None = None
     half: np.ndarray | None = None
     members: np.ndarray | None = None
+    floored: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def select(self, rows: slice | np.ndarray) -> "Outputs":
         """Outputs of some sequences, chosen by an index of the first axis."""
-        return self._each(lambda array: array[rows])
+        return self._each(lambda array: array[rows], lambda mask: mask[rows])
 
     def averaged(self) -> "Outputs":
         """The mean over the second axis, that of windows of one variant."""
-        return self._each(lambda array: array.mean(axis=1))
+        return self._each(lambda array: array.mean(axis=1), lambda mask: np.any(mask, axis=1))
 
-    def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> "Outputs":
+    def _each(
+        self,
+        change: Callable[[np.ndarray], np.ndarray],
+        change_mask: Callable[[np.ndarray], np.ndarray],
+    ) -> "Outputs":
         def changed(array: np.ndarray | None) -> np.ndarray | None:
             return None if array is None else change(array)
 
@@ -70,6 +77,7 @@ class Outputs:
             changed(self.epistemic),
             changed(self.half),
             changed(self.members),
+            {name: change_mask(mask) for name, mask in self.floored.items()},
         )
 
     @classmethod
@@ -86,6 +94,10 @@ class Outputs:
             joined("epistemic"),
             joined("half"),
             joined("members"),
+            {
+                name: np.concatenate([part.floored[name] for part in parts])
+                for name in parts[0].floored
+            },
         )
 
 
@@ -118,7 +130,9 @@ def effect_parts(
     Returns
     -------
     dict
-        Arrays `(N, n_targets)` in the targets' unit, NaN where there is no such uncertainty.
+        Arrays `(N, n_targets)` in the targets' unit, NaN where there is no such uncertainty; and
+        `floored`, words that say which uncertainties of either allele are no measure
+        (`degu_tf.heads.floored_words`).
 
     Examples
     --------
@@ -151,7 +165,22 @@ def effect_parts(
         "alt": alt.mean,
     }
     absent = np.full(effect.shape, np.nan, np.float32)
-    return {name: absent if part is None else part for name, part in parts.items()}
+    present_parts = {name: absent if part is None else part for name, part in parts.items()}
+    masks = _floored(ref, alt, uncertainty, epistemic)
+    words = np.broadcast_to(floored_words(masks), effect.shape)
+    return {**present_parts, "floored": words}
+
+
+def _floored(
+    ref: Outputs, alt: Outputs, uncertainty: str, epistemic: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Where a component of the effect's uncertainty rests on a floored value."""
+    if uncertainty == "alternative":
+        return dict(alt.floored)
+    masks = {name: mask | ref.floored[name] for name, mask in alt.floored.items()}
+    if uncertainty == "members" and epistemic is not None:
+        masks["epistemic"] = epistemic <= MIN_STD
+    return masks
 
 
 def _of_effect(

@@ -170,9 +170,11 @@ class VariantScorer:
             bases its window was moved by to stay inside an element (the largest, where several
             are averaged); `unknown`, the N in its reference window; and for each target t, in its
             unit: `t_effect`; `t_aleatoric`, `t_epistemic`, `t_total`, standard deviations of the
-            effect; `t_lower`, `t_upper`, its interval; `t_ref`, `t_alt`, the two predictions. NaN
-            where the predictor gives no such uncertainty. Last `position_normalised`,
-            `ref_normalised`, `alt_normalised`: the variant left-aligned, which is what is scored.
+            effect; `t_lower`, `t_upper`, its interval; `t_ref`, `t_alt`, the two predictions; NaN
+            where the predictor gives no such uncertainty; and `t_floored`, ``"no"`` or the
+            uncertainties of either allele that came out below zero and are no measure. Last
+            `position_normalised`, `ref_normalised`, `alt_normalised`: the variant left-aligned,
+            which is what is scored.
 
         Raises
         ------
@@ -237,7 +239,11 @@ class VariantScorer:
             prediction = Prediction(self.targets, mean, aleatoric, epistemic)
             lower, upper = self.conformal.predict(prediction, _of_both(self.level))
             half = (upper - lower) / 2.0
-        return Outputs(mean, aleatoric, epistemic, half, average(members))
+        floored = {
+            name: np.logical_or.reduce([each.floored[name] for each in predictions])
+            for name in predictions[0].floored
+        }
+        return Outputs(mean, aleatoric, epistemic, half, average(members), floored)
 
     def _forward(self, tokens: np.ndarray) -> tuple[Prediction, np.ndarray | None]:
         """What the predictor says of windows between the flanks, and each member's means."""

@@ -380,3 +380,17 @@ def test_profiles_are_refused(genome):
 
     with pytest.raises(InputError, match="one number a target"):
         VariantScorer(Profiles(), genome, LENGTH)
+
+
+def test_effects_that_rest_on_floored_uncertainty_say_so():
+    """Of either allele; of windows and strands that are averaged, any."""
+    floored = {"epistemic": np.array([[False], [True], [False]])}
+    ref = Outputs(np.zeros((3, 1)), epistemic=np.ones((3, 1)), floored=floored)
+    floored = {"epistemic": np.array([[False], [False], [True]])}
+    alt = Outputs(np.ones((3, 1)), epistemic=np.ones((3, 1)), floored=floored)
+    assert effect_parts(ref, alt)["floored"].ravel().tolist() == ["no", "epistemic", "epistemic"]
+    of_alternative = effect_parts(ref, alt, "alternative")["floored"]
+    assert of_alternative.ravel().tolist() == ["no", "no", "epistemic"]
+    several = {"epistemic": np.array([[[False], [True]], [[False], [False]]])}
+    windows = Outputs(np.ones((2, 2, 1)), epistemic=np.ones((2, 2, 1)), floored=several)
+    assert windows.averaged().floored["epistemic"].ravel().tolist() == [True, False]

@@ -31,6 +31,7 @@ _DESCRIBED = {
     "upper": "Upper end of the interval of the effect on {}",
     "ref": "Prediction of {} with the reference allele",
     "alt": "Prediction of {} with the alternative allele",
+    "floored": "Uncertainties of {} that came out below zero and are no measure",
 }
 _SHARED = {
     "shift": "Bases the window was moved by to stay inside an element",
@@ -233,7 +234,11 @@ def _header(reader: VcfReader, targets: Sequence[str], keys: Sequence[str]) -> s
     lines = reader.header.splitlines()
     described = [
         *(("Integer", text) for text in _SHARED.values()),
-        *(("Float", _DESCRIBED[part].format(target)) for target in targets for part in PARTS),
+        *(
+            ("String" if part == "floored" else "Float", _DESCRIBED[part].format(target))
+            for target in targets
+            for part in PARTS
+        ),
         *_NORMALISED.values(),
     ]
     added = [
