@@ -6,7 +6,9 @@ pybigtools panics on damaged bytes. pybigtools writes: with zoom levels in memor
 grow, where pyBigWig keeps 14 bytes a base. Both come with the extra `profiles`.
 """
 
+import errno
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from itertools import chain, repeat
@@ -25,6 +27,7 @@ SUFFIXES = (".bw", ".bigwig")
 """How the names of bigWig files end, letter case aside."""
 
 _RECORDS = 2**16
+_SPARE = 2**20
 _LONGEST = 2**32 - 1
 
 
@@ -145,8 +148,15 @@ def write_bigwig(
         raise InputError(f"expected a file name that ends in .bw or .bigWig. Received: {path}")
     library = _library("pybigtools")
     with blaming(path), atomic_write(path) as temporary:
-        records = _Records(_checked_contigs(contigs), blocks)
-        library.open(str(temporary), "w").write(dict(contigs), chain.from_iterable(records))
+        records = _Records(_checked_contigs(contigs), blocks, temporary)
+        try:
+            library.open(str(temporary), "w").write(dict(contigs), chain.from_iterable(records))
+        except BaseException as error:  # what a failure to write raises is no Exception
+            records.check()
+            if type(error).__name__ != "PanicException":
+                raise
+            message = "the track could not be written completely, perhaps because the disk is full"
+            raise OSError(errno.EIO, message, str(temporary)) from error
         records.check()
         with BigWig(temporary) as written:
             covered = written._file.header()["nBasesCovered"]
@@ -162,9 +172,12 @@ class _Records:
     """
 
     def __init__(
-        self, contigs: Mapping[str, int], blocks: Iterable[tuple[str, int, np.ndarray]]
+        self,
+        contigs: Mapping[str, int],
+        blocks: Iterable[tuple[str, int, np.ndarray]],
+        output: Path,
     ) -> None:
-        self.contigs, self.blocks = contigs, blocks
+        self.contigs, self.blocks, self.output = contigs, blocks, output
         self.covered = 0
         self._finished: set[str] = set()
         self._contig, self._end = "", 0
@@ -175,6 +188,7 @@ class _Records:
             for contig, start, values in self.blocks:
                 values = self._checked(contig, start, np.asarray(values))
                 for first in range(0, len(values), _RECORDS):
+                    self._check_room()
                     part = values[first : first + _RECORDS]
                     edges = np.append(run_starts(part), len(part))
                     kept = np.flatnonzero(~np.isnan(part[edges[:-1]]))
@@ -190,6 +204,8 @@ class _Records:
                     )
             if not self.covered:
                 raise InputError("expected at least one value to write. Received: none")
+        except GeneratorExit:
+            raise
         except BaseException as error:
             self._error = error
 
@@ -197,6 +213,12 @@ class _Records:
         """Raise what stopped the stream, if anything did."""
         if self._error is not None:
             raise self._error
+
+    def _check_room(self) -> None:
+        """Refuse a disk without room for as much as was written, which the zoom levels may take."""
+        written = self.output.stat().st_size if self.output.exists() else 0
+        if shutil.disk_usage(self.output.parent).free < max(_SPARE, written):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.output))
 
     def _checked(self, contig: str, start: int, values: np.ndarray) -> np.ndarray:
         where = f"{contig}:{start}"

@@ -36,6 +36,13 @@ class TrackColumns:
     paths: tuple[Path, ...]
     counts: tuple[int, ...] | None
 
+    @property
+    def not_negative(self) -> np.ndarray:
+        """Which tracks hold coverage or standard deviations, bool `(tracks,)`."""
+        if self.counts is not None:
+            return np.ones(len(self.paths), bool)
+        return np.arange(len(self.paths)) >= self.heads.n_targets
+
     def compute(self, values: np.ndarray) -> np.ndarray:
         """Columns `(n, columns)` float32 of the tracks' values `(tracks, n)`, none of them missing.
 

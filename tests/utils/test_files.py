@@ -46,6 +46,21 @@ def test_after_an_error_the_old_file_stands_and_nothing_else(tmp_path):
     assert os.listdir(tmp_path) == ["table.csv"]
 
 
+def test_a_failure_to_write_names_the_output(tmp_path):
+    target = tmp_path / "table.csv"
+    with pytest.raises(OSError, match="No space left") as caught:
+        _fail_with(target, lambda temporary: OSError(28, "No space left", str(temporary)))
+    assert caught.value.filename == str(target)
+    with pytest.raises(OSError, match="missing") as caught:
+        _fail_with(target, lambda _: OSError(2, "missing", "other"))
+    assert caught.value.filename == "other"
+
+
+def _fail_with(target, error):
+    with atomic_write(target) as temporary:
+        raise error(temporary)
+
+
 def test_two_writers_do_not_share_a_temporary_file(tmp_path):
     target = tmp_path / "table.csv"
     with atomic_write(target) as first, atomic_write(target) as second:

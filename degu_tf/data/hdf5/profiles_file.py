@@ -9,7 +9,7 @@ file once they have these filters (in Python, ``import hdf5plugin``).
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ import hdf5plugin
 import numpy as np
 
 from degu_tf.data.bigwig import run_starts
+from degu_tf.data.hdf5.new_file import new_file
 from degu_tf.data.hdf5.splits_file import header
 from degu_tf.data.tracks import TrackColumns
 from degu_tf.heads import HeadLayout
@@ -32,20 +33,20 @@ _SEQUENCES = hdf5plugin.Bitshuffle(cname="lz4")
 
 
 @contextmanager
-def new_profiles_file(path: str | os.PathLike, heads: HeadLayout) -> Iterator[h5py.File]:
+def new_profiles_file(
+    path: str | os.PathLike, heads: HeadLayout, n_bases: int
+) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
     """Open a new file of profiles: all of its metadata carry checksums, as its chunks do.
 
     Texts have a fixed length, because those of variable length lie in HDF5's global heap, which has
-    no checksum. Nothing is dated, so that equal data give equal bytes.
+    no checksum. Nothing is dated, so that equal data give equal bytes. `n_bases` is the maximum
+    number of bases; what it gives is described at `new_file`.
     """
-    created, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    created.set_obj_track_times(False)
-    access.set_libver_bounds(h5py.h5f.LIBVER_LATEST, h5py.h5f.LIBVER_LATEST)
-    made = h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, created, access)
-    with h5py.File(made) as file:
+    n_bytes = n_bases * (1 + 4 * heads.n_columns)
+    with new_file(path, n_bytes, checksums=True) as (file, check):
         for name, value in header(heads).items():
             file.attrs[name] = fixed_text(value) if isinstance(value, str | list) else value
-        yield file
+        yield file, check
 
 
 def undated_group(file: h5py.File, name: str) -> h5py.Group:
@@ -85,6 +86,11 @@ class ProfileGroup:
         How many bins were appended.
     missing
         For each track how many bases of them had no value and count as zero.
+    negative
+        For each track how many bases of them had a value below zero that must not be: coverage of
+        replicates, or standard deviations.
+    first_negative
+        Track, name of the bin, offset in it and value of the first of these, or None.
     """
 
     def __init__(
@@ -98,6 +104,9 @@ class ProfileGroup:
         self.columns, self.length = columns, length
         self.n_bins = 0
         self.missing = np.zeros(len(columns.paths), np.int64)
+        self.negative = np.zeros(len(columns.paths), np.int64)
+        self.first_negative: tuple[int, str, int, float] | None = None
+        self._not_negative = columns.not_negative
         self._drop_held()
         self._names: list[bytes] = []
         self._named = 0
@@ -186,6 +195,7 @@ class ProfileGroup:
         if missing.any():
             self.missing += missing @ lengths
             runs[missing] = 0.0
+        self._count_negative(runs, starts, lengths)
         columns = self.columns.compute(runs)
         if not np.isfinite(columns).all():
             track = int(np.argmax(~np.isfinite(runs).all(axis=1)))
@@ -193,6 +203,19 @@ class ProfileGroup:
                 f"expected finite values. Received: inf in {self.columns.paths[track]}"
             )
         return np.repeat(columns, lengths, axis=0)
+
+    def _count_negative(self, runs: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
+        negative = (runs < 0) & self._not_negative[:, np.newaxis]
+        if not negative.any():
+            return
+        self.negative += negative @ lengths
+        if self.first_negative is None:
+            run = int(np.argmax(negative.any(axis=0)))
+            track = int(np.argmax(negative[:, run]))
+            row, offset = divmod(int(starts[run]), self.length)
+            row += self.n_bins - self._named
+            name = self._names[row] if row >= 0 else self._names_out[row + self._named]
+            self.first_negative = (track, name.decode(), offset, float(runs[track, run]))
 
     def _write_names(self) -> None:
         names, self._names = self._names[:_NAMES], self._names[_NAMES:]

@@ -8,7 +8,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import h5py
@@ -22,6 +22,7 @@ from degu_tf.data.hdf5.layouts import (
     is_transposed,
     recognise,
 )
+from degu_tf.data.hdf5.new_file import new_file
 from degu_tf.data.hdf5.rows import (
     Rows,
     datasets_of,
@@ -146,11 +147,12 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
     >>> read_splits(path).fingerprint == splits.fingerprint
     True
     """
-    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+    n_bytes = sum(split.sequences.nbytes + split.targets.nbytes for _, split in splits.items())
+    with atomic_write(path) as temporary, new_file(temporary, 4 * n_bytes) as (file, check):
         file.attrs.update(header(splits.heads))
         for name, split in splits.items():
             with blaming(name):
-                _write_split(file.create_group(name), split, one_hot)
+                _write_split(_Writer(file.create_group(name), check), split, one_hot)
 
 
 def header(heads: HeadLayout) -> dict[str, str | int | list[str]]:
@@ -304,21 +306,21 @@ def _check_replicate_std(std: np.ndarray) -> None:
         )
 
 
-def _write_split(group: h5py.Group, split: Split, as_one_hot: bool) -> None:
+def _write_split(writer: "_Writer", split: Split, as_one_hot: bool) -> None:
     if split.sequences.ndim == 3:
-        _write(group, "sequences", split.sequences, np.float32, as_float)
+        writer.write("sequences", split.sequences, np.float32, as_float)
     elif as_one_hot:
-        _write(group, "sequences", split.sequences, np.uint8, encode_one_hot)
+        writer.write("sequences", split.sequences, np.uint8, encode_one_hot)
     else:
-        _write(group, "sequences", split.sequences, np.uint8)
-    _write(group, "targets", split.targets, np.float32)
+        writer.write("sequences", split.sequences, np.uint8)
+    writer.write("targets", split.targets, np.float32)
     for role in ("ensemble_mean", "ensemble_std"):
         if getattr(split, role) is not None:
-            _write(group, role, getattr(split, role), np.float32)
+            writer.write(role, getattr(split, role), np.float32)
     if split.names is not None:
         names = _encoded_names(split.names)
         dtype = h5py.string_dtype("utf-8", max(1, *map(len, names)))
-        _write(group, "names", names, dtype, lambda block: np.array(block, dtype))
+        writer.write("names", names, dtype, lambda block: np.array(block, dtype))
 
 
 def _encoded_names(texts: np.ndarray) -> list[bytes]:
@@ -333,25 +335,33 @@ def _encoded_names(texts: np.ndarray) -> list[bytes]:
     return names
 
 
-def _write(
-    group: h5py.Group,
-    name: str,
-    rows: np.ndarray | list[bytes],
-    dtype: Any,
-    convert: Callable[[Any], Any] = np.asarray,
-) -> None:
-    """Write rows to a compressed dataset, chunk by chunk."""
-    row_shape = convert(rows[:1]).shape[1:]
-    row_bytes = np.dtype(dtype).itemsize * int(np.prod(row_shape))
-    step = min(len(rows), max(1, _CHUNK_BYTES // row_bytes))
-    dataset = group.create_dataset(
-        name,
-        (len(rows), *row_shape),
-        dtype,
-        chunks=(step, *row_shape),
-        compression="gzip",
-        compression_opts=_GZIP_LEVEL,
-        shuffle=dtype is np.float32,
-    )
-    for start in range(0, len(rows), step):
-        dataset[start : start + step] = convert(rows[start : start + step])
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the datasets of a group, and stops where the file cannot be written."""
+
+    group: h5py.Group
+    check: Callable[[], None]
+
+    def write(
+        self,
+        name: str,
+        rows: np.ndarray | list[bytes],
+        dtype: Any,
+        convert: Callable[[Any], Any] = np.asarray,
+    ) -> None:
+        """Write rows to a compressed dataset, chunk by chunk."""
+        row_shape = convert(rows[:1]).shape[1:]
+        row_bytes = np.dtype(dtype).itemsize * int(np.prod(row_shape))
+        step = min(len(rows), max(1, _CHUNK_BYTES // row_bytes))
+        dataset = self.group.create_dataset(
+            name,
+            (len(rows), *row_shape),
+            dtype,
+            chunks=(step, *row_shape),
+            compression="gzip",
+            compression_opts=_GZIP_LEVEL,
+            shuffle=dtype is np.float32,
+        )
+        for start in range(0, len(rows), step):
+            dataset[start : start + step] = convert(rows[start : start + step])
+            self.check()

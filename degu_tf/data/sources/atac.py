@@ -139,7 +139,7 @@ def write_profiles(
         name_bytes = max(len(bins.name(name, contigs[name]).encode()) for name in splits)
         with (
             atomic_write(path) as temporary,
-            new_profiles_file(temporary, columns.heads) as file,
+            new_profiles_file(temporary, columns.heads, n_bases) as (file, check),
             bar(None, "preparing", progress, total=n_bases) as shown,
         ):
             groups = {
@@ -150,6 +150,7 @@ def write_profiles(
             }
             for contig, start, tokens in _genome_blocks(genome, contigs, summary):
                 groups[splits[contig]].append(*bins.cut(contig, start, tokens))
+                check()
                 shown.update(len(tokens))
             for group in groups.values():
                 group.finish()
@@ -255,6 +256,25 @@ def _complete(
                 f"Received: {', '.join(names)}"
             )
     n_bases = sum(summary.bins.values()) * summary.length
+    _refuse_negative(groups, columns, n_bases)
     missing = np.sum([group.missing for group in groups.values()], axis=0)
     for path, count in zip(columns.paths, missing, strict=True):
         summary.missing[str(path)] = float(count / n_bases)
+
+
+def _refuse_negative(
+    groups: Mapping[str, ProfileGroup], columns: TrackColumns, n_bases: int
+) -> None:
+    counts = np.sum([group.negative for group in groups.values()], axis=0)
+    for group in groups.values():
+        if group.first_negative is None:
+            continue
+        track, name, offset, value = group.first_negative
+        contig, start, _ = bin_place(name)
+        kind = "coverage" if columns.counts is not None else "standard deviations"
+        raise InputError(
+            f"expected {kind} of 0 or more; tracks of the minus strand are often stored with "
+            "negative values, which must be negated first. "
+            f"Received: {counts[track] / n_bases:.1%} of the bases below zero in "
+            f"{columns.paths[track]}, first {value:g} at {contig}:{start + offset} (from 0)"
+        )

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from degu_tf.data.hdf5.new_file import new_file
 from degu_tf.data.hdf5.rows import Rows, datasets_of, opened
 from degu_tf.data.sources.cagi5 import KEY, to_variants
 from degu_tf.sequences.encoding import as_tokens, encode, one_hot
@@ -98,9 +99,11 @@ def write_alleles(path: str | os.PathLike, alleles: Alleles) -> None:
     """
     alleles = _checked_alleles(alleles)
     names = np.array([name.encode() for name in alleles.identifiers])
-    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+    n_bytes = 4 * (alleles.ref.nbytes + alleles.alt.nbytes)
+    with atomic_write(path) as temporary, new_file(temporary, n_bytes) as (file, check):
         for name, tokens in (("ref", alleles.ref), ("alt", alleles.alt)):
             file.create_dataset(name, data=one_hot(tokens).astype(np.uint8), compression="gzip")
+            check()
         file["identifier"] = names
 
 

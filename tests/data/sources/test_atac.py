@@ -186,12 +186,61 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path, folder, columns):
 
 def test_texts_of_any_length_and_language_are_kept(tmp_path):
     heads = HeadLayout(("Aktivität " + "x" * 70_000, "λ"))
-    with new_profiles_file(tmp_path / "data.h5", heads) as file:
+    with new_profiles_file(tmp_path / "data.h5", heads, 0) as (file, _):
         file.attrs["profiles"] = fixed_text("é" * 100_000)
     with h5py.File(tmp_path / "data.h5") as file:
         assert HeadLayout.from_dict(json.loads(file.attrs["heads"])) == heads
         assert [column.decode() for column in file.attrs["columns"]] == list(heads.columns)
         assert file.attrs["profiles"].decode() == "é" * 100_000
+
+
+def write_track(path, changes=()):
+    """A track of ones in runs of 10, changed at some places (contig, slice, value)."""
+    values = {name: np.ones(n, np.float32) for name, n in CONTIGS.items()}
+    for contig, where, value in changes:
+        values[contig][where] = value
+    write_bigwig(path, CONTIGS, [(name, 0, track) for name, track in values.items()])
+    return path
+
+
+@pytest.mark.parametrize("names_at_once", [2, 4096])
+def test_coverage_below_zero_is_refused_with_its_share_and_first_place(
+    tmp_path, folder, monkeypatch, names_at_once
+):
+    monkeypatch.setattr(profiles_file, "_NAMES", names_at_once)
+    paths = [write_track(tmp_path / f"{number}.bw") for number in range(3)]
+    changes = [("chr2", slice(130, 140), -3.0), ("chr8", slice(5, 20), -1.0)]
+    write_track(paths[1], changes)
+    good = replicate_columns({"A": paths[::2]})
+    write_profiles(tmp_path / "good.h5", folder / "genome.fa", good, length=LENGTH)
+    kept = sum(n // LENGTH for n in (5000, 64 * 70, 1000, 700)) - 6
+    share = f"{25 / (kept * LENGTH):.1%}"
+    message = rf"coverage of 0 or more.*Received: {share} of .*1\.bw, first -3 at chr2:130 "
+    for columns in (replicate_columns({"A": paths}), replicate_columns({"A": paths}, False)):
+        with pytest.raises(InputError, match=message):
+            write_profiles(tmp_path / "data.h5", folder / "genome.fa", columns, length=LENGTH)
+    assert not (tmp_path / "data.h5").exists()
+
+
+def test_all_negative_tracks_of_a_minus_strand_are_refused(tmp_path, folder):
+    everywhere = [(name, slice(None), -2.0) for name in CONTIGS]
+    paths = [write_track(tmp_path / f"{number}.bw", everywhere) for number in range(2)]
+    columns = replicate_columns({"A": paths})
+    with pytest.raises(InputError, match=r"Received: 100\.0% of .*0\.bw, first -2 at chr1:0 "):
+        write_profiles(tmp_path / "data.h5", folder / "genome.fa", columns, length=LENGTH)
+
+
+@pytest.mark.parametrize("role", ["aleatoric", "epistemic"])
+def test_deviations_below_zero_are_refused_and_means_are_not(tmp_path, folder, role):
+    negative = write_track(tmp_path / "negative.bw", [("chr8", slice(70, 71), -0.5)])
+    ones = write_track(tmp_path / "ones.bw")
+    columns = label_columns({"A": negative, f"A_{role}": ones})
+    write_profiles(tmp_path / "good.h5", folder / "genome.fa", columns, length=LENGTH)
+    assert read_splits(tmp_path / "good.h5").test.targets.min() == -0.5
+    columns = label_columns({"A": ones, f"A_{role}": negative})
+    message = r"standard deviations of 0 or more.*first -0\.5 at chr8:70 "
+    with pytest.raises(InputError, match=message):
+        write_profiles(tmp_path / "data.h5", folder / "genome.fa", columns, length=LENGTH)
 
 
 def test_equal_input_gives_equal_bytes(tmp_path, folder, columns):
