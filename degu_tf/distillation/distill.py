@@ -10,7 +10,7 @@ from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.labels import student_splits
+from degu_tf.distillation.labels import Validation, student_splits
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.distillation.teacher import Teacher, usable_dtype
 from degu_tf.heads import Form, HeadLayout
@@ -98,6 +98,9 @@ class DistillationSettings:
         Lambda and gamma of the loss, one number or one a target (paper: 1).
     augmentation
         How minibatches are augmented and labelled; None for unaugmented data, labelled once.
+    validation
+        Labels that choose the best epoch, ``"measured"`` or the ``"ensemble"``'s
+        (`degu_tf.distillation.labels.student_splits`).
 
     Examples
     --------
@@ -109,13 +112,16 @@ class DistillationSettings:
     epistemic_weight: Weight = 1.0
     aleatoric_weight: Weight = 1.0
     augmentation: Augmentation | None = None
+    validation: Validation = "measured"
 
     def to_dict(self) -> dict[str, Any]:
-        """Weights and augmentation as plain values; the form is in the student's heads."""
+        """Weights, augmentation and validation as plain values; the form is in the heads."""
         weights = {"epistemic": self.epistemic_weight, "aleatoric": self.aleatoric_weight}
         described: dict[str, Any] = {"loss_weights": weights}
         if self.augmentation is not None:
             described["augmentation"] = self.augmentation.to_dict()
+        if self.validation != "measured":
+            described["validation"] = self.validation
         return described
 
 
@@ -170,7 +176,13 @@ def distill(
     'std'
     """
     distillation, run = distillation or DistillationSettings(), run or Run()
-    labelled = student_splits(teachers, splits, distillation.epistemic, run.progress)
+    labelled = student_splits(
+        teachers,
+        splits,
+        distillation.epistemic,
+        run.progress,
+        validation=distillation.validation,
+    )
     return train_student(teachers, labelled, spec, settings, run, distillation=distillation)
 
 

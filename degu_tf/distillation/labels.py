@@ -1,6 +1,7 @@
 """Labels of a student: the ensemble's mean and spread, beside what was measured."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -11,9 +12,17 @@ from degu_tf.models.tiling import tiled
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
 
+Validation = Literal["measured", "ensemble"]
+"""Which labels a student is validated on."""
+
 
 def student_splits(
-    teachers: Ensemble, splits: Splits, epistemic: Form = "std", progress: bool | None = False
+    teachers: Ensemble,
+    splits: Splits,
+    epistemic: Form = "std",
+    progress: bool | None = False,
+    *,
+    validation: Validation = "measured",
 ) -> Splits:
     """The data a student learns from, in the student's layout.
 
@@ -35,6 +44,10 @@ def student_splits(
         ``"std"``, or ``"log_variance"`` as in Supplementary Fig. 11.
     progress
         Show a bar.
+    validation
+        ``"measured"``, as in the paper: the experiment's labels beside the teachers' spread. Or
+        ``"ensemble"``: the teachers' labels, which are far less noisy, so that the best epoch is
+        that of the student most like its ensemble. Test labels are always measured.
 
     Raises
     ------
@@ -55,6 +68,11 @@ def student_splits(
         raise InputError(
             f"the teachers predict {teachers.heads.targets}. "
             f"Received: data with targets {splits.heads.targets}"
+        )
+    if validation not in ("measured", "ensemble"):
+        raise InputError(
+            "a student is validated on 'measured' or 'ensemble' labels. "
+            f"Received: validation={validation!r}"
         )
     heads = teachers.heads.student(epistemic)
     if splits.heads == heads:
@@ -82,10 +100,17 @@ def student_splits(
 
     return Splits(
         label(splits.train, measured=False),
-        label(splits.validation, measured=True),
+        label(splits.validation, measured=validation == "measured"),
         label(splits.test, measured=True),
         heads,
-        origin=content_hash([teachers.fingerprint(), splits.fingerprint, epistemic]),
+        origin=content_hash(
+            [
+                teachers.fingerprint(),
+                splits.fingerprint,
+                epistemic,
+                *([] if validation == "measured" else [validation]),
+            ]
+        ),
     )
 
 

@@ -242,7 +242,7 @@ class DistillationModel(keras.Model):
         On several devices Keras traces loss and metrics with the data's own labels before the first
         step; measured ones have fewer columns than the student, or there are none.
         """
-        shape = self.output_shape[1:]
+        shape = [size for size in self.output_shape[1:] if size is not None]
 
         def blank(sequences: Any, _labels: Any = None, *weights: Any) -> tuple:
             return sequences, tf.zeros((tf.shape(sequences)[0], *shape), tf.float32), *weights

@@ -9,7 +9,6 @@ from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import DistillationSettings, train_student
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
 from degu_tf.distillation.labels import student_splits
-from degu_tf.heads import Form
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.objective import measured_objective
@@ -110,13 +109,17 @@ class Store:
         if RunFolder(folder).finished:
             return load_model(folder)
         run = Run(folder, seed, progress=self.progress)
-        labelled = self._labels(teachers, splits, distillation.epistemic)
+        labelled = self._labels(teachers, splits, distillation)
         return train_student(teachers, labelled, spec, settings, run, distillation=distillation)
 
-    def _labels(self, teachers: Ensemble, splits: Splits, epistemic: Form) -> Splits:
-        key = (teachers.fingerprint(), splits.fingerprint, epistemic)
+    def _labels(
+        self, teachers: Ensemble, splits: Splits, distillation: DistillationSettings
+    ) -> Splits:
+        form, validation = distillation.epistemic, distillation.validation
+        key = (teachers.fingerprint(), splits.fingerprint, form, validation)
         if key not in self._labelled:
-            self._labelled = {key: student_splits(teachers, splits, epistemic, self.progress)}
+            labelled = student_splits(teachers, splits, form, self.progress, validation=validation)
+            self._labelled = {key: labelled}
         return self._labelled[key]
 
     def _folder(self, kind: str, spec: ModelSpec, identity: dict[str, Any]) -> Path:

@@ -267,3 +267,16 @@ def test_positive_heads_learn_save_and_distil(splits, spec, quick, tmp_path):
     assert np.array_equal(prediction.mean, student.predict(splits.test.sequences).mean)
     labels = Teacher(teachers)(as_float(splits.test.sequences)).numpy()
     np.testing.assert_allclose(labels, teachers.columns(splits.test.sequences), atol=1e-5)
+
+
+def test_validation_labels_are_the_ensembles_where_asked(labelled, teachers, splits):
+    own = student_splits(teachers, splits, validation="ensemble")
+    expected = teachers.columns(splits.validation.sequences)
+    np.testing.assert_allclose(own.validation.targets, expected, atol=1e-6)
+    assert np.array_equal(own.train.targets, labelled.train.targets)
+    assert np.array_equal(own.test.targets, labelled.test.targets)
+    assert own.fingerprint != labelled.fingerprint
+    with pytest.raises(InputError, match="Received: validation='test'"):
+        student_splits(teachers, splits, validation="test")
+    assert DistillationSettings().to_dict().keys() == {"loss_weights"}
+    assert DistillationSettings(validation="ensemble").to_dict()["validation"] == "ensemble"

@@ -356,7 +356,7 @@ def test_schemes_go_to_workers(name):
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
     """A store whose trainings give back the folder and what else they were asked for."""
-    monkeypatch.setattr("degu_tf.paper.store.student_splits", lambda *_: None)
+    monkeypatch.setattr("degu_tf.paper.store.student_splits", lambda *_, **__: None)
     monkeypatch.setattr(
         "degu_tf.paper.store.train_student",
         lambda _, __, ___, settings, run, *, distillation: (run.folder, settings, distillation),
@@ -436,7 +436,7 @@ def test_a_dynamic_student_of_the_store_is_found_again(
     dynamic = DistillationSettings(augmentation=Augmentation(MUTAGENESIS))
     folders = []
     with monkeypatch.context() as patch:
-        patch.setattr("degu_tf.paper.store.student_splits", lambda *_: labelled)
+        patch.setattr("degu_tf.paper.store.student_splits", lambda *_, **__: labelled)
         patch.setattr(
             "degu_tf.paper.store.train_student",
             lambda *given, **_: folders.append(shutil.copytree(run[0], given[4].folder)),
