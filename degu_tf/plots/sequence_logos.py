@@ -15,7 +15,7 @@ from degu_tf.sequences.encoding import as_tokens
 from degu_tf.utils.errors import InputError
 
 WINDOW = 300
-"""Longer sequences show so many bases, those around their largest scores."""
+"""Number of bases shown of longer sequences, around their largest scores."""
 
 STRONG = 0.5
 """Sites of this affinity or more have a solid box, others a dashed one (Fig. 4a)."""

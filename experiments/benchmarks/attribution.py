@@ -64,7 +64,7 @@ def _run(case: str, arguments: argparse.Namespace) -> dict[str, float]:
 def _ways(
     case: str, arguments: argparse.Namespace
 ) -> tuple[dict[str, Callable[[int], object]], dict[str, int], dict[str, float]]:
-    """Functions that explain so many sequences, how many to give each, seconds to start."""
+    """Functions that explain sequences, with the number for each and its start-up seconds."""
     from degu_tf.utils import quiet
 
     quiet.tensorflow()

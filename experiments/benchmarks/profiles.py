@@ -251,7 +251,7 @@ def _make(folder: Path, n_bases: int) -> None:
 
 
 def main() -> None:
-    """Make the files, measure what was asked for, and remove them."""
+    """Make the files, take the requested measurements, and remove them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bases", type=int, default=N_BASES, help="bases of the genome")
     parser.add_argument("--repeats", type=int, default=3)

@@ -265,7 +265,8 @@ def head_performance(
     Returns
     -------
     pandas.DataFrame
-        Columns `fraction`, `n_train`, `method`, `seed` and those of `metrics.score`.
+        Columns `fraction`, `n_train`, `method`, `seed` and those of
+        `degu_tf.metrics.activity.score`.
     """
     tables = []
     for fraction in context.settings.fractions:

@@ -76,7 +76,7 @@ def compare(
           were moved to stay inside an element, in the ``"centred"`` ones;
         - ``"uncertainty"``: Spearman's rho of a `component` with the absolute predicted effect or
           activity (`against`);
-        - ``"texture"``: rows of `variant_metrics.texture`;
+        - ``"texture"``: rows of `degu_tf.metrics.effects.texture`;
         - ``"variant"``: of the first model of `REPRESENTATIVE`, a row for each `position`, `ref`,
           `alt` and part of the effect, and what was measured.
 
