@@ -271,13 +271,15 @@ def intervals(
     """Sequences by predicted activity, with their intervals and the measurements in or out of them.
 
     Where there are more than `shown` sequences, evenly spaced ones are drawn; the share inside is
-    counted over all.
+    counted over all. Sequences whose uncertainty was floored have no interval to be in or out of:
+    they are drawn hollow and not counted.
 
     Parameters
     ----------
     table
-        Columns `measured`, `predicted`, `lower`, `upper`; optional `dataset`, `target` (panels)
-        and `method` (the ribbon's colour; one method only).
+        Columns `measured`, `predicted`, `lower`, `upper`; optional `dataset`, `target` (panels),
+        `method` (the ribbon's colour; one method only) and `floored` (booleans, such as
+        `Prediction.flagged()`).
     level
         Nominal level of the intervals, for the legend.
     shown
@@ -303,8 +305,11 @@ def intervals(
     for index, (axes, part) in enumerate(panels):
         part = part.sort_values("predicted").reset_index(drop=True)
         inside = part["measured"].between(part["lower"], part["upper"])
+        floored = part["floored"].astype(bool) if "floored" in part else inside & False
         rows = np.unique(np.linspace(0, len(part) - 1, min(shown, len(part))).round().astype(int))
-        drawn, within = part.iloc[rows], inside.iloc[rows].to_numpy()
+        drawn, flagged = part.iloc[rows], floored.iloc[rows].to_numpy()
+        within = inside.iloc[rows].to_numpy() & ~flagged
+        outside = ~within & ~flagged
         rank = np.arange(len(rows))
         axes.fill_between(
             rank, drawn["lower"], drawn["upper"], color=colour_of(method), alpha=0.3, linewidth=0
@@ -312,8 +317,14 @@ def intervals(
         axes.plot(rank, drawn["predicted"], color=colour_of(method))
         measured = drawn["measured"].to_numpy()
         axes.scatter(rank[within], measured[within], s=12, color="0.25", linewidths=0, zorder=3)
-        axes.scatter(rank[~within], measured[~within], s=26, color="tab:red", marker="x", zorder=3)
-        axes.set_title(f"{axes.get_title()}\n{inside.mean():.0%} of measurements inside".strip())
+        axes.scatter(rank[outside], measured[outside], s=26, color="tab:red", marker="x", zorder=3)
+        axes.scatter(
+            rank[flagged], measured[flagged], s=16, facecolors="none", edgecolors="0.5", zorder=3
+        )
+        title = f"{inside[~floored].mean():.0%} of measurements inside"
+        if floored.any():
+            title += f", {floored.sum()} not counted"
+        axes.set_title(f"{axes.get_title()}\n{title}".strip())
         axes.set_xlabel(
             "Sequences by prediction"
             if len(rows) == len(part)
@@ -329,6 +340,9 @@ def intervals(
         legend_line("0.25", "Inside", marker="o", markersize=4, linestyle=""),
         legend_line("tab:red", "Outside", marker="x", linestyle=""),
     ]
+    if "floored" in table and table["floored"].astype(bool).any():
+        hollow = {"marker": "o", "markersize": 4, "markerfacecolor": "none", "linestyle": ""}
+        handles.append(legend_line("0.5", "Uncertainty floored", **hollow))
     legend_below(figure, handles)
     return figure
 

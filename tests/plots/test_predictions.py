@@ -245,3 +245,19 @@ def test_nothing_finite_is_refused_and_something_not_finite_is_said(curves):
     part.iloc[0, part.columns.get_loc("value")] = np.nan
     with pytest.warns(UserWarning, match=f"1 of {len(part)} rows are not finite"):
         predictions.performance(part)
+
+
+def test_floored_uncertainties_are_hollow_and_not_counted():
+    """The surest of all would be outside; it has no interval to be outside of."""
+    table = pd.DataFrame({"measured": [0.0, 3.0, 9.0], "predicted": [0.1, 1.0, 2.0]})
+    table = table.assign(lower=table["predicted"] - 1, upper=table["predicted"] + 1)
+    figure = predictions.intervals(table.assign(floored=[False, False, True]))
+    (axes,) = figure.axes
+    assert axes.get_title() == "50% of measurements inside, 1 not counted"
+    inside, outside, hollow = axes.collections[-3:]
+    assert hollow.get_offsets().tolist() == [[2.0, 9.0]]
+    assert hollow.get_facecolor().size == 0
+    assert len(inside.get_offsets()) == len(outside.get_offsets()) == 1
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[-1] == "Uncertainty floored"
+    assert predictions.intervals(table).axes[0].get_title() == "33% of measurements inside"
