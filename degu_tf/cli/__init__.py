@@ -25,9 +25,8 @@ from degu_tf.cli import (
     train,
     variants,
 )
-from degu_tf.cli.flags import with_flags
 from degu_tf.cli.options import flags_of
-from degu_tf.cli.output import messages_apart
+from degu_tf.cli.output import messages_apart, with_flags
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from degu_tf.cli.options import ARCHITECTURES, FORMS, flag, option, several, verb, whole_number
-from degu_tf.cli.output import check_out, say
+from degu_tf.cli.output import check_out_model, say
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
@@ -41,10 +41,7 @@ def run(options: argparse.Namespace) -> None:
             "expected --targets, which name the columns, with --aleatoric and --epistemic. "
             "Received: no --targets"
         )
-    out, source = Path(options.out), Path(options.source)
-    for file in (out, out.with_suffix(".json"), out.with_suffix(".txt")):
-        inputs = [source, source.with_suffix(".json")]
-        check_out(file, force=options.force, inputs=inputs)
+    check_out_model(Path(options.out), Path(options.source), force=options.force)
     quiet.tensorflow()
     from degu_tf.heads import HeadLayout
     from degu_tf.models.released import card

@@ -2,7 +2,16 @@
 
 import argparse
 
-from degu_tf.cli.options import FORCE, SPLITS, choice, flag, option, target_names_option, verb
+from degu_tf.cli.options import (
+    FORCE,
+    SPLITS,
+    choice,
+    flag,
+    option,
+    run_argument,
+    target_names_option,
+    verb,
+)
 from degu_tf.cli.output import check_out, report
 from degu_tf.utils import quiet
 
@@ -15,8 +24,9 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "metrics of a run: a student and its teachers, or an ensemble and its members",
         "RUN DATA [options]",
         "degu evaluate runs/y d.h5 --out metrics.csv",
+        "degu evaluate deepstarr.keras d.h5 --split validation",
     )
-    evaluate.add_argument("run", metavar="RUN", help="run folder of `degu train` or `degu distill`")
+    run_argument(evaluate)
     evaluate.add_argument("data", metavar="DATA", help="HDF5 file with measured values")
     option(evaluate, "--out", "FILE", "CSV file to write, with all metrics of all heads")
     flag(evaluate, "--force", FORCE)

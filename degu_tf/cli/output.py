@@ -1,9 +1,10 @@
-"""What a command prints, and where it may write."""
+"""What a command prints, in the words of the command line, and where it may write."""
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,27 @@ _STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 _INDEXES = ("", ".fai", ".gzi", ".tbi", ".csi")
 """Endings of an input file and of the indexes beside it."""
+
+
+_ALIASES = {
+    "architecture": "model",
+    "name": "model",
+    "spec": "model",
+    "input_length": "length",
+    "heads": "targets",
+    "n_members": "members",
+    "n_bins": "bins",
+    "n_references": "references",
+    "overwrite": "force",
+}
+"""Arguments of the library that options have another name for."""
+
+_INVERTED = {"aleatoric": "activity_only"}
+"""Arguments that an option switches off."""
+
+_VALUE = r"'[^']*'|\"[^\"]*\"|\([^()]*\)|\[[^][]*\]|\.\.\.|[^\s,;()\[\]]*[^\s,;()\[\].]"
+_ASSIGNED = re.compile(rf"(?<![\w.'\"/-])([a-z][a-z_]*)=({_VALUE})?")
+_SNAKE = re.compile(r"(?<![\w.'\"/-])([a-z]+(?:_[a-z]+)+)(?![\w.'\"/=(])")
 
 
 def say(text: str) -> None:
@@ -83,6 +105,34 @@ def check_out(
     check_output(path, overwrite=force)
 
 
+def check_out_model(out: Path, source: Path, *, force: bool) -> None:
+    """Check a `.keras` file to write and the card beside it, before the work.
+
+    Parameters
+    ----------
+    out
+        The file to write.
+    source
+        The run or file that the model comes from; a card or configuration may lie beside it.
+    force
+        Accept files that already exist.
+
+    Raises
+    ------
+    InputError
+        If the name does not end in `.keras`, or `check_out` refuses one of the files.
+    """
+    if out.suffix != ".keras":
+        raise InputError(f"expected a file name that ends in .keras. Received: {out}")
+    inputs = [source]
+    if source.is_file():
+        stem = source.name.removesuffix(source.suffix).removesuffix(".weights")
+        names = (f"{stem}.json", f"{stem}.txt", f"{stem.replace('weights', 'model')}.json")
+        inputs += [source.with_name(name) for name in names]
+    for file in (out, out.with_suffix(".json"), out.with_suffix(".txt")):
+        check_out(file, force=force, inputs=inputs)
+
+
 def check_out_folder(path: str | os.PathLike) -> None:
     """Check an output folder before the work: it can be made and written to.
 
@@ -136,3 +186,44 @@ def report(run: str, splits: "Splits", split: str = "test", out: str | None = No
         say(distances.to_string(float_format=lambda value: f"{value:.3f}"))
     if set(table["method"]) == {"student"}:
         say("The student's teachers were not found where its run recorded them; not evaluated")
+
+
+def with_flags(message: str, flags: Mapping[str, str]) -> str:
+    """A message in which arguments of Python are options of the command line.
+
+    Parameters
+    ----------
+    message
+        A message with parts such as ``n_members=7``, ``targets=('Dev', 'Hk')`` or ``batch_size``.
+    flags
+        The options of a verb: ``{"members": "--members"}``. Arguments without one stay.
+
+    Examples
+    --------
+    >>> flags = {"members": "--members", "targets": "--targets", "append": "--append"}
+    >>> with_flags("the run has 2 members. Received: n_members=7", flags)
+    'the run has 2 members. Received: --members 7'
+    >>> with_flags("leave out targets=. Received: targets=('Dev', 'Hk'), append=False", flags)
+    'leave out --targets. Received: --targets Dev Hk, no --append'
+    """
+
+    def assigned(found: re.Match) -> str:
+        name, value = found[1], found[2] or ""
+        if name not in flags and _INVERTED.get(name) in flags:
+            name, value = _INVERTED[name], {"True": "False", "False": "True"}.get(value, value)
+        flag = flags.get(name) or flags.get(_ALIASES.get(name, ""))
+        return found[0] if flag is None else _spelt(flag, value)
+
+    message = _ASSIGNED.sub(assigned, message)
+    return _SNAKE.sub(lambda found: flags.get(found[1], found[1]), message)
+
+
+def _spelt(flag: str, value: str) -> str:
+    if value in ("None", "False"):
+        return f"no {flag}"
+    if value in ("", "True", "..."):
+        return flag
+    if value[0] in "([":
+        parts = [part.strip(" '\"") for part in value[1:-1].split(",")]
+        return " ".join([flag, *filter(None, parts)])
+    return f"{flag} {value.strip(chr(39) + chr(34))}"

@@ -1,6 +1,7 @@
 """Metrics of runs: a student beside its teachers, an ensemble beside its members."""
 
 import os
+from pathlib import Path
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ def evaluate_run(folder: str | os.PathLike, split: Split, heads: HeadLayout) -> 
     Parameters
     ----------
     folder
-        A finished run.
+        A finished run, or a file of one model.
     split
         Sequences with measured columns.
     heads
@@ -47,13 +48,14 @@ def evaluate_run(folder: str | os.PathLike, split: Split, heads: HeadLayout) -> 
     >>> sorted(set(table["metric"]))
     ['mse', 'pearson', 'spearman']
     """
-    kind = RunFolder(folder).kind
+    is_file = Path(folder).is_file()
+    kind = "model" if is_file else RunFolder(folder).kind
     predictor = open_run(folder)
     split = split.centred(predictor.input_length)
     if isinstance(predictor, Ensemble):
         return evaluate_ensemble(predictor, split, heads)
     tables = [_judged(predictor.predict(split.sequences), split, heads, method=kind)]
-    teachers = teachers_of(folder)
+    teachers = None if is_file else teachers_of(folder)
     if teachers is not None:
         tables.append(compare_with_teachers(predictor, teachers, split, method=kind))
         tables.append(evaluate_ensemble(teachers, split, heads))

@@ -3,9 +3,13 @@
 import os
 from pathlib import Path
 
+import keras
+
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.models.released.card import open_weights
+from degu_tf.models.released.guarded_loading import load_keras_model, saved_class
 from degu_tf.training.train import (
     load_model,
 )
@@ -16,7 +20,8 @@ from degu_tf.utils.run_folder import RunFolder
 def open_run(folder: str | os.PathLike) -> Ensemble | ModelPredictor:
     """The predictor of any finished run: an `Ensemble`, or a `ModelPredictor`.
 
-    A file is taken as one model's weights (`degu_tf.models.released.card.open_weights`).
+    A file is one model: a `DistillationModel` that Keras saved, or weights
+    (`degu_tf.models.released.card.open_weights`).
 
     Raises
     ------
@@ -36,10 +41,18 @@ def open_run(folder: str | os.PathLike) -> Ensemble | ModelPredictor:
     True
     """
     if Path(folder).is_file():
-        return open_weights(folder)
+        return _saved_student(folder) or open_weights(folder)
     if RunFolder(folder).kind == "ensemble":
         return Ensemble.load(folder)
     return load_model(folder)
+
+
+def _saved_student(path: str | os.PathLike) -> ModelPredictor | None:
+    """The student of a `DistillationModel` file with its layout; None for other files."""
+    if saved_class(path) != keras.saving.get_registered_name(DistillationModel):
+        return None
+    model = load_keras_model(path)
+    return ModelPredictor(model.student, model.heads)
 
 
 def teachers_of(folder: str | os.PathLike) -> Ensemble | None:

@@ -20,7 +20,10 @@ def test_convert_writes_the_model_and_prints_its_card(tmp_path):
     model.save_weights(source)
     refused = degu("convert", source, out)
     assert refused.code == 2
-    assert "may mean several things: give `degu convert` --targets activity --aleatoric std or" in refused.err
+    assert (
+        "may mean several things: give `degu convert` --targets activity --aleatoric std or"
+        in refused.err
+    )
     heads = ("--targets", "K562", "--aleatoric", "log_variance")
     shown = done("convert", source, out, *heads, "--length", 230)
     assert shown.out == out.with_suffix(".txt").read_text()

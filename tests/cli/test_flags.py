@@ -4,8 +4,8 @@ import pytest
 from command_line import degu
 
 from degu_tf import cli
-from degu_tf.cli.flags import with_flags
 from degu_tf.cli.options import flags_of
+from degu_tf.cli.output import with_flags
 
 
 def flags(command):

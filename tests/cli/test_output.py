@@ -134,7 +134,7 @@ def test_long_names_are_refused_before_anything_is_loaded(here, monkeypatch, com
 @pytest.mark.parametrize("device", ["/dev/stdout", "/dev/fd/1"])
 def test_a_device_is_written_to_and_messages_go_elsewhere(here, device):
     before = os.lstat(device).st_mode
-    command = [sys.executable, "-m", "degu_tf.cli", "predict", "x/member_00", "s.fa"]
+    command = [sys.executable, "-m", "degu_tf", "predict", "x/member_00", "s.fa"]
     command += ["--out", device]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     ran = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -148,7 +148,7 @@ def test_a_device_is_written_to_and_messages_go_elsewhere(here, device):
 
 def test_a_pipe_takes_a_file_of_any_kind(here):
     os.mkfifo("pipe")
-    command = f"{sys.executable} -m degu_tf.cli prepare simulate --sizes 5 5 5 --length 20 "
+    command = f"{sys.executable} -m degu_tf prepare simulate --sizes 5 5 5 --length 20 "
     command += "--out pipe & cat pipe > got.h5; wait"
     subprocess.run(command, shell=True, check=True, capture_output=True)
     assert Path("pipe").is_fifo()

@@ -122,7 +122,7 @@ def test_a_configuration_holds_where_no_option_says_otherwise(work, tmp_path):
 
 
 def program(*arguments, folder):
-    command = [sys.executable, "-m", "degu_tf.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "degu_tf", *map(str, arguments)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
     chatter = "cuda|onednn|absl|E0000|TensorRT|optimi[sz]ed to use|Traceback"

@@ -67,6 +67,20 @@ def load_keras_model(path: str | os.PathLike) -> keras.Model:
             ) from error
 
 
+def saved_class(path: str | os.PathLike) -> str | None:
+    """The registered name of the class of a saved model; None if the file is no `.keras` file.
+
+    Nothing is built. Keras' own classes have names such as ``"Functional"``.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_zip(archive, os.path.getsize(path))
+            content = json.loads(archive.read(CONFIG))
+    except (InputError, *DAMAGED):
+        return None
+    return content.get("registered_name") if isinstance(content, dict) else None
+
+
 def check_keras_file(path: Path) -> None:
     """Refuse a `.keras` file that holds code or would take far more memory than its size.
 

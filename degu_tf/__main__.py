@@ -1,4 +1,4 @@
-"""`python -m degu_tf.cli`: the `degu` command."""
+"""`python -m degu_tf`: the `degu` command."""
 
 import sys
 
