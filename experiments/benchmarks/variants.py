@@ -111,7 +111,7 @@ def race(n: int, rounds: int, batch_size: int, folder: Path) -> dict[str, float]
 
 
 def prepare_memory(folder: Path, sizes: tuple[int, ...]) -> None:
-    """Write a small model, a genome, and VCFs of these numbers of variants, in a process of its own."""
+    """Write a small model, a genome, and VCFs of these sizes, in a process of its own."""
     from degu_tf.utils import quiet
 
     quiet.tensorflow()
