@@ -1,12 +1,12 @@
-"""What the effect of a variant is, and how uncertain it is.
+"""Definitions of variant effects and their uncertainty.
 
-The effect is the prediction with the alternative allele minus that with the reference. What its
-uncertainty is depends on how the errors of both go together, and the field has no one answer:
+The effect is the prediction with the alternative allele minus that with the reference. Its
+uncertainty depends on how the errors of both predictions correlate. Three definitions:
 
 - ``"independent"``, the default: the root of the summed squares of both alleles' standard
-  deviations. For the aleatoric part it is what the difference of two measured constructs varies by.
-  For the epistemic part it is an upper end: a model errs alike on two sequences that share all
-  bases but one, and what they share cancels in the difference.
+  deviations. For the aleatoric part it is the standard deviation of the difference of two measured
+  constructs. For the epistemic part it is an upper bound: a model's errors on two sequences that
+  share all bases but one are alike, and cancel in the difference.
 - ``"alternative"``: the uncertainty predicted for the alternative allele, as maps of predicted
   uncertainty show it (paper, Fig. 6b).
 - ``"members"``, of an ensemble only: the epistemic part is the standard deviation of its members'
@@ -27,12 +27,12 @@ from degu_tf.heads import MIN_STD, floored_words, gaussian_factor, total_std
 UNCERTAINTIES = ("independent", "alternative", "members")
 
 PARTS = ("effect", "aleatoric", "epistemic", "total", "lower", "upper", "ref", "alt", "floored")
-"""What a table says of the effect on each target; numbers, and last a word."""
+"""Columns of a table for each target: numbers, and last the names of floored uncertainties."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What was predicted of sequences, arrays `(N, ..., n_targets)`; None where there is none.
+    """Predictions for sequences, arrays `(N, ..., n_targets)`; None for absent components.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def effect_parts(
     uncertainty
         One of `UNCERTAINTIES`.
     level
-        Probability in the Gaussian interval, where there is no conformal one.
+        Nominal coverage of the Gaussian interval, where there is no conformal one.
 
     Returns
     -------

@@ -49,12 +49,12 @@ def check_options(options: ScorerOptions) -> None:
         raise InputError(f"expected two flanks, 5' and 3'. Received: {len(flanks)}")
     if conformal is not None and tuple(shifts) != (0,):
         raise InputError(
-            "a calibration is of predictions that are not averaged over moved windows; leave out "
-            f"shifts, or ask for Gaussian intervals. Received: shifts={tuple(shifts)}"
+            "a calibration does not apply to averages over shifted windows; leave out shifts, or "
+            f"ask for Gaussian intervals. Received: shifts={tuple(shifts)}"
         )
     if conformal is not None and options["average_strands"] and any(flanks):
         raise InputError(
-            "a calibration with averaged strands is of whole sequences reversed, flanks included; "
-            "leave out one of both, or ask for Gaussian intervals. Received: average_strands with "
-            "flanks"
+            "a calibration with averaged strands is of reverse complements of whole sequences, "
+            "flanks included; leave out one of both, or ask for Gaussian intervals. Received: "
+            "average_strands with flanks"
         )

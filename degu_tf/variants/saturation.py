@@ -53,7 +53,7 @@ def input_length(
     length: int | None = None,
     flanks: tuple[str, str] = ("", ""),
 ) -> int:
-    """Bases that a predictor takes of a sequence, flanks included.
+    """Input length of a predictor in bases, flanks included.
 
     Parameters
     ----------
@@ -103,27 +103,27 @@ def saturate(
     Parameters
     ----------
     predictor
-        Any predictor of one number a target.
+        Any predictor of one number per target.
     sequence
-        A string or tokens `(L,)`: as long as the model's input less the flanks, or longer; then
-        each variant has the window around it that stays inside the sequence.
+        A string or tokens `(L,)`, at least as long as the model's input less the flanks. In longer
+        sequences each variant has a window around it, shifted to stay inside the sequence.
     name
-        What the sequence is called.
+        Name of the sequence.
     length
-        Bases the model takes, flanks included; by default those the predictor tells, else those of
-        the sequence and its flanks.
+        Input length of the model in bases, flanks included; by default the predictor's, else that
+        of the sequence and its flanks.
     progress
-        Show a bar; None where standard error is a terminal.
+        Show a progress bar; None shows it where standard error is a terminal.
     **options
-        Of `degu_tf.variants.scorer.VariantScorer`: `flanks`, `average_strands`, `shifts`,
+        Options of `degu_tf.variants.scorer.VariantScorer`: `flanks`, `average_strands`, `shifts`,
         `conformal`, `level`, `uncertainty`, `batch_size`.
 
     Returns
     -------
     pandas.DataFrame
-        One row a variant, by position and base: `name`, `position` (1-based), `ref`, `alt`,
-        `shift`, `unknown`, and for each target the columns of `VariantScorer.score`. A base that
-        is unknown has no rows.
+        One row per variant, by position and base: `name`, `position` (1-based), `ref`, `alt`,
+        `shift`, `unknown`, and for each target the columns of `VariantScorer.score`. Unknown bases
+        have no rows.
 
     Raises
     ------

@@ -38,13 +38,13 @@ from degu_tf.variants.options import ScorerOptions, check_options
 from degu_tf.variants.tables import KEY, variant_table
 
 BATCH_SIZE = 256
-"""Windows predicted at once; the last batch is filled up, so each is computed alike."""
+"""Windows predicted at once; the last batch is padded, so that all have one size."""
 
 BLOCK = 2048
-"""Variants scored together. Blocks that begin at the same variants give the same bytes."""
+"""Variants scored together. Blocks of the same variants give the same bytes."""
 
 MAX_MISMATCHES = 0.01
-"""Share of reference mismatches above which variants are taken to be of another genome."""
+"""Maximum share of reference mismatches; above it, variants are taken to be of another genome."""
 
 _EXAMPLES = 3
 
@@ -57,31 +57,32 @@ NORMALISED = ("position_normalised", "ref_normalised", "alt_normalised")
 class VariantScorer:
     """Scores variants with one predictor and one genome.
 
-    What effects and their uncertainties are is defined in `degu_tf.variants.effects`.
+    Effects and their uncertainties are defined in `degu_tf.variants.effects`.
 
     Parameters
     ----------
     predictor
-        Any predictor of one number a target.
+        Any predictor of one number per target.
     genome
-        Where the reference sequence is read.
+        The reference sequence.
     length
-        Bases the predictor takes, flanks included.
+        Input length of the predictor in bases, flanks included.
     flanks
-        Sequences that stay at the 5' and 3' end of what is predicted, such as the adapters of a
-        library; the genome fills what lies between. They stay in place on the reverse strand.
+        Fixed sequences at the 5' and 3' end of the input, such as the adapters of a library, with
+        the genomic window between them. They are not reverse-complemented with the window.
     average_strands
-        Average the predictions of both strands.
+        Average predictions with those of the reverse complement.
     shifts
-        Average over windows moved by so many bases; ``(0,)`` is the paper's centred window. Near
-        the ends of an element moved windows come to lie in one place, and count each.
+        Average over windows shifted by these distances in bases; ``(0,)`` is the paper's centred
+        window. Near the ends of an element several shifts can give one window, which counts as
+        often.
     conformal
-        What makes the intervals; without it they are Gaussian, effect +- z * total. Its intervals
-        of both alleles, each at 1 - (1 - `level`) / 2, are subtracted end from end, so an effect
-        lies outside only if one of two measurements does: whatever Conformal promises of single
-        sequences at that level, effects inherit at `level`.
+        Calibration for the intervals; without it they are Gaussian, effect +- z * total. Its
+        intervals of both alleles, each at level 1 - (1 - `level`) / 2, are subtracted end from end,
+        so an effect lies outside only if one of two measurements does: the marginal guarantee for
+        single sequences at that level holds for effects at `level`.
     level
-        Probability inside the interval.
+        Nominal coverage of the interval.
     uncertainty
         One of `UNCERTAINTIES`.
     batch_size
@@ -90,11 +91,11 @@ class VariantScorer:
     Attributes
     ----------
     targets
-        What the predictor predicts.
+        Names of the predicted quantities.
     columns
-        Of its tables.
+        Columns of the tables.
     floored
-        For each component, how many standard deviations were below `heads.MIN_STD` and raised.
+        For each component, number of standard deviations below `heads.MIN_STD`, which were raised.
 
     Raises
     ------
@@ -156,12 +157,12 @@ class VariantScorer:
         self.columns = [*_FIRST, *effects, *NORMALISED]
 
     def why_not(self, variant: Variant) -> str | None:
-        """Why a variant cannot be scored, in a few words; None if it can."""
+        """Reason why a variant cannot be scored, or None."""
         reasons = (windows.why_not(variant) for windows in self._windows)
         return next((reason for reason in reasons if reason is not None), None)
 
     def score(self, variants: Sequence[Variant]) -> pd.DataFrame:
-        """Effects of variants; each distinct window is predicted once.
+        """Score variants; each distinct window is predicted once.
 
         Returns
         -------
@@ -199,7 +200,7 @@ class VariantScorer:
         return table
 
     def warn_of_floored(self) -> None:
-        """Say how many standard deviations were too small, if any were."""
+        """Warn of standard deviations that were too small, with their number."""
         for component, count in self.floored.items():
             if count:
                 warnings.warn(
@@ -210,7 +211,7 @@ class VariantScorer:
                 )
 
     def _predict(self, sequences: Sequence[str]) -> Outputs:
-        """What is predicted of every sequence, in batches of one size."""
+        """Predict every sequence, in batches of one size."""
         tokens = np.asarray(encode(sequences))
         parts = []
         for start in range(0, len(tokens), self.batch_size):
@@ -246,7 +247,7 @@ class VariantScorer:
         return Outputs(mean, aleatoric, epistemic, half, average(members), floored)
 
     def _forward(self, tokens: np.ndarray) -> tuple[Prediction, np.ndarray | None]:
-        """What the predictor says of windows between the flanks, and each member's means."""
+        """Predictions for windows between the flanks, and each member's means."""
         five, three = (np.tile(flank, (len(tokens), 1)) for flank in self.flanks)
         sequences = np.concatenate([five, tokens, three], axis=1)
         with warnings.catch_warnings():
@@ -268,7 +269,7 @@ def score_variants(
     progress: bool | None = None,
     **options: Unpack[ScorerOptions],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    r"""Score the variants that can be scored, and list the others with the reason.
+    r"""Score variants, and list those that cannot be scored with the reason.
 
     For variants that fit in memory; `degu variants` streams a VCF of any size.
 
@@ -335,7 +336,7 @@ def score_variants(
 def check_mismatches(
     examples: Sequence[Variant | str], n_mismatches: int, n_others: int, max_mismatches: float
 ) -> None:
-    """Refuse variants of which too many have another reference allele than the genome.
+    """Refuse variants if too many of their reference alleles differ from the genome.
 
     Parameters
     ----------
@@ -344,7 +345,7 @@ def check_mismatches(
     n_mismatches, n_others
         How many there are, and how many agree with the genome.
     max_mismatches
-        Share that is let pass.
+        Maximum share.
 
     Raises
     ------
@@ -355,9 +356,9 @@ def check_mismatches(
     if n_mismatches > max_mismatches * n:
         named = "; ".join(map(str, examples))
         raise InputError(
-            f"expected at most {100 * max_mismatches:g} % of variants to have another reference "
-            "allele than the genome; are they of another build? Raise the share of mismatches that "
-            f"is let pass to leave them out. Received: {n_mismatches} of {n}, such as {named}"
+            f"expected at most {100 * max_mismatches:g} % of reference alleles to differ from the "
+            "genome; are the variants of another build? Raise the maximum share of mismatches to "
+            f"skip them. Received: {n_mismatches} of {n}, such as {named}"
         )
 
 
@@ -371,7 +372,7 @@ def _as_ensemble(predictor: Predictor) -> Ensemble:
 
 
 def _of_both(level: float) -> float:
-    """The level of each allele's interval from which both together hold at `level`."""
+    """Level of each allele's interval with which the interval of the effect has `level`."""
     return 1.0 - (1.0 - level) / 2.0
 
 

@@ -361,7 +361,7 @@ def test_nothing_to_score_is_an_empty_table(genome):
         ({"flanks": ("AX", "")}, "X"),
         ({"level": 1.0}, "between 0 and 1"),
         ({"batch_size": 0}, "one window or more"),
-        ({"shifts": (0, 2), "conformal": Conformal()}, "not averaged over moved windows"),
+        ({"shifts": (0, 2), "conformal": Conformal()}, "averages over shifted windows"),
         (
             {"flanks": ("A", "C"), "average_strands": True, "conformal": Conformal()},
             "flanks included",

@@ -45,12 +45,12 @@ _NORMALISED = {
 
 
 def output_kind(path: str | os.PathLike) -> Literal["table", "vcf"]:
-    """What a file's name asks for.
+    """Format of an output by its name.
 
     Raises
     ------
     InputError
-        If it asks for a VCF that is not bgzipped, or a BCF.
+        If the name is that of a VCF that is not bgzipped, or of a BCF.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def _texts(values: pd.Series) -> list[str]:
 
 @contextmanager
 def opened(path: Path) -> Iterator:
-    """A file for bytes; bgzipped if it is named so, by its last suffix."""
+    """Open a file for bytes; bgzipped if its last suffix is `.gz` or `.bgz`."""
     if path.suffix in _GZIPPED:
         import pysam
 
@@ -130,9 +130,9 @@ def join_vcf(
 ) -> Path:
     """Write a VCF's records with INFO fields added, bgzipped, with its index beside it.
 
-    Records are as htslib writes them (`bcftools view`), all of them, in their order. A field holds
-    a value for each alternative allele, ``.`` for one that was not scored; records none of whose
-    alleles was scored get no fields.
+    All records are written in order, as htslib writes them (`bcftools view`). A field holds a value
+    for each alternative allele, ``.`` for one that was skipped; records of which all alleles were
+    skipped get no fields.
 
     Parameters
     ----------
@@ -141,15 +141,15 @@ def join_vcf(
     vcf
         The VCF that was scored.
     targets
-        What was predicted.
+        Names of the predicted quantities.
     parts
-        Files of lines, of all its scorable alleles in order.
+        Files of lines, one for each scored allele, in order.
     last
         The largest position, by which the index is `.tbi` or, from 2**29 on, `.csi`.
     total
-        Number of records, for the bar.
+        Number of records, for the progress bar.
     progress
-        Show a bar.
+        Show a progress bar.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def join_vcf(
                 for record in bar(reader, "writing", progress, total=total):
                     file.write(_bytes(_annotated(record, keys, rows)))
                 if rows.ahead is not None:
-                    raise InputError(f"the VCF is not the one that was scored. Received: {vcf}")
+                    raise InputError(f"expected the VCF that was scored. Received: {vcf}")
             pysam.tabix_index(os.fspath(temporary), preset="vcf", force=True, csi=suffix == ".csi")
             for old in (".tbi", ".csi"):
                 out.with_name(out.name + old).unlink(missing_ok=True)
@@ -212,7 +212,7 @@ def info_keys(targets: Sequence[str]) -> list[str]:
 
 
 def check_new_fields(vcf: str | os.PathLike, targets: Sequence[str]) -> None:
-    """Refuse a VCF that has the INFO fields of these targets already.
+    """Refuse a VCF that already has the INFO fields of these targets.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def check_new_fields(vcf: str | os.PathLike, targets: Sequence[str]) -> None:
     there = [key for key in keys if key in declared]
     if there:
         raise InputError(
-            "expected a VCF without the INFO fields that are to be added; remove them with "
+            "expected a VCF without the INFO fields of the output; remove them with "
             f"`bcftools annotate -x INFO/{there[0]},...`. Received: {there[0]} in {vcf}"
         )
 

@@ -316,7 +316,7 @@ def test_an_index_is_made_of_contigs_the_header_lacks_and_of_long_ones(tmp_path)
         "DEGU_Dev_ALT=.,1.5;DEGU_Dev_FLOORED=.,no;DEGU_POSITION_NORMALISED=.,600000000;DEGU_REF_NORMALISED=.,A;"
         "DEGU_ALT_NORMALISED=.,G"
     )
-    with pytest.raises(InputError, match="not the one that was scored"):
+    with pytest.raises(InputError, match="expected the VCF that was scored"):
         join_vcf(out, tmp_path / "v.vcf", ["Dev"], [tmp_path / "part.tsv"] * 2, progress=False)
 
 
