@@ -93,6 +93,7 @@ def run(options: argparse.Namespace) -> None:
         split=options.split,
         targets=options.targets,
         length=predictor.input_length,
+        crop=True,
     )
     heads = options.head or list(predictor.heads.targets)
     ranking = None
@@ -194,7 +195,7 @@ def references(
         path = data_file(options.run)
         if path is None:
             return DINUCLEOTIDE, f"{shuffled} (the run's data were not found)"
-        found = read_sequences(path, split="test", length=predictor.input_length)
+        found = read_sequences(path, split="test", length=predictor.input_length, crop=True)
         n = min(options.references, len(found.names))
     else:
         n = options.references
@@ -204,6 +205,7 @@ def references(
             split=options.split,
             targets=options.targets,
             length=predictor.input_length,
+            crop=True,
         )
     with blaming(path):
         drawn = random_background(found.sequences, n, options.seed)

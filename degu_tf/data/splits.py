@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -206,6 +206,35 @@ class Splits:
     def items(self) -> Iterator[tuple[str, Split]]:
         """Pairs of name and split: train, validation, test."""
         return ((name, getattr(self, name)) for name in NAMES)
+
+    def refuse_negative(self, columns: Sequence[str], expected: str) -> None:
+        """Refuse negative values in columns of the targets.
+
+        Parameters
+        ----------
+        columns
+            Names of the columns.
+        expected
+            What they should be, as the message begins after "expected", and what to do.
+
+        Raises
+        ------
+        InputError
+            If there are any; their share and the first of them are named.
+        """
+        for name, split in self.items():
+            for column in columns:
+                values = split.targets[..., self.heads.column(column)]
+                if values.min() >= 0:
+                    continue
+                negative = values < 0
+                row, *position = np.argwhere(negative)[0]
+                where = f"row {row} ({split.name_of(row)}) of {name}"
+                where = f"position {position[0]} of {where}" if position else where
+                raise InputError(
+                    f"expected {expected}. Received: {negative.mean():.1%} of {column} below zero, "
+                    f"first {values[(row, *position)]:g} at {where}"
+                )
 
     def fraction(self, fraction: float, seed: int = FRACTION_SEED) -> "Splits":
         """A random subset of the training data; validation and test stay whole.

@@ -10,6 +10,11 @@ from degu_tf.utils.errors import InputError
 ALPHABET = "ACGT"
 UNKNOWN = 4
 
+_ENOUGH_BASES, _COMMON = 100, 0.05
+"""Tokens from which on a share of unknown bases, with no A at all, is no chance."""
+
+_SAMPLE = 64
+
 _AMBIGUOUS = "NRYSWKMBDHV"
 _LETTERS = ALPHABET + "U" + _AMBIGUOUS
 _COMPLEMENTS = "TGCA" + "A" + "NYRSWMKVHDB"
@@ -155,10 +160,12 @@ def checked(sequences: object, names: Sequence[str] | None) -> np.ndarray:
     names = check_names(names, len(array))
     if array.ndim == 2:
         _check_range(array, 0, UNKNOWN, "tokens 0 to 4", names)
+        _refuse_counted_from_one(array, names)
         return array.astype(np.uint8, copy=False)
     if array.dtype.kind == "f":
         limit = float(np.finfo(np.float32).max)
         _check_range(array, -limit, limit, "numbers finite in float32", names)
+    _refuse_scaled(array, names)
     return array
 
 
@@ -176,6 +183,37 @@ def _check_range(
                 f"expected {expected}. Received: {value} at position {position} of "
                 f"{record_as(names, rows.start + row)} (counted from 0)"
             )
+
+
+def _refuse_counted_from_one(tokens: np.ndarray, names: list[str] | None) -> None:
+    """Refuse tokens 1 to 4 for A C G T, which would be read as C, G, T and unknown."""
+    if tokens.size < _ENOUGH_BASES or tokens.min() != 1 or tokens.max() != UNKNOWN:
+        return
+    share = np.count_nonzero(tokens == UNKNOWN) / tokens.size
+    if share < _COMMON or not all((tokens == base).any() for base in (2, 3)):
+        return
+    row, position = np.argwhere(tokens == UNKNOWN)[0]
+    raise InputError(
+        "expected tokens 0 to 3 for A C G T, and 4 for unknown bases; these seem to be counted "
+        f"from 1, so subtract 1. Received: no 0, and {share:.1%} of 4, first at position "
+        f"{position} of {record_as(names, row)} (counted from 0)"
+    )
+
+
+def _refuse_scaled(array: np.ndarray, names: list[str] | None) -> None:
+    """Refuse one-hot sequences `(N, L, 4)` that have another number, such as 255, for 1."""
+    sample = array[:_SAMPLE]
+    one = sample.max()
+    marked = sample != 0
+    if one == 1 or not marked.any():
+        return
+    if (sample[marked] != one).any() or marked.sum(axis=-1).max() > 1:
+        return
+    row, position = np.argwhere(marked.any(axis=-1))[0]
+    raise InputError(
+        f"expected one-hot sequences of 0 and 1; divide them by {one}. Received: {one} for every "
+        f"1, first at position {position} of {record_as(names, row)} (counted from 0)"
+    )
 
 
 def only_tokens(tokens: np.ndarray) -> np.ndarray:

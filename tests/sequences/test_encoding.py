@@ -491,3 +491,49 @@ def test_mutate_changes_one_base_in_a_copy():
 def test_mutate_refuses_what_does_not_fit(positions, bases, message):
     with pytest.raises(InputError, match=message):
         mutate(random_tokens(3, 9), positions, bases)
+
+
+COUNTED = np.random.default_rng(0).integers(1, 5, (10, 60))
+"""Tokens of other tools: 1 to 4 for A C G T."""
+
+
+@pytest.mark.parametrize("read", [as_tokens, check_sequences, as_float, decode, one_hot])
+def test_tokens_counted_from_one_are_refused(read):
+    tokens = COUNTED.astype(np.uint8)
+    tokens[0, :7] = [1, 2, 3, 1, 2, 3, 4]
+    share = f"{np.mean(tokens == 4):.1%}"
+    message = rf"subtract 1\. Received: no 0, and {share} of 4, first at position 6 of record 0 "
+    with pytest.raises(InputError, match=message):
+        read(tokens)
+
+
+def test_tokens_that_only_resemble_them_are_read():
+    rare = np.where(COUNTED == 4, 3, COUNTED)
+    rare[0, :20] = 4  # a stretch of unknown bases in sequences without A
+    for tokens in (COUNTED - 1, COUNTED[:1, :50], rare, np.full((9, 60), 4), 3 - (COUNTED - 1) % 3):
+        np.testing.assert_array_equal(check_sequences(tokens), tokens)
+    with_one_a = COUNTED.copy()
+    with_one_a[9, 59] = 0
+    assert check_sequences(with_one_a)[9, 59] == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "dtype"),
+    [(255, "u1"), (2, "u1"), (255, "i8"), (255, "f4"), (255, "f8"), (0.5, "f4"), (1 / 255, "f8")],
+)
+def test_one_hot_of_another_number_than_one_is_refused(one, dtype):
+    scaled = (one_hot(encode(["NACG", "TTTT"])) * one).astype(dtype)
+    with pytest.raises(InputError, match=r"for every 1, first at position 1 of record 0 "):
+        check_sequences(scaled)
+    with pytest.raises(InputError, match="expected one-hot positions"):
+        as_tokens(scaled)
+
+
+def test_arrays_that_are_no_scaled_one_hot_are_kept():
+    hot = one_hot(encode(["NACG", "TTTT"]))
+    noisy = hot + np.random.default_rng(0).normal(0, 0.1, hot.shape)
+    mixed, two = hot * 1.0, hot * 0.5
+    mixed[0, 1] *= 2
+    two[0, 2] = [0.5, 0.5, 0, 0]
+    for array in (hot, hot.astype(np.uint8), hot * 0, noisy, mixed, two, np.full((1, 2, 4), 0.25)):
+        assert check_sequences(array) is array or np.array_equal(check_sequences(array), array)

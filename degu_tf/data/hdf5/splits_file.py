@@ -42,6 +42,10 @@ FORMAT = "degu_tf splits"
 VERSION = 1
 """What its root attribute `version` says."""
 
+_DEVIATIONS = (
+    "standard deviations of replicates, which are not negative; if the column is something else, "
+    "name the columns with targets="
+)
 _CHUNK_BYTES = 2**18
 _GZIP_LEVEL = 4
 
@@ -112,7 +116,10 @@ def read_splits(
             )
             means = columns.heads.take(splits["train"].targets, "mean")
             splits["train"] = replace(splits["train"], ensemble_mean=means)
-        return Splits.from_parts(splits, columns.heads)
+        read = Splits.from_parts(splits, columns.heads)
+        if columns.student is None and columns.heads.epistemic is None:
+            read.refuse_negative(_deviations(columns.heads), _DEVIATIONS)
+        return read
 
 
 def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False) -> None:
@@ -233,6 +240,11 @@ def _stored_heads(file: h5py.File, targets: Sequence[str] | None) -> HeadLayout 
     return heads
 
 
+def _deviations(heads: HeadLayout) -> list[str]:
+    """Columns of replicate standard deviations; teachers' labels are not checked."""
+    return [f"{target}_aleatoric" for target in heads.targets if heads.aleatoric == "std"]
+
+
 def _text(value: Any) -> str:
     """An attribute's text, of variable or of fixed length."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
@@ -264,8 +276,6 @@ def _read_split(
         epistemic = columns.student.take(targets[:, : columns.student.n_columns], "epistemic")
         labels["ensemble_std"] = checked_labels(epistemic, parts["targets"].name, is_std=True)
         targets = targets[:, : heads.n_columns].copy()
-    elif heads.aleatoric == "std" and not stored:
-        _check_replicate_std(heads.take(targets, "aleatoric"))
     names = _read_names(parts["names"].dataset) if "names" in parts else None
     sequences = parts["sequences"].sequences(names, keep_floats=stored, update=update)
     return Split(sequences, targets, names, **labels)
@@ -295,15 +305,6 @@ def _read_labels(rows: Rows, heads: HeadLayout, is_std: bool) -> np.ndarray:
             f"Received: {rows.name} of shape {labels.shape}"
         )
     return labels
-
-
-def _check_replicate_std(std: np.ndarray) -> None:
-    if std.min() < 0:
-        row = int(np.argmax((std < 0).reshape(len(std), -1).any(axis=1)))
-        raise InputError(
-            "replicate standard deviations cannot be negative; if the column is something else, "
-            f"name the columns with targets=. Received: {std[row].tolist()} in row {row}"
-        )
 
 
 def _write_split(writer: "_Writer", split: Split, as_one_hot: bool) -> None:

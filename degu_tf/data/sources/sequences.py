@@ -9,7 +9,7 @@ import numpy as np
 
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.sources.text_tables import pick_columns, read_frame
-from degu_tf.data.splits import NAMES
+from degu_tf.data.splits import NAMES, Split
 from degu_tf.sequences.encoding import encode, reverse_complement
 from degu_tf.sequences.fasta import read_fasta
 from degu_tf.sequences.genomes.open import open_genome
@@ -42,6 +42,7 @@ def read_sequences(
     split: str = "test",
     targets: Sequence[str] | None = None,
     length: int | None = None,
+    crop: bool = False,
 ) -> NamedSequences:
     r"""Read FASTA, a TSV/CSV/parquet table or HDF5, told apart by content.
 
@@ -54,8 +55,10 @@ def read_sequences(
     split, targets
         Which split of an HDF5 file, and names of its target columns where it leaves them open.
     length
-        Bases each sequence of FASTA or a table must have, or None for any common length. Of
-        profiles in HDF5 that are longer the middle is taken.
+        Bases each sequence must have, or None for any common length.
+    crop
+        Take the middle of profiles in HDF5 that are longer, for models that were trained on parts
+        of them.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def read_sequences(
     if not path.is_file():
         raise InputError(f"expected a file of sequences. Received: {path}, which is no file")
     if file_type(path) == "HDF5":
-        return _from_hdf5(path, split, targets, length)
+        return _from_hdf5(path, split, targets, length, crop)
     start = first_bytes(path, "file of sequences").lstrip()
     if not start:
         raise InputError(f"expected a file of sequences. Received: {path}, which is empty")
@@ -97,11 +100,19 @@ def _check_lengths(names: Sequence[str], strings: Sequence[str], length: int | N
 
 
 def _from_hdf5(
-    path: Path, split: str, targets: Sequence[str] | None, length: int | None
+    path: Path, split: str, targets: Sequence[str] | None, length: int | None, crop: bool
 ) -> NamedSequences:
     if split not in NAMES:
         raise InputError(f"split must be one of {NAMES}. Received: {split!r}")
-    part = getattr(read_splits(path, targets), split).centred(length)
+    part: Split = getattr(read_splits(path, targets), split)
+    if crop:
+        part = part.centred(length)
+    bases = part.sequences.shape[1]
+    if length not in (None, bases):
+        raise InputError(
+            f"the model takes sequences of {length} bases. Received: {bases} bases in each of "
+            f"{len(part)} sequences of {path}"
+        )
     return NamedSequences([part.name_of(row) for row in range(len(part))], part.sequences)
 
 

@@ -10,7 +10,7 @@ import pytest
 from degu_tf.data.hdf5 import rows
 from degu_tf.data.hdf5.labels_file import read_ensemble_labels
 from degu_tf.data.hdf5.splits_file import read_splits, write_splits
-from degu_tf.data.splits import Split, Splits
+from degu_tf.data.splits import NAMES, Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.utils.errors import InputError
 
@@ -158,7 +158,7 @@ def test_lentimpra_activity_and_aleatoric(tmp_path):
     assert read_splits(path).heads == HeadLayout(("activity",), aleatoric="std")
     assert read_splits(path, targets=["HepG2"]).heads.columns == ("HepG2", "HepG2_aleatoric")
     edit(path, Val__y=-data.y["validation"])
-    with pytest.raises(InputError, match=r"cannot be negative.*targets=.*in row 0"):
+    with pytest.raises(InputError, match=r"not negative.*targets=.*Received: 100.0%.* at row 0"):
         read_splits(path)
     assert read_splits(path, targets=["A", "B"]).heads == HeadLayout(("A", "B"))
 
@@ -571,3 +571,40 @@ def test_damaged_or_missing_ensemble_labels(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"whole \.npz file"):
             read_ensemble_labels(path)
+
+
+def test_encodings_of_other_tools_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(1, 5, (60, 249)).astype(np.uint8)
+    images = np.eye(4, dtype=np.uint8)[tokens - 1] * 255
+    for kind, sequences, message in (
+        ("counted", tokens, r"x_train: .*subtract 1\. Received: no 0, and 2\d\.\d% of 4, first at"),
+        ("images", images, r"x_train: expected one-hot positions.*Received: .*255"),
+        ("floats", images.astype(np.float32), "divide them by 255.* Received: 255.0 for every 1"),
+    ):
+        path = tmp_path / f"{kind}.h5"
+        with h5py.File(path, "w") as file:
+            for split in ("train", "valid", "test"):
+                file[f"x_{split}"], file[f"y_{split}"] = sequences, np.ones((60, 2))
+        with pytest.raises(InputError, match=message):
+            read_splits(path)
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (5, 8, 2)])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_negative_deviations_of_an_own_file_are_refused(tmp_path, shape, split):
+    targets = np.ones(shape, np.float32)
+    part = Split(np.zeros((5, 8), np.uint8), targets)
+    damaged = targets.copy()
+    damaged[(3, *[2] * (len(shape) - 2), 1)] = -0.25
+    parts = {name: part for name in NAMES} | {split: Split(part.sequences, damaged)}
+    heads = HeadLayout(("a",), aleatoric="std")
+    write_splits(tmp_path / "d.h5", Splits.from_parts(parts, heads))
+    share = "20.0%" if len(shape) == 2 else "2.5%"
+    place = ("position 2 of " if len(shape) == 3 else "") + rf"row 3 \(record 3\) of {split}"
+    message = rf"not negative.*Received: {share} of a_aleatoric below zero, first -0.25 at {place}"
+    with pytest.raises(InputError, match=message):
+        read_splits(tmp_path / "d.h5")
+    log_variance = HeadLayout(("a",), aleatoric="log_variance")
+    write_splits(tmp_path / "l.h5", Splits.from_parts(parts, log_variance))
+    assert read_splits(tmp_path / "l.h5").heads == log_variance

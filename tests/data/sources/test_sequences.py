@@ -258,3 +258,30 @@ def test_what_is_no_genome_is_refused(bed, tmp_path, capfd, content, message):
 def test_a_missing_bed_file_is_refused(tmp_path, genome):
     with pytest.raises(InputError, match=r"expected a BED file.*which is no file"):
         read_bed(tmp_path / "none.bed", genome)
+
+
+@pytest.mark.parametrize("bases", [6, 10])
+def test_hdf5_of_another_length_is_refused_not_cut(tmp_path, bases):
+    """Its middle is another sequence; only models trained on parts of profiles read it."""
+    path, names = (
+        tmp_path / "d.h5",
+        np.array([f"chr1:{bases * row}-{bases * row + bases}" for row in range(2)]),
+    )
+    sequences = np.random.default_rng(0).integers(0, 4, (2, bases), np.uint8)
+    numbers = Split(sequences, np.ones((2, 1)), names)
+    profiles = Split(sequences, np.ones((2, bases, 1)), names)
+    message = (
+        rf"takes sequences of 8 bases. Received: {bases} bases in each of 2 sequences of .*d\.h5"
+    )
+    for part in (numbers, profiles):
+        write_splits(path, Splits(part, part, part, HeadLayout(("a",))))
+        for crop in (False, True):
+            if crop and part is profiles and bases == 10:
+                continue
+            with pytest.raises(InputError, match=message):
+                read_sequences(path, length=8, crop=crop)
+        assert read_sequences(path, length=bases).names == names.tolist()
+    if bases == 10:
+        middle = read_sequences(path, length=8, crop=True)
+        assert middle.sequences.tolist() == sequences[:, 1:9].tolist()
+        assert middle.names == ["chr1:1-9", "chr1:11-19"]
