@@ -297,12 +297,12 @@ def comparisons(
                     "standard deviations must be finite and above 0. "
                     f"Received: {_worst(~fit, sigma)} of {target} ({component})"
                 )
-            mean, std, value = (
+            mean, spread, value = (
                 np.asarray(array, np.float64).ravel()
                 for array in (prediction.mean[..., index], sigma, truth[..., index])
             )
             floored = prediction.flagged(component)[..., index].ravel()
-            yield Comparison(target, component, mean, std, value, floored)
+            yield Comparison(target, component, mean, spread, value, floored)
 
 
 def _matched(
