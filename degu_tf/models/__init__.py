@@ -1,5 +1,11 @@
 """Architectures: each a function in a file of its own that returns a Keras model."""
 
-from degu_tf.models.registry import build, names, options
+from degu_tf.utils import keras_settings
+
+keras_settings.use_tensorflow()
+
+from degu_tf.models.registry import build, names, options  # noqa: E402
+
+keras_settings.check()
 
 __all__ = ["build", "names", "options"]

@@ -8,16 +8,22 @@ import tempfile
 import warnings
 from typing import Any
 
+from degu_tf.utils import keras_settings
+
 
 def tensorflow() -> None:
-    """Import TensorFlow without its notices; errors of later work still come through.
+    """Import TensorFlow and Keras without notices; errors of later work still come through.
+
+    Keras gets the settings that models here need, whatever `keras.json` says.
 
     Its libraries write to the standard error of the process before any log level can reach them,
     so that stream is set aside during the import and the first look for devices, and given back in
     full should these fail.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    keras_settings.use_tensorflow()
     if "tensorflow" in sys.modules:
+        keras_settings.reset()
         return
     sys.stderr.flush()
     kept = os.dup(2)
@@ -27,6 +33,7 @@ def tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
+            keras_settings.reset()
         except Exception:
             aside.seek(0)
             os.write(kept, aside.read())
