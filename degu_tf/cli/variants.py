@@ -1,6 +1,7 @@
 """`degu variants`: effects of the variants of a VCF, with their uncertainty."""
 
 import argparse
+import os
 
 from degu_tf.cli.options import (
     FORCE,
@@ -63,7 +64,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Score the variants of a VCF."""
     inputs = [options.run, options.vcf, options.fasta]
-    check_out(options.out, force=options.force, inputs=inputs)
+    resumed = os.path.isdir(f"{options.out}.parts")
+    check_out(options.out, force=options.force or resumed, inputs=inputs)
     quiet.tensorflow()
     from degu_tf.variants.vcf.parts import Scoring
     from degu_tf.variants.vcf.score import score_vcf

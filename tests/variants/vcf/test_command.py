@@ -13,7 +13,8 @@ import pytest
 from degu_tf import cli
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.uncertainty.calibration import calibrate
-from degu_tf.variants.scorer import BLOCK
+from degu_tf.variants.scorer import BLOCK, VariantScorer
+from degu_tf.variants.vcf import score
 from degu_tf.variants.vcf.parts import Scoring
 from degu_tf.variants.vcf.score import CHUNK, score_vcf
 
@@ -98,6 +99,27 @@ def test_one_variant_that_is_scored_is_a_success(work, header, tmp_path):
     streamed = degu(*command, "--out", "/dev/stdout")
     assert streamed.code == 2
     assert "expected an output file, beside which" in streamed.err
+
+
+def test_a_command_that_stops_after_its_output_was_written_is_finished_by_the_next(
+    work, table, tmp_path, monkeypatch
+):
+    def stop(*_):
+        if out.exists():
+            raise KeyboardInterrupt
+
+    out = tmp_path / "o.tsv"
+    command = (work / "run", "--vcf", work / "v.vcf", "--fasta", work / "g.fa", "--out", out)
+    with monkeypatch.context() as patch:
+        patch.setattr(score._Task, "clear", stop)
+        assert degu(*command, "--quiet").code == 130
+    assert out.is_file()
+    monkeypatch.setattr(VariantScorer, "score", stop)
+    done = degu(*command, "--quiet")
+    assert done.code == 0, done.err
+    assert out.read_bytes() == table.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.tsv", "o.tsv.skipped.tsv"]
+    assert degu(*command, "--quiet").code == 2
 
 
 def test_a_calibrated_run_gives_conformal_intervals(work, splits, table, tmp_path):
