@@ -31,6 +31,11 @@ from degu_tf.utils.run_folder import (
     RunFolder,
 )
 
+_COUNTS = (
+    "targets of 0 or more for the Poisson loss; negate the values of minus-strand tracks, or "
+    "choose another loss"
+)
+
 
 class _EpochBar(keras.callbacks.Callback):
     """A bar over epochs with the time left, and the losses beside it."""
@@ -97,6 +102,8 @@ def fit(
     settings = settings or TrainingSettings()
     objective = objective or measured_objective(settings, splits.heads)
     splits = objective.data(splits)
+    if settings.loss == "poisson":
+        splits.refuse_negative(splits.heads.targets, _COUNTS)
     validation = splits.validation.centred(settings.crop)
     check_fits(model, validation, objective.heads)
     steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)

@@ -47,6 +47,19 @@ def overshooting():
     return model, fit(model, constant_splits(), settings, progress=False)
 
 
+@pytest.mark.parametrize(("training", "validation"), [(-2.0, 1.0), (2.0, -1.0)])
+def test_the_poisson_loss_takes_no_negative_targets(training, validation):
+    splits, model = constant_splits(training, validation), linear()
+    before = model.get_weights()
+    settings = TrainingSettings(epochs=1, batch_size=10, loss="poisson")
+    message = r"0 or more for the Poisson loss.*Received: 100\.0% of activity below zero, first -"
+    with pytest.raises(InputError, match=message):
+        fit(model, splits, settings, progress=False)
+    assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))
+    positive = keras.Sequential([model, keras.layers.Activation("softplus")])
+    fit(positive, constant_splits(0.0, 1.0), settings, progress=False)
+
+
 @pytest.fixture(scope="module")
 def stuck():
     """A fit that never improves on its first epoch, because its steps are too small to count."""
