@@ -7,6 +7,7 @@ from degu_tf.cli.options import (
     ARCHITECTURES,
     FORMS,
     choice,
+    dropout_rate,
     flag,
     not_negative,
     option,
@@ -21,6 +22,7 @@ from degu_tf.cli.training_options import (
     finetuning_options,
     finetuning_settings,
     model_spec,
+    positive_uncertainty_option,
     run_folder_options,
     run_of,
     settings_options,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from degu_tf.data.splits import Splits
     from degu_tf.distillation.distill import Augmentation
     from degu_tf.distillation.ensemble import Ensemble
+    from degu_tf.training.model_spec import ModelSpec
     from degu_tf.training.settings import TrainingSettings
 
 
@@ -60,12 +63,17 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     width = "multiplies the number of filters and units (default: the teachers', or 1 for another "
     option(model, "--width", "FACTOR", f"{width}architecture)", positive)
     option(model, "--init", "FILE", INIT)
+    positive_uncertainty_option(model)
+    dropout = "dropout rate of every dropout layer (default: the architecture's)"
+    option(model, "--student-dropout", "RATE", dropout, dropout_rate)
     labels = distill.add_argument_group("labels and loss")
     option(labels, "--members", "N", "use the first N teachers (default: all)", whole_number(2))
     choice(labels, "--epistemic-form", "form of the epistemic column", FORMS[:2])
     for name, letter in (("epistemic", "lambda"), ("aleatoric", "gamma")):
         what = f"weight of the {name} term in the loss, {letter} in the paper"
         option(labels, f"--{name}-weight", "WEIGHT", what, not_negative, 1.0)
+    validation = "labels that choose the best epoch: measured, as in the paper, or the ensemble's"
+    choice(labels, "--validate-on", validation, ("measured", "ensemble"))
     _augmentation_options(distill)
     target_names_option(subset_options(distill, "the teachers' subset"))
     settings_options(distill)
@@ -76,11 +84,12 @@ def _augmentation_options(distill: argparse.ArgumentParser) -> None:
     augmentation = distill.add_argument_group("augmentation")
     augmentation.add_argument(
         "--augment",
-        choices=("evoaug", "mutagenesis", "shuffle", "none"),
+        choices=("evoaug", "mutagenesis", "shuffle", "recombine", "mutate_recombine", "none"),
         help="augmentation of each minibatch. evoaug: 0 to 2 EvoAug augmentations (exactly one "
-        "with --labels static); mutagenesis: 5 %% random mutations; shuffle: shuffled bases; none: "
-        "no augmentation, but teachers label each minibatch as it is drawn, for profiles a random "
-        "crop and strand",
+        "with --labels static); mutagenesis: 5 %% random mutations; shuffle: shuffled bases; "
+        "recombine: the head of one sequence and the tail of another; mutate_recombine: half of "
+        "the sequences with 4 %% mutations, half recombined; none: no augmentation, but teachers "
+        "label each minibatch as it is drawn, for profiles a random crop and strand",
     )
     labels = "labels of augmented sequences. teachers: predicted by the teachers during training; "
     labels += "static: those of the original sequence"
@@ -119,7 +128,7 @@ def run(options: argparse.Namespace) -> None:
     distill(
         teachers,
         splits,
-        model_spec(options, teachers.spec),
+        _student_spec(options, teachers),
         replace(training_settings(options, base), finetune=finetuning_settings(options, base)),
         run_of(options, subset),
         distillation=DistillationSettings(
@@ -127,10 +136,29 @@ def run(options: argparse.Namespace) -> None:
             options.epistemic_weight,
             options.aleatoric_weight,
             augmentation(options),
+            options.validate_on,
         ),
     )
     say(f"Student of {teachers.n_members} teachers in {options.out}")
     report(options.out, splits)
+
+
+def _student_spec(options: argparse.Namespace, teachers: "Ensemble") -> "ModelSpec":
+    """The student's architecture, with one rate for all its dropout layers if one was given."""
+    from dataclasses import replace
+
+    from degu_tf.models import registry
+
+    spec = model_spec(options, teachers.spec)
+    if options.student_dropout is None:
+        return spec
+    names = [name for name in registry.options(spec.name) if "dropout" in name]
+    if not names:
+        raise InputError(
+            f"expected no --student-dropout with {spec.name}, which has no dropout layers. "
+            f"Received: --student-dropout {options.student_dropout:g}"
+        )
+    return replace(spec, options={**spec.options, **dict.fromkeys(names, options.student_dropout)})
 
 
 def default_settings(teachers: "Ensemble", splits: "Splits") -> "TrainingSettings":

@@ -200,3 +200,4 @@ not_negative = _reader(float, lambda value: 0 <= value < math.inf, "a number of 
 probability = _reader(float, lambda value: 0 < value < 1, "a number between 0 and 1")
 positive_share = _reader(float, lambda value: 0 < value <= 1, "a number above 0 and at most 1")
 share = _reader(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+dropout_rate = _reader(float, lambda value: 0 <= value < 1, "a rate from 0 to below 1")

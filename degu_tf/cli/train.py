@@ -18,6 +18,7 @@ from degu_tf.cli.training_options import (
     finetuning_options,
     finetuning_settings,
     model_spec,
+    positive_uncertainty_option,
     run_folder_options,
     run_of,
     settings_options,
@@ -27,6 +28,7 @@ from degu_tf.cli.training_options import (
     training_settings,
 )
 from degu_tf.utils import quiet
+from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
     from degu_tf.data.splits import Splits
@@ -65,6 +67,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     option(model, "--init", "FILE", INIT)
     noise = "learn the uncertainty from the activity alone, not from the replicates' deviation"
     model.add_argument("--uncertainty", choices=NOISE_MODELS, help=noise)
+    positive_uncertainty_option(model)
     data = subset_options(train, "all")
     activity_only_option(data)
     target_names_option(data)
@@ -82,6 +85,11 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Train an ensemble of teachers."""
     check_out_folder(options.out)
+    if options.positive_uncertainty and options.uncertainty is not None:
+        raise InputError(
+            "expected --positive-uncertainty without --uncertainty, whose models have an output of "
+            f"their own. Received: --uncertainty {options.uncertainty}"
+        )
     quiet.tensorflow()
     from dataclasses import replace
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from degu_tf.cli.options import (
+    choice,
+    flag,
     option,
     positive,
     positive_share,
@@ -56,6 +58,11 @@ def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     option(training, "--batch-size", "N", "sequences per step (default: 100)", whole_number(1))
     rate = "initial learning rate of Adam (default: 0.001)"
     option(training, "--learning-rate", "RATE", rate, positive)
+    schedule = "how the learning rate falls. plateau: where the validation loss stalls, as in the "
+    schedule += "paper; cosine: to zero along half a cosine over all steps; constant: not at all"
+    choice(training, "--schedule", schedule, ("plateau", "cosine", "constant"))
+    warmup = "steps over which the learning rate first rises from zero (cosine and constant)"
+    option(training, "--warmup", "STEPS", warmup, whole_number(0), 0)
     patience = "stop after this many epochs without a lower validation loss; 0: never "
     option(training, "--patience", "N", f"{patience}(default: 10)", whole_number(0))
     steps = "steps per epoch (default: one pass over the training data)"
@@ -66,6 +73,12 @@ def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     seed = "random seed of weights, batches, dropout and augmentation"
     option(training, "--seed", "N", seed, whole_number(0), 0)
     return training
+
+
+def positive_uncertainty_option(to: argparse._ActionsContainer) -> None:
+    """The output layer of uncertainty columns."""
+    what = "predict standard deviations through softplus, so that they cannot come out negative"
+    flag(to, "--positive-uncertainty", f"{what} (default: linear, as in the paper)")
 
 
 def run_of(options: argparse.Namespace, subset: Mapping[str, Any]) -> "Run":
@@ -121,7 +134,9 @@ def model_spec(options: argparse.Namespace, base: "ModelSpec | None") -> "ModelS
         base = ModelSpec(options.model)
     name = options.model or base.name
     inherited = base.options if name == base.name else {}
-    return ModelSpec(name, {**inherited, **_given(width=options.width)}, options.init)
+    chosen = {**inherited, **_given(width=options.width)}
+    positive_head = options.positive_uncertainty or base.head == "positive"
+    return ModelSpec(name, chosen, options.init, "positive" if positive_head else "linear")
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -136,6 +151,10 @@ def training_settings(
 
     names = ("epochs", "batch_size", "learning_rate", "patience", "steps_per_epoch", "crop")
     given = _given(**{name: getattr(options, name) for name in names})
+    if options.schedule != "plateau":
+        given["schedule"] = options.schedule
+    if options.warmup:
+        given["warmup"] = options.warmup
     for name in {"patience", "crop"} & given.keys():
         given[name] = given[name] or None
     return replace(base or TrainingSettings(), **given)

@@ -6,6 +6,7 @@ from command_line import degu, described, done, settings
 
 from degu_tf import cli
 from degu_tf.cli.training_options import model_spec
+from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.runs import open_run
 from degu_tf.distillation.teacher import has_bfloat16
@@ -99,3 +100,38 @@ def test_another_architecture_does_not_take_the_teachers_options():
     assert student("--init", "a.keras") == ModelSpec("tiny", {"width": 0.5}, "a.keras")
     assert student("--model", "mprann") == ModelSpec("mprann")
     assert student("--model", "mprann", "--width", "2") == ModelSpec("mprann", {"width": 2.0})
+
+
+@pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
+def test_options_of_a_student_beyond_the_papers(work, tmp_path):
+    """Schedule, dropout, positive deviations, recombination and the ensemble's validation."""
+    run = tmp_path / "student"
+    done(
+        *("distill", work.x, work.data, "--epochs", 2, "--batch-size", 20, "--quiet"),
+        *("--schedule", "cosine", "--warmup", 2, "--learning-rate", 0.01),
+        *("--model", "deepstarr", "--width", 0.03, "--student-dropout", 0),
+        *("--positive-uncertainty", "--validate-on", "ensemble"),
+        *("--augment", "mutate_recombine", "--out", run),
+    )
+    made = settings(run)
+    assert (made["training"]["schedule"], made["training"]["warmup"]) == ("cosine", 2)
+    assert made["model"]["options"]["dropout"] == 0.0
+    assert made["model"]["head"] == "positive"
+    assert made["validation"] == "ensemble"
+    assert made["augmentation"]["scheme"] == described("mutate_recombine")
+    rates = pd.read_csv(run / "history.csv")["learning_rate"]
+    assert rates.iloc[-1] == pytest.approx(0.0, abs=1e-9)
+    assert (pd.read_csv(run / "metrics.csv")["head"] == "epistemic").any()
+    prediction = open_run(run).predict(read_splits(work.data).test.sequences)
+    assert not prediction.flagged().any()
+
+
+def test_a_warmup_needs_a_schedule(work, tmp_path):
+    refused = degu("distill", work.x, work.data, "--warmup", 5, "--out", tmp_path / "s")
+    assert refused.code == 2
+    assert "schedule" in refused.err
+    none = ("--student-dropout", 0, "--out", tmp_path / "s")
+    refused = degu("distill", work.x, work.data, *none)
+    assert refused.code == 2
+    assert "has no dropout layers" in refused.err
+    assert not (tmp_path / "s").exists()

@@ -152,3 +152,19 @@ def test_workers_train_the_same_members_without_chatter(tmp_path):
     refused = program(*train, "--workers", 2, "--out", "b", folder=tmp_path)
     assert refused.returncode == 2
     assert "degu: error: the output folder already holds another run" in refused.stderr
+
+
+@pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
+def test_teachers_with_positive_deviations_and_a_schedule(work, tmp_path):
+    run = tmp_path / "teachers"
+    options = ("--positive-uncertainty", "--schedule", "cosine", "--out", run)
+    done("train", work.data, *TRAIN, *options)
+    made = settings(run)
+    assert made["model"]["head"] == "positive"
+    assert made["training"]["schedule"] == "cosine"
+    refused = degu(
+        "train", work.data, *TRAIN, "--positive-uncertainty", "--uncertainty", "heteroscedastic",
+        "--out", tmp_path / "h",
+    )  # fmt: skip
+    assert refused.code == 2
+    assert "--positive-uncertainty without --uncertainty" in refused.err
