@@ -16,7 +16,7 @@ from degu_tf.cli.options import (
     verb,
     whole_number,
 )
-from degu_tf.cli.output import check_out, progress, say
+from degu_tf.cli.output import check_out, counted, progress, say
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError, blaming
 
@@ -108,10 +108,9 @@ def run(options: argparse.Namespace) -> None:
             say(f"This model gives no {component} uncertainty; its columns are empty")
     if conformal is not None:
         say(f"Conformal {100 * options.level:g} % intervals (Gaussian ones with --gaussian)")
-    say(f"Wrote {out / TABLE}: {n_variants} variants of {len(names)} sequences")
+    say(f"Wrote {out / TABLE}: {n_variants} variants of {counted(len(names), 'sequence')}")
     if n_drawn:
-        some = "all sequences" if n_drawn == len(names) else f"the first {n_drawn} sequences"
-        say(f"Heat maps of {some} in {out / HEAT_MAPS}")
+        say(f"Heat maps of {n_drawn} of {counted(len(names), 'sequence')} in {out / HEAT_MAPS}")
 
 
 def _heads(options: argparse.Namespace, targets: tuple[str, ...]) -> list[str]:

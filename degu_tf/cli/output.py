@@ -47,6 +47,17 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "contig"), counted(2, "contig")
+    ('1 contig', '2 contigs')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @contextmanager
 def messages_apart(out: str | None) -> Iterator[None]:
     """Print messages on standard error where standard output receives the result itself.

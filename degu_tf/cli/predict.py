@@ -16,7 +16,7 @@ from degu_tf.cli.options import (
     verb,
     whole_number,
 )
-from degu_tf.cli.output import check_out, check_out_folder, say
+from degu_tf.cli.output import check_out, check_out_folder, counted, say
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
@@ -99,12 +99,14 @@ def run(options: argparse.Namespace) -> None:
     n_floored = int(prediction.flagged().any(axis=1).sum())
     if n_floored:
         say(
-            f"{n_floored} of {len(table)} sequences have an uncertainty that came out below zero "
-            "and is no measure: see the columns ending in _floored before sorting by uncertainty"
+            f"The model gave a negative uncertainty for {n_floored} of {len(table)} sequences; it "
+            "was floored and says nothing: leave out rows flagged in the columns ending in "
+            "_floored before sorting by uncertainty"
         )
     with atomic_write(options.out) as temporary:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
-    say(f"Wrote {options.out}: {len(table)} predictions, interval: {table['interval'][0]}")
+    predictions = counted(len(table), "prediction")
+    say(f"Wrote {options.out}: {predictions}, interval: {table['interval'][0]}")
 
 
 def _check_sources(options: argparse.Namespace) -> None:

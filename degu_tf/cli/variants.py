@@ -14,7 +14,7 @@ from degu_tf.cli.options import (
     verb,
     whole_number,
 )
-from degu_tf.cli.output import check_out, progress, say
+from degu_tf.cli.output import check_out, counted, progress, say
 from degu_tf.utils import quiet
 
 _CHUNK = 16384
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
         for reason, count in done.survey.skipped.items():
             say(f"{count:10d} {reason}")
     say(
-        f"Wrote {done.out}: {done.survey.n_scorable} variants on {len(done.survey.contigs)} "
-        f"contigs, interval: {done.interval}"
+        f"Wrote {done.out}: {counted(done.survey.n_scorable, 'variant')} on "
+        f"{counted(len(done.survey.contigs), 'contig')}, interval: {done.interval}"
     )
     done.check()

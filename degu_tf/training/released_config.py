@@ -143,8 +143,7 @@ def read_config(path: str | os.PathLike) -> ReleasedConfig:
     left += [f"{name}={_SHORT.repr(value)}" for name, value in config.unexpressed.items()]
     if left:
         warnings.warn(
-            f"entries of {path} that are not supported: {', '.join(left)}; they have no effect and "
-            "are kept in ReleasedConfig.unknown and .unexpressed",
+            f"entries of {path} that are not supported and have no effect: {', '.join(left)}",
             stacklevel=2,
         )
     return config

@@ -89,6 +89,39 @@ def test_help_shows_the_defaults_that_hold(prog):
             assert f"(default: {text})" in action.help
 
 
+def test_help_of_every_verb_loads_nothing_heavy():
+    script = f"""
+import sys
+from degu_tf import cli
+for prog in {list(PARSERS)!r}:
+    try:
+        cli.main([*prog.split()[1:], "--help"])
+    except SystemExit as stop:
+        assert stop.code == 0, prog
+heavy = "tensorflow keras pandas scipy matplotlib h5py numpy pysam yaml requests tqdm".split()
+print("ended", sorted(set(heavy) & set(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1:] == ["ended []"], ran.stderr
+    assert ran.stdout.count("usage: degu ") == len(PARSERS)
+
+
+def test_each_verb_runs_its_own_module(monkeypatch):
+    called = []
+    for verb in cli.VERBS:
+        monkeypatch.setattr(verb, "run", lambda options, verb=verb: called.append(verb))
+    commands = {
+        "prepare": "simulate --out d", "train": "d --out r", "distill": "t d --out s",
+        "export": "r o.keras", "evaluate": "r d", "calibrate": "r d", "predict": "r s --out p",
+        "explain": "r s --out m", "variants": "r --vcf v --fasta g --out o",
+        "mutagenize": "r s --out m", "fetch": "--list", "convert": "i o.keras",
+    }  # fmt: skip
+    for name, arguments in commands.items():
+        assert degu(name, *arguments.split()).code == 0
+        assert called[-1].__name__ == f"degu_tf.cli.{name}"
+    assert called == list(cli.VERBS)
+
+
 @pytest.mark.parametrize("prog", ["degu train", "degu distill"])
 def test_help_names_every_architecture(prog):
     text = PARSERS[prog].format_help()
