@@ -37,7 +37,7 @@ class BigWig:
     Attributes
     ----------
     path
-        Where it stands.
+        The file.
     contigs
         Length of each contig in bases, in the order of the file.
 
@@ -120,7 +120,7 @@ def write_bigwig(
     Parameters
     ----------
     path
-        Where the file shall stand; its name ends in `.bw` or `.bigWig`.
+        The output file; its name ends in `.bw` or `.bigWig`.
     contigs
         Length of each contig in bases.
     blocks
@@ -167,8 +167,8 @@ def write_bigwig(
 class _Records:
     """Blocks as `zip`s of the writer's records (contig, start, end, value), each block checked.
 
-    The writer prints exceptions and goes on as if its input had ended, so they are kept for `check`
-    to raise.
+    The writer prints exceptions and continues as if its input had ended, so they are kept for
+    `check` to raise.
     """
 
     def __init__(
@@ -260,7 +260,7 @@ def _after(contig: str, finished: set[str], end: int) -> str:
 def run_starts(*tracks: np.ndarray) -> np.ndarray:
     """Where runs of equal values begin in float32 tracks `(n,)`, all tracks taken together.
 
-    Values are told apart by their bits, so that equal NaNs form a run.
+    Values are compared by their bits, so that equal NaNs form a run.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""tf.data: tokens in memory, one-hot made batch by batch, an order that repeats by seed.
+"""The tf.data pipeline: tokens in memory, one-hot encoding by batch, and order by seed.
 
 The order of an epoch is drawn statelessly from `(seed, epoch)`, so epochs differ, a run repeats
 whatever the parallelism, and any epoch can be reached without playing those before it. So are the
@@ -73,19 +73,19 @@ def training_batches(
     seed
         Decides every epoch's order, and parts and strands.
     first_epoch
-        The epoch whose order comes first, for going on where a run stopped.
+        The epoch to begin with, for a run that resumes.
     crop
-        Bases of each sequence that are given, at a place drawn anew each time, with their part of
-        the profile (paper: 2048 of 3072); None for all.
+        Bases of a random crop of each sequence and its profile (paper: 2048 of 3072), drawn again
+        each time; None for whole sequences.
     reverse_complement
-        Turn half of each batch to the other strand, with their profiles reversed (paper, Methods,
+        Replace half of each batch by reverse complements, with reversed profiles (paper, Methods,
         "Standard training of CNN-task-base"). Of an odd number, the middle one every other time.
 
     Raises
     ------
     InputError
-        If the batch size is not positive, or the sequences have not so many bases with a target
-        for each.
+        If the batch size is not positive, or sequences are shorter than the crop or have no target
+        for each base.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
 
 
 def _rows(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    """What gives the rows of an array by their numbers."""
+    """A function that gives the rows of an array by their numbers."""
     if array.nbytes <= COPIED:
         with tf.device("CPU"):
             held = tf.constant(array)
@@ -160,7 +160,7 @@ def _check_crop(split: Split, crop: int) -> None:
     length = split.sequences.shape[1]
     if not 1 <= crop <= length or split.targets.ndim != 3 or split.targets.shape[1] != length:
         raise InputError(
-            "parts are taken of sequences that are as long or longer, with a target for each base. "
+            "expected sequences of at least the crop's length, with a target for each base. "
             f"Received: crop={crop}, sequences of {length} bases, targets of shape "
             f"{split.targets.shape}"
         )

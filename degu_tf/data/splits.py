@@ -1,4 +1,4 @@
-"""Train, validation and test: the one form in which data move through the package."""
+"""Training, validation and test data: the form in which data move through the package."""
 
 import hashlib
 import json
@@ -95,7 +95,7 @@ class Split:
 
         An odd base is left out at the right. Names of bins (`chr8:0-3072`) become those of their
         middle. Nothing changes where `length` is None, sequences are
-        not longer, or targets have not a value for each base: a model of another length refuses
+        not longer, or targets have no value for each base: a model of another length refuses
         those.
 
         Examples
@@ -256,18 +256,16 @@ class Splits:
         return self.subset(size, seed)
 
     def subset(self, n_train: int, seed: int = FRACTION_SEED) -> "Splits":
-        """A random subset of so many training sequences; validation and test stay whole.
+        """A random subset of `n_train` training sequences; validation and test stay whole.
 
         Raises
         ------
         InputError
-            If there are not so many.
+            If there are fewer.
         """
         n = len(self.train)
         if not 0 < n_train <= n:
-            raise InputError(
-                f"there are {n} training sequences to choose from. Received: n_train={n_train}"
-            )
+            raise InputError(f"expected 1 to {n} training sequences. Received: n_train={n_train}")
         if n_train == n:
             return self
         rows = np.random.default_rng(seed).choice(n, size=n_train, replace=False, shuffle=False)

@@ -1,4 +1,4 @@
-"""What several bigWig tracks say of each base: the mean and spread of replicates, or labels."""
+"""Target columns from bigWig tracks: mean and deviation of replicates, or labels as they are."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _BLOCK = 2**20
 
 @dataclass(frozen=True)
 class TrackColumns:
-    """Which tracks make which columns.
+    """Tracks and the target columns made of them.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Random Eulerian paths: the machinery under the dinucleotide-preserving shuffle.
+"""Random Eulerian paths, for the dinucleotide-preserving shuffle.
 
 A sequence is a path over its five symbols; every path with the same edges is drawn with equal
 probability, after Altschul and Erickson, Mol. Biol. Evol. 2:526 (1985).

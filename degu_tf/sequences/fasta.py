@@ -1,4 +1,4 @@
-"""FASTA files: read with every record checked, written whole or not at all."""
+"""FASTA files: a reader that checks every record, and an atomic writer."""
 
 import gzip
 import os

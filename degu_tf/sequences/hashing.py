@@ -1,7 +1,7 @@
-"""Sequences recognised again by a number, so that those used before can be told.
+"""Hashes of sequences, by which sequences used before are recognised.
 
 A hash of a sequence's tokens, the same in every form the sequence may be written in, so that data
-can be held against each other without keeping the sequences themselves.
+can be compared without keeping the sequences themselves.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 def sequence_hashes(
     sequences: Union[str, Sequence[str], np.ndarray, "pd.Series"],
 ) -> np.ndarray:
-    """A 64-bit hash of each sequence: equal bases, equal hash, whatever form they came in.
+    """A 64-bit hash of each sequence: equal bases, equal hash, in any form.
 
     Strings, tokens and exact one-hot arrays of one sequence give one hash; case makes no
     difference, U is T, and every ambiguity code is N. A reverse complement is another sequence and

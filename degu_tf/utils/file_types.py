@@ -17,7 +17,7 @@ from degu_tf.utils.errors import InputError
 FileType = Literal[
     "gzip", "bgzip", "bzip2", "xz", "zip", "HDF5", "2bit", "bigWig", "parquet", "unknown"
 ]
-"""What `file_type` tells apart; text is ``"unknown"``."""
+"""Types that `file_type` detects; text is ``"unknown"``."""
 
 _SIGNATURES: tuple[tuple[bytes, FileType], ...] = (
     (b"BZh", "bzip2"),
@@ -36,7 +36,7 @@ _GZIP, _BGZIP_FIELD = b"\x1f\x8b", b"BC\x02\x00"
 def file_type(path: str | os.PathLike) -> FileType:
     """Detect the type of a file from its first bytes.
 
-    bgzip, gzip in blocks that can be read from anywhere, is told from plain gzip.
+    bgzip (gzip in blocks with random access) is distinguished from plain gzip.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def open_text(
     path
         The file.
     what
-        What it should be, for messages: ``"table"``.
+        Kind of file expected, for messages: ``"table"``.
     errors, newline
         As for `open`.
 

@@ -196,7 +196,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def _ending(path: Path) -> str:
-    """What the names of a target's temporary files end with: its name, from the left cut short."""
+    """Suffix of a target's temporary files: its name, truncated on the left."""
     room = _name_limit(path.parent) - len(UNFINISHED) - 13
     return "-" + os.fsencode(path.name)[-room:].decode(errors="ignore")
 

@@ -1,6 +1,6 @@
 """Pools of fresh processes.
 
-What a new process loads first is this module, so TensorFlow comes in quietly.
+A new process imports this module first, which keeps TensorFlow's import quiet.
 """
 
 import signal

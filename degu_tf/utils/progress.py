@@ -1,4 +1,4 @@
-"""Progress bars with the time left: on a terminal, and quiet everywhere else."""
+"""Progress bars with the time left, on terminals only."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +19,7 @@ def bar(
     Parameters
     ----------
     items
-        What to go through.
+        The items of the loop.
     what
         A word or two before the bar.
     progress

@@ -48,7 +48,7 @@ def one_line_warnings(program: str) -> None:
     """Print warnings as one line each on standard error, without the code that gave them.
 
     Warnings that differ in nothing but a count, such as those about one model after another, are
-    printed once, and it is said that there are more.
+    printed once, with a note that there are more.
     """
     seen: set[str] = set()
     repeated = False

@@ -1,4 +1,4 @@
-"""Keys of random draws: what is drawn, for which seed, epoch and batch, decides every number."""
+"""Keys of stateless random draws: purpose, seed, epoch and batch decide every number."""
 
 import zlib
 from numbers import Integral
@@ -14,11 +14,11 @@ def draw_key(purpose: str, seed: int, *numbers: int | tf.Tensor) -> tf.Tensor:
     Parameters
     ----------
     purpose
-        What is drawn; keys of other purposes have nothing to do with this one's.
+        Name of the draw; keys of other purposes are unrelated.
     seed
         Whole number from 0.
     *numbers
-        What counts the draws, such as epoch and batch.
+        Counters of the draw, such as epoch and batch.
 
     Returns
     -------

@@ -203,7 +203,7 @@ def test_tables(tmp_path, monkeypatch, old, new, options, message):
         ("prepare simulate --length 5 --out d.h5", "length must be a whole number, 14 or more"),
         ("prepare lentimpra t.tsv --out d.h5", r"\['replicate 1 .*not in t\.tsv"),
         ("prepare starrseq t.tsv --out d.h5", "expected a column 'set'"),
-        ("prepare starrseq . --out d.h5", "Sequences_activity_Train.txt.*neither is there"),
+        ("prepare starrseq . --out d.h5", "Sequences_activity_Train.txt.*neither exists"),
     ],
 )
 def test_sources(tmp_path, monkeypatch, command, message):
@@ -221,7 +221,7 @@ def test_sources(tmp_path, monkeypatch, command, message):
         ("--model deepstar", "Did you mean deepstarr.*Received: --model deepstar"),
         ("--model transformer", "one of the architectures cnn_task_base, deepstarr, dream_rnn, "),
         ("--fraction 0.001", "--fraction 0.001 of .* training sequences leaves none"),
-        ("--n-train 99999", "there are .* training sequences.*Received: --n-train 99999"),
+        ("--n-train 99999", "expected 1 to .* training sequences.*Received: --n-train 99999"),
         ("--targets A B", r"its columns are \('Dev', 'Hk', .*Received: --targets A B"),
         ("--init none.keras", "file of weights or the folder of a run. Received: none.keras"),
         ("--init d.h5", "d.h5: expected weights as Keras saves them"),

@@ -70,7 +70,7 @@ def test_subsets_that_cannot_be_drawn():
     with pytest.raises(InputError, match=r"fraction=0.01 of 20 training sequences leaves none"):
         three().fraction(0.01)
     for size in (0, 21):
-        with pytest.raises(InputError, match=f"there are 20 training .*Received: n_train={size}"):
+        with pytest.raises(InputError, match=f"1 to 20 training .*Received: n_train={size}"):
             three().subset(size)
 
 

@@ -1,4 +1,4 @@
-"""Teachers' labels that were released apart from the sequences, joined with the data they label."""
+"""Teachers' labels from files without sequences, joined with their data."""
 
 import warnings
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from degu_tf.heads import Form, HeadLayout
 from degu_tf.utils.errors import InputError
 
 Labels = Mapping[str, Mapping[str, np.ndarray]]
-"""What `read_ensemble_labels` gives: for each split `mean`, `std` and maybe `aleatoric`."""
+"""Result of `read_ensemble_labels`: for each split `mean`, `std` and maybe `aleatoric`."""
 
 _ENOUGH_ROWS = 100
 _LEAST_CORRELATION = 0.1
@@ -127,7 +127,7 @@ def student_splits_from_labels(
 
 
 def _label(labels: Labels, name: str, role: str, split: Split, heads: HeadLayout) -> np.ndarray:
-    """The targets' columns of one label, held against rows and columns of the data."""
+    """The targets' columns of one label, checked against rows and columns of the data."""
     values = _columns(labels, name, role)
     if len(values) != len(split):
         hint = "; labels of a training subset go with splits.subset(n)" if name == "train" else ""

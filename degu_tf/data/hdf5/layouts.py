@@ -1,7 +1,7 @@
-"""What the datasets of an HDF5 file are, told by names and shapes: every layout ever released.
+"""Layouts of HDF5 files, detected from names and shapes: every layout ever released.
 
-Nothing is read here. From names and shapes alone a file is recognised, its sequences and targets
-are oriented, and the columns of its targets get their meaning; what cannot be told is refused.
+Nothing is read here. From names and shapes alone follow the layout, the orientation of sequences
+and targets, and the meaning of the target columns; what is ambiguous is refused.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -73,14 +73,14 @@ class Layout:
 
 
 def recognise(paths: Collection[str], hints: Collection[str] = ()) -> Layout:
-    """Tell the parts of a file from the paths of its datasets, letter case aside.
+    """Detect the parts of a file from the paths of its datasets, ignoring letter case.
 
     Parameters
     ----------
     paths
         Paths of all datasets, such as ``"X_Train"`` or ``"Train/X"``.
     hints
-        Names of root attributes and root groups, by which a Keras file is told.
+        Names of root attributes and root groups, which reveal a Keras file.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def is_channels_first(shape: Sequence[int]) -> bool:
 def is_transposed(shapes: Mapping[str, tuple[int, Sequence[int]]]) -> bool:
     """Whether a file's targets are `(columns, N)` instead of `(N, columns)`.
 
-    All splits are looked at together, so that a split of two sequences and two columns is told by
+    All splits are considered together, so that a split of two sequences and two columns follows
     the others.
 
     Parameters
@@ -219,7 +219,7 @@ def is_transposed(shapes: Mapping[str, tuple[int, Sequence[int]]]) -> bool:
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a file's targets mean.
+    """Meaning of the target columns of a file.
 
     `heads` is the layout of the columns that are targets. Where `student` is set, they are the
     first of a student's columns, the epistemic column follows, and any further one is dropped.
@@ -235,7 +235,7 @@ def columns_of(shape: Sequence[int], length: int, targets: Sequence[str] | None 
     Released files do not store it. Without `targets` it follows from the content: one column is
     an activity; two are Dev and Hk of STARR-seq for sequences of 249 bases, activity and its
     replicate std of lentiMPRA for 230; four, for 230, are activity, aleatoric, epistemic and the
-    std of the aleatoric head. Three may as well be three targets, so they are asked for.
+    std of the aleatoric head. Three may as well be three targets, so their names must be given.
 
     Parameters
     ----------

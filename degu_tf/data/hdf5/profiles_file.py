@@ -1,4 +1,4 @@
-"""The HDF5 file of profiles, written in streams, chunk by chunk.
+"""HDF5 files of profiles, written chunk by chunk from a stream.
 
 Targets are compressed by Zstandard and tokens by Bitshuffle with LZ4, filters of hdf5plugin, each
 chunk with a Fletcher-32 checksum, which HDF5 verifies when the chunk is read.
@@ -72,18 +72,18 @@ class ProfileGroup:
     group
         The HDF5 group of the split.
     columns
-        What is made of the tracks' values.
+        The tracks and the columns made of them.
     length
         Bases in a bin.
     most
-        How many bins may be appended.
+        Maximum number of bins.
     name_bytes
         Bytes of the longest name.
 
     Attributes
     ----------
     n_bins
-        How many bins were appended.
+        Number of bins.
     missing
         For each track how many bases of them had no value and count as zero.
     negative

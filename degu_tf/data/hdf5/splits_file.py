@@ -37,10 +37,10 @@ from degu_tf.utils.files import atomic_write
 from degu_tf.utils.progress import bar
 
 FORMAT = "degu_tf splits"
-"""What the root attribute `format` of a written file says."""
+"""Root attribute `format` of a written file."""
 
 VERSION = 1
-"""What its root attribute `version` says."""
+"""Its root attribute `version`."""
 
 _DEVIATIONS = (
     "standard deviations of replicates, which are not negative; if the column is something else, "
@@ -55,7 +55,7 @@ def read_splits(
 ) -> Splits:
     """Read training, validation and test data from an HDF5 file of any known layout.
 
-    The layout is told by what the file holds: what `write_splits` wrote, or a released one, flat
+    The layout is detected from file content: that of `write_splits`, or a released one, flat
     (``X_Train``, ``y_Train``, ...), grouped (``Train/X``, ...) or EvoAug's (``x_train``, ..., with
     targets transposed). One-hot sequences `(N, L, 4)` or `(N, 4, L)` of any type and integer tokens
     `(N, L)` become tokens. A split of floats that are not all one-hot, such as noise-augmented
@@ -133,7 +133,7 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
     Parameters
     ----------
     path
-        Where the file shall stand.
+        The output file.
     splits
         What to write. Names become strings and labels float32; float sequences stay float32.
     one_hot

@@ -70,7 +70,7 @@ _ROWS_AT_ONCE = 1000
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What a simulated data set was made from.
+    """Ground truth of a simulated data set.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Base-resolution profiles: genome and tracks cut into bins, straight into an HDF5 file of splits.
+"""Base-resolution profiles: a genome and its tracks in bins, streamed into an HDF5 file of splits.
 
 The genome is read once from end to end and the tracks beside it, block by block, so memory depends
 neither on the genome's length nor on that of a chromosome.
@@ -41,7 +41,7 @@ _BLOCK_BINS = 256
 
 @dataclass
 class ProfileSummary:
-    """What `write_profiles` made of a genome.
+    """Summary of the file that `write_profiles` wrote.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class ProfileSummary:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """What the file keeps of it, in its root attribute `profiles`."""
+        """The part that the file holds, in its root attribute `profiles`."""
         kept = ("length", "chromosomes", "bins", "unknown", "tails")
         return {name: getattr(self, name) for name in kept}
 
@@ -94,7 +94,7 @@ def write_profiles(
     max_unknown: float = MAX_UNKNOWN,
     progress: bool | None = None,
 ) -> ProfileSummary:
-    """Cut genome and tracks into bins that do not overlap and write them as splits, in streams.
+    """Cut genome and tracks into bins that do not overlap and stream them into a file of splits.
 
     Bins are named `chr8:0-3072`, counted from 0, the end not included. Bases without a value in a
     track count as zero there.
@@ -237,7 +237,7 @@ def _genome_blocks(
         if length != contigs[contig]:
             raise InputError(
                 f"expected {contig} once and of {contigs[contig]} bases in the genome, as its "
-                "index has it; make the index anew or remove it. "
+                "index has it; index the genome again or remove the index. "
                 f"Received: another length in {genome}"
             )
 

@@ -20,7 +20,7 @@ CELL_TYPES = {"PKLR": "K562", "LDLR": "HepG2", "F9": "HepG2", "SORT1": "HepG2"}
 """Elements of the paper and the cells they were measured in (Methods, "CAGI5")."""
 
 MAX_MISMATCHES = 0.01
-"""Share of reference mismatches above which a table is taken to be of another genome."""
+"""Maximum share of reference mismatches of a table."""
 
 KEY = ("experiment", "contig", "position", "ref", "alt")
 """Columns that tell the rows of a table apart."""
@@ -70,7 +70,7 @@ def read_elements(
     *,
     max_mismatches: float = MAX_MISMATCHES,
 ) -> Mutagenesis:
-    r"""Read tables of measured variant effects, plain or gzipped, told apart by content.
+    r"""Read tables of measured variant effects; their type is detected from file content.
 
     Official CAGI5 tables have seven header lines, then chromosome, 1-based position, ref, alt,
     value and confidence; the experiment is what the header calls ``regulatory_element``, else what
@@ -92,7 +92,7 @@ def read_elements(
     ------
     InputError
         If a file is missing or no such table, a line has too few columns, a position or value that
-        is no number, or alleles that are not DNA; a variant is there twice or not covered by the
+        is no number, or alleles that are not DNA; a variant is repeated or not covered by the
         genome; or more references differ from the genome than `max_mismatches`.
 
     Examples
@@ -248,7 +248,7 @@ def _official_header(lines: list[str], path: Path) -> int:
 
 
 def _columns(header: str, path: Path) -> list[str]:
-    """What the columns of a saturation mutagenesis table hold; unknown ones keep their names."""
+    """Column names of a saturation mutagenesis table; unknown ones are kept."""
     names = [name.strip().lstrip("#") for name in header.split("\t")]
     known = {called: column for column, all_called in _CALLED.items() for called in all_called}
     columns = [known.get(name.lower(), name) for name in names]
@@ -296,7 +296,7 @@ def _parsed(text: pd.DataFrame, path: Path, first: int) -> pd.DataFrame:
 
 
 def _reference(table: pd.DataFrame, genome: Genome) -> list[str]:
-    """What the genome has at each row's reference; names contigs as the genome does."""
+    """The genome's bases at each row's reference; contigs are renamed as in the genome."""
     bases = []
     for row in table.itertuples(index=False):
         start, end = row.position - 1, row.position - 1 + len(row.ref)

@@ -1,4 +1,4 @@
-"""Which chromosome goes to which split, and whether genome and tracks speak of the same ones."""
+"""Assignment of chromosomes to splits, and agreement of genome and tracks on them."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Which rows go to train, validation and test: whole groups of related sequences, or as named."""
+"""Splits of rows: random by whole groups of related sequences, or as a column says."""
 
 from collections.abc import Sequence
 

@@ -17,7 +17,7 @@ REPLICATES = tuple(f"replicate {number} [log2(rna/dna)]" for number in (1, 2, 3)
 """Columns of the three replicates in the published summary tables."""
 
 SEQUENCE_COLUMNS = ("seq", "sequence", "230nt sequence")
-"""What a sequence column is called, in either case; the last is how a longer name begins."""
+"""Names of sequence columns, in either case; the last is a prefix."""
 
 _REVERSED = r"(?:_Reversed(?:_\d+)?)?:?$"
 _SEQUENCE, _ELEMENT = "sequence of the element", "element in either orientation"
@@ -42,7 +42,7 @@ def read_lentimpra(
     An element and its reverse complement stay in one split: by name (the reverse one ends in
     `_Reversed`, `_Reversed_0` or, as published, `_Reversed:`) and by sequence, within the
     library's adapters, which are the same for both. With aleatoric labels, rows with fewer than
-    two measured replicates stay out; without, one is enough. Both are counted in a
+    two measured replicates are left out; without, one is enough. Both are counted in a
     `degu_tf.data.sources.table.TableWarning`, as are measurements without a sequence.
 
     Parameters
@@ -66,7 +66,7 @@ def read_lentimpra(
     name
         Column of the names, in both tables.
     target
-        What the activity is called in the result.
+        Name of the activity in the result.
     group
         Columns with further groups that stay in one split.
     fractions

@@ -44,7 +44,7 @@ def read_sequences(
     length: int | None = None,
     crop: bool = False,
 ) -> NamedSequences:
-    r"""Read FASTA, a TSV/CSV/parquet table or HDF5, told apart by content.
+    r"""Read FASTA, a TSV/CSV/parquet table or HDF5; the type is detected from file content.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def _existing(path: Path) -> Path:
     for candidate in (path, path.with_name(path.name + ".gz")):
         if candidate.is_file():
             return candidate
-    raise InputError(f"expected the file {path} or {path.name}.gz. Received: neither is there")
+    raise InputError(f"expected the file {path} or {path.name}.gz. Received: neither exists")
 
 
 def _read_part(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Any table with a sequence column and measurements, read into `Splits`.
+"""Tables with a sequence column and measurements, read into `Splits`.
 
 Values are checked row by row, replicates become a mean and a standard deviation, and what belongs
 together (groups, duplicates, both strands of a sequence) stays in one split.
@@ -58,13 +58,13 @@ def read_table(
     Without a split column, rows are drawn at random by `fractions` and `seed`; rows that share a
     value of a group column, equal sequences and reverse complements of one another (adapters
     aside) stay together, see `degu_tf.data.sources.grouping`. Rows that are left out and splits
-    that are not as asked are counted in a `TableWarning`; what was read is logged at level INFO.
+    that differ from the request are counted in a `TableWarning`; the result is logged (INFO).
 
     Parameters
     ----------
     path
-        TSV, CSV (comma or semicolon) or parquet file, told apart by content, text gzipped or not;
-        or a DataFrame.
+        TSV, CSV (comma or semicolon; both may be gzipped) or parquet file, detected from file
+        content; or a DataFrame.
     sequence
         Column of the sequences, all of one length.
     targets
@@ -77,7 +77,7 @@ def read_table(
         Whether replicates also give the aleatoric columns: the population standard deviation
         (ddof 0) over the measured replicates (paper, Methods).
     min_replicates
-        Rows with fewer measured replicates of a target stay out. By default 2, and 1 if
+        Rows with fewer measured replicates of a target are left out. By default 2, and 1 if
         `aleatoric` is off; a standard deviation needs 2.
     drop_missing
         Leave out rows without a sequence or without a value in a column of `targets`, instead of
@@ -89,8 +89,9 @@ def read_table(
         One or more columns; rows with equal values in any of them stay in one split. A row with an
         empty value is in a group of its own.
     similar
-        Rows whose sequences, adapters aside, share so many bases in a row on either strand stay in
-        one split, as alleles and overlapping tiles do (see `degu_tf.data.sources.similarity`).
+        Rows whose sequences, adapters aside, share this many bases in a row on either strand
+        stay in one split, as alleles and overlapping tiles do (see
+        `degu_tf.data.sources.similarity`).
     name
         Column of the sequences' names.
     fractions
@@ -209,7 +210,7 @@ def _replicates(
 
 
 def _row_labels(frame: pd.DataFrame, name: str | None) -> np.ndarray:
-    """What messages call the rows: counted from 1 below the header, with the name if there is."""
+    """Labels of rows for messages: counted from 1 below the header, with the name if any."""
     rows = [f"row {row}" for row in range(1, len(frame) + 1)]
     if name is not None:
         rows = [f"{row} ({text})" for row, text in zip(rows, frame[name], strict=True)]
@@ -284,7 +285,7 @@ def _left_out(keep: np.ndarray, reason: str, labels: np.ndarray) -> list[str]:
     if not len(dropped):
         return []
     message = f"{len(dropped)} of {len(keep)} rows have {reason}"
-    return [f"{message} and stay out (first {labels[dropped[0]]})"]
+    return [f"{message} and are left out (first {labels[dropped[0]]})"]
 
 
 def _codes(series: pd.Series) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Read any text table or parquet file as it is written, with its faults named."""
+"""Text tables (TSV, CSV) and parquet files."""
 
 import csv
 import difflib
@@ -25,7 +25,7 @@ _NOT_TEXT = {
 def read_frame(
     path: str | os.PathLike | pd.DataFrame, columns: Iterable[str] | None = None
 ) -> pd.DataFrame:
-    r"""Read a table, recognised by its content, as it is written: text columns stay text.
+    r"""Read a table; its type is detected from file content, and text columns stay text.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def unpack(
         Where its files go, below their own folders.
     match
         Patterns of names with `*`, `?` and `[...]`, letter case aside; none stands for all. A
-        pattern without `/` is held against the name alone, others against folders and name.
+        pattern without `/` is compared with the file name alone, others with the whole path.
     progress
         Show a bar: True, False, or None for where there is a terminal.
 

@@ -207,7 +207,7 @@ def _host(url: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """What the innermost of nested errors says, such as "Connection refused"."""
+    """Message of the innermost of nested errors, such as "Connection refused"."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -254,7 +254,7 @@ class ResumingDownloader:
     def __call__(
         self, url: str, output_file: str | os.PathLike, pooch: Any, check_only: bool = False
     ) -> bool | None:
-        """Fetch `url` into `output_file`, or say whether it is there, as pooch asks for.
+        """Fetch `url` into `output_file`, or only tell whether it exists, as pooch requires.
 
         Raises
         ------
@@ -300,7 +300,7 @@ class ResumingDownloader:
         )
 
     def _kept(self) -> int:
-        """How many bytes of the listed file are here; what is of another file is discarded."""
+        """Number of bytes that have arrived; a part of another file is discarded."""
         note = self._read_note()
         size = self._part.stat().st_size if self._part.exists() else 0
         if note.get("checksum") == self.checksum and size <= self.size:

@@ -1,4 +1,4 @@
-"""Data and weights that the authors released: a Zenodo record's files, fetched once and checked."""
+"""Files of a Zenodo record, such as the authors' data and weights, fetched once and verified."""
 
 import difflib
 import logging
@@ -86,7 +86,7 @@ class Record:
         Raises
         ------
         InputError
-            If nothing is asked for, or one of the names or patterns has no file.
+            If neither is given, or a name or pattern fits no file.
 
         Examples
         --------
@@ -227,7 +227,8 @@ def read_record(
     Raises
     ------
     InputError
-        If that is no Zenodo record, or its files are unnamed, unlisted or named to lead elsewhere.
+        If that is no Zenodo record, or its files are unnamed, not listed, or their names leave the
+        folder.
     DownloadError
         If Zenodo cannot be reached and no earlier answer is here.
     """

@@ -1,4 +1,4 @@
-"""What every genome offers: contigs, their lengths and stretches of sequence."""
+"""Base class of genomes: contigs, their lengths, and sequences of intervals."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ _LETTER_OF = bytes(ord("?") if token == INVALID else b"ACGTN"[token] for token i
 class Genome(ABC):
     r"""Contigs and their bases; a context manager, opened with `open_genome`.
 
-    Positions are 0-based and half-open. Contigs may be asked for by another convention's name, see
-    `contig`. Pickled, it is its path: another process opens the file anew. One genome is not to be
+    Positions are 0-based and half-open. Contigs may be given by the name of another convention, see
+    `contig`. Pickled, it is its path: another process opens the file again. A genome must not be
     shared by threads.
 
     Attributes

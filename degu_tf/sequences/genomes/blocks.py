@@ -1,4 +1,4 @@
-"""A genome as tokens, contig by contig in blocks, from a FASTA file read once from end to end."""
+"""Genomes as blocks of tokens, from a FASTA file read once from start to end."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -62,7 +62,7 @@ def token_blocks(
     size
         Bases a block. Memory is a few times that, however long a contig is.
     contigs
-        Names of those that are wanted, or None for all; the others are passed over.
+        Names of the contigs to read, or None for all.
 
     Yields
     ------
@@ -155,8 +155,8 @@ def _from_index(index: Path) -> dict[str, int]:
         fields = line.split("\t")
         if len(fields) < 5 or not fields[1].isdigit() or fields[0] in lengths:
             raise InputError(
-                "expected an index of `samtools faidx`, each contig once; make it anew or remove "
-                f"it. Received: {line!r} in line {number} of {index}"
+                "expected an index of `samtools faidx`, each contig once; index the file again or "
+                f"remove the index. Received: {line!r} in line {number} of {index}"
             )
         lengths[fields[0]] = int(fields[1])
     return _checked(lengths, index)

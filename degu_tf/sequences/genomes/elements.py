@@ -1,4 +1,4 @@
-"""Genomes known only in elements: FASTA records with coordinates in their headers."""
+"""Genomes of which only elements are known: FASTA records with coordinates in their headers."""
 
 import re
 from collections.abc import Sequence

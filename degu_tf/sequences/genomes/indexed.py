@@ -1,4 +1,4 @@
-"""Genomes in FASTA or 2bit files, read by index or whole."""
+"""Whole genomes with random access: indexed FASTA and 2bit files."""
 
 import codecs
 import os

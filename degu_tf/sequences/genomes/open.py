@@ -1,4 +1,4 @@
-"""Bases of a genome by contig and position, from indexed FASTA, 2bit, or elements cut out of it."""
+"""Opening of genomes: indexed FASTA, 2bit, or a FASTA of elements."""
 
 import os
 import warnings
@@ -14,7 +14,7 @@ from degu_tf.utils.file_types import file_type
 
 
 def open_genome(path: str | os.PathLike) -> Genome:
-    r"""Open a genome; what the file holds decides, not its name.
+    r"""Open a genome; its type is detected from file content.
 
     A FASTA (plain or bgzipped) needs its index `.fai`, which is made beside it if missing. A 2bit
     file needs py2bit (``pip install "degu_tf[twobit]"``). A FASTA whose first header has a location
@@ -48,7 +48,7 @@ def open_genome(path: str | os.PathLike) -> Genome:
     if isinstance(genome, _Fasta) and genome.index_is_old():
         warnings.warn(
             f"the index {genome.index} is older than the genome; if the genome has changed since, "
-            "remove the index and call this again",
+            "remove the index and run this again",
             stacklevel=2,
         )
     return genome
@@ -56,7 +56,7 @@ def open_genome(path: str | os.PathLike) -> Genome:
 
 @contextmanager
 def using_genome(genome: Genome | str | os.PathLike) -> Iterator[Genome]:
-    """Give a genome for a while: one that is open stays open, a path is opened and closed."""
+    """Use a genome in a `with` block: an open one stays open, a path is opened and closed."""
     if isinstance(genome, str | os.PathLike):
         with open_genome(genome) as opened:
             yield opened

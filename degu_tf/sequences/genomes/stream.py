@@ -1,4 +1,4 @@
-"""A genome that is read forwards: plain or gzipped FASTA without an index, in little memory."""
+"""Sequential access to a genome: plain or gzipped FASTA without an index, in little memory."""
 
 import os
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ _BLOCK = 2**18
 
 
 class GenomeStream:
-    r"""Contigs and their bases, asked for in the order of the file.
+    r"""Contigs and their bases, read in the order of the file.
 
-    Asked for what lies behind, it begins anew at the file's start, which takes time.
+    Reading backwards starts over at the beginning of the file, which takes time.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class GenomeStream:
             name, first, tokens = next(self._blocks)
         except StopIteration:
             raise InputError(
-                f"the file ends before {contig}:{start}; if it has an index (.fai) of another "
+                f"the file ends before {contig}:{start}; if its index (.fai) belongs to another "
                 f"file, remove that. Received: {self.path}"
             ) from None
         if name != self._contig:

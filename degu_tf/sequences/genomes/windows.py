@@ -1,4 +1,4 @@
-"""The stretch of genome around a variant that a model reads, with either allele."""
+"""Windows of the genome around variants, with either allele."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class Windows:
     spells it and however many bases around it: alleles are left-aligned first. Alternative alleles
     of another length keep what lies left of it in place: after a deletion, bases from the right of
     the window move in, and after an insertion those at its right end fall out, so both sequences
-    have the window's length. Where a contig ends, the window goes on with N. Where only an element
+    have the window's length. Beyond the end of a contig the window holds N. Where only an element
     is known, the window is moved to stay inside it, as far as it must be and no further.
 
     Parameters

@@ -408,7 +408,7 @@ def test_an_index_of_another_genome_is_noticed(tmp_path, folder, columns, genome
     write_fasta(tmp_path / "genome.fa", short)
     index = "".join(f"{name}\t{length}\t0\t60\t61\n" for name, length in CONTIGS.items())
     (tmp_path / "genome.fa.fai").write_text(index)
-    with pytest.raises(InputError, match=r"expected chr2 once and of 4480 bases.*make the index"):
+    with pytest.raises(InputError, match=r"chr2 once and of 4480 bases.*index the genome again"):
         write_profiles(tmp_path / "data.h5", tmp_path / "genome.fa", columns, length=LENGTH)
     assert not (tmp_path / "data.h5").exists()
 

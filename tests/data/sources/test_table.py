@@ -119,7 +119,7 @@ def test_missing_targets_are_refused_or_counted():
     frame.loc[7, "r1"] = " "
     with pytest.raises(InputError, match=r"2 of 40 rows lack.*'r1' of row 6 \(oligo_5\)"):
         read_table(frame, targets=["r1"], name="id")
-    with pytest.warns(TableWarning, match="2 of 40 rows have no value in r1 and stay out"):
+    with pytest.warns(TableWarning, match="2 of 40 rows have no value in r1 and are left out"):
         splits = read_table(frame, targets=["r1"], name="id", drop_missing=True)
     assert sum(len(split) for _, split in splits.items()) == 38
     assert {"oligo_5", "oligo_7"}.isdisjoint(where(splits))
