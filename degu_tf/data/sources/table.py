@@ -122,15 +122,7 @@ def read_table(
     (('activity', 'activity_aleatoric'), [[2.0, 1.0]])
     """
     plain, repeated = _targets(targets), _replicates(replicates, aleatoric, min_replicates)
-    if plain is not None and repeated is None:
-        measured = list(plain.values())
-    elif repeated is not None and plain is None:
-        measured = [column for columns in repeated.values() for column in columns]
-    else:
-        raise InputError(
-            "give either targets (columns of single values) or replicates, not both: all targets "
-            f"have an aleatoric column or none has. Received: {targets=}, {replicates=}"
-        )
+    measured = _measured(plain, repeated)
     group = [group] if isinstance(group, str) else list(group or ())
     optional = [column for column in (split, name) if column is not None]
     frame = read_frame(path, [sequence, *measured, *optional, *group])
@@ -169,6 +161,20 @@ def read_table(
     data = Split(tokens, values[keep], names)
     parts = {kind: data.take(np.flatnonzero(codes == code)) for code, kind in enumerate(NAMES)}
     return Splits.from_parts(parts, heads)
+
+
+def _measured(
+    plain: Mapping[str, str] | None, repeated: Mapping[str, Sequence[str]] | None
+) -> list[str]:
+    """Columns of measurements, of single values or of replicates."""
+    if plain is not None and repeated is None:
+        return list(plain.values())
+    if repeated is not None and plain is None:
+        return [column for columns in repeated.values() for column in columns]
+    raise InputError(
+        "give either targets (columns of single values) or replicates, not both: all targets have "
+        f"an aleatoric column or none has. Received: targets={plain}, replicates={repeated}"
+    )
 
 
 def _targets(targets: Sequence[str] | Mapping[str, str] | None) -> dict[str, str] | None:
