@@ -208,7 +208,8 @@ def test_a_script_runs_on_users_data(name, layout, starrseq, lentimpra, runs, tm
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(out / "table.csv", low_memory=False)
-    assert table["value" if "value" in table else "mean"].dtype == float
+    numbers = next(name for name in ("value", "mean", "predicted") if name in table)
+    assert table[numbers].dtype == float
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert len(pd.read_csv(out / "claims.csv"))
     assert json.loads((out / "settings.json").read_text())["data"] == [str(file) for file in files]
