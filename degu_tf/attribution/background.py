@@ -61,7 +61,7 @@ def random_background(sequences: Any, n: int = 100, seed: int = 1234) -> np.ndar
 def dinucleotide_background(sequences: Any, n: int = 100, seed: int = 1234) -> np.ndarray:
     """Make `n` dinucleotide shuffles of each sequence.
 
-    A sequence's shuffles depend on its bases and the seed, not on the sequences beside it.
+    A sequence's shuffles depend on its bases and the seed, not on the other sequences.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class Own:
 
 
 class Shuffled:
-    """Dinucleotide shuffles of each sequence, made when they are asked for."""
+    """Dinucleotide shuffles of each sequence, generated on demand."""
 
     shared = False
 

@@ -1,7 +1,7 @@
 """Attribution maps compared: distance to the ensemble's mean map, and spread between models.
 
-A group of models, such as ten students that differ in nothing but their initialisation, comes as
-one array of maps `(M, N, L, 4)`: M models, the same N sequences (paper, Methods, "Attribution
+A group of models, such as ten students that differ in initialisation only, is given as one
+array of maps `(M, N, L, 4)`: M models, the same N sequences (paper, Methods, "Attribution
 analysis"; Fig. 4b, c and Supplementary Figs. 7, 8).
 """
 
@@ -26,7 +26,7 @@ NONE, LARGEST = "none", "largest"
 """Values of the column `scaling`: raw maps, or maps divided by their largest absolute score."""
 
 TESTS = {RMSE: "independent", STD: "paired"}
-"""The two-sided t-test that the paper takes for each metric."""
+"""The two-sided t-test that the paper uses for each metric."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ def compare(
     teachers
         The method whose models are the ensemble.
     first
-        The method that is compared with the teachers in the tests.
+        The method to compare with the teachers in the tests.
     ddof, leave_one_out
         As for `spread` and `similarity`.
     **labels
@@ -431,6 +431,7 @@ def _checked(maps: np.ndarray, what: str) -> np.ndarray:
             if not finite.all():
                 row = rows.start + int(np.argmin(finite))
                 raise InputError(
-                    f"expected finite scores; model {model} has others for sequence {row}"
+                    "expected finite scores. "
+                    f"Received: NaN or infinity, model {model}, sequence {row}"
                 )
     return maps

@@ -17,7 +17,7 @@ PAIR_BYTES = 2**25
 """Memory for the largest tensor of the pairs of one piece; a few such tensors exist at a time."""
 
 KEPT_BYTES = 2**28
-"""Memory for what is kept of the references at once."""
+"""Memory for activations of the references that are kept at the same time."""
 
 
 _Block = tuple[tf.Tensor, tf.Tensor, list[Saved]]
@@ -101,7 +101,7 @@ def _references(engine: Rescale, background: Background, rows: slice, block: sli
 
 
 def _pieces(engine: Rescale, background: Background) -> tuple[int, list[list[slice]]]:
-    """Sequences at once, and groups of blocks of references that are kept at once."""
+    """Number of sequences in a piece, and groups of blocks of references kept together."""
     pair_bytes, kept_bytes = engine.pair_size * engine.dtype.size, max(1, engine.kept_bytes)
     at_once = max(1, min(PAIR_BYTES // pair_bytes, KEPT_BYTES // kept_bytes))
     blocks = list(_even(background.size, at_once))

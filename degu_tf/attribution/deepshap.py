@@ -62,7 +62,7 @@ def deepshap(
         Strings, tokens `(N, L)` or floats `(N, L, 4)` that need not be one-hot.
     background
         References: strings, tokens `(R, L)` or floats `(R, L, 4)` for all sequences (see
-        `random_background` for the paper's); floats `(N, R, L, 4)` for each its own; or
+        `random_background` for the paper's); floats `(N, R, L, 4)` for individual ones; or
         ``"dinucleotide"`` for dinucleotide shuffles of each sequence.
     output
         The column by its index; with a `ModelPredictor` also by its name, such as

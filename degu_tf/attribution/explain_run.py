@@ -1,4 +1,4 @@
-"""Maps of whole ensembles and students: member after member, kept in files, resumable.
+"""Attribution runs: maps of ensembles and students, saved member by member, resumable.
 
 A folder of maps holds `settings.json`, which says what made it, a folder for each head, and the
 manifest, written last. A head's folder holds `member_00.h5 ...` of an ensemble, `maps.h5` with the
@@ -31,7 +31,7 @@ from degu_tf.utils.progress import bar
 from degu_tf.utils.run_folder import RunFolder
 
 TOP = 1000
-"""Sequences that are explained: those of the largest values (paper, Methods)."""
+"""Number of sequences explained, those with the largest values (paper, Methods)."""
 
 
 def explain_run(
@@ -46,10 +46,10 @@ def explain_run(
     ranking: Mapping[str, np.ndarray] | None = None,
     progress: bool | None = None,
 ) -> dict[str, Path]:
-    """Explain the sequences with the largest values of each head, and keep the maps in a folder.
+    """Explain the sequences with the largest values of each head, and save the maps in a folder.
 
     An ensemble's members go one after another, each with its own file, so memory does not grow
-    with their number and an interrupted run goes on at the member it had reached. The ensemble's
+    with their number and an interrupted run resumes at the member it had reached. The ensemble's
     map is the mean over members, as in the paper.
 
     Parameters
@@ -59,16 +59,16 @@ def explain_run(
     sequences
         Strings, tokens `(N, L)` or floats `(N, L, 4)`.
     folder
-        New, empty, or begun with the same settings.
+        A new or empty folder, or an unfinished run with the same settings.
     heads
         Columns of the model, or of the ensemble's members: ``"Dev"``, ``"Dev_epistemic"``. All
         targets by default.
     method
-        How; by default DeepSHAP against dinucleotide shuffles.
+        Attribution method; by default DeepSHAP with dinucleotide shuffles as references.
     names
         A name for each sequence; their row numbers without.
     top
-        At most so many sequences for each head.
+        Maximum number of sequences for each head.
     ranking
         For each head the values `(N,)` by which sequences are ranked, such as measured ones; by
         default those that are predicted.
@@ -205,8 +205,8 @@ def _explained(
         made = read_maps(file)
         if not np.array_equal(made.rows, chosen.rows):
             raise InputError(
-                "the member's file holds other sequences than the run asks for; remove it and "
-                f"call this again. Received: {file}"
+                "expected this run's sequences in the member's file; delete it and run again to "
+                f"compute it. Received: {file}"
             )
         for name in ("scores", "hypothetical", "value", "delta"):
             array = getattr(made, name)
@@ -235,7 +235,8 @@ def _check(
         is_spread = isinstance(predictor, Ensemble) and head.endswith("_epistemic")
         if is_spread and head not in columns:
             raise InputError(
-                "an ensemble's spread is no column of its members; explain a student of it. "
+                "an ensemble's epistemic uncertainty is not a column of its members; explain a "
+                "student of it. "
                 f"Received: head={head!r}, members' columns {columns}"
             )
         role = _role(predictor.heads, head)

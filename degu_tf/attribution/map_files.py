@@ -74,7 +74,7 @@ def write_maps(path: str | os.PathLike, maps: Maps) -> None:
     Parameters
     ----------
     path
-        Where the file shall stand.
+        File to write.
     maps
         What to write.
     """

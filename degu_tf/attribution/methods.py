@@ -34,7 +34,7 @@ class Explanation:
         gradient; of saliency and mutagenesis the corrected scores.
     delta
         `(N,)`, by how much the scores miss the difference of outputs; None where a method makes no
-        such promise.
+        such guarantee.
     """
 
     scores: np.ndarray

@@ -2,7 +2,7 @@
 
 Made for simulated data, whose truth says where the motifs lie
 (`degu_tf.data.simulation.mpra.Truth`). What counts is a position's importance: the corrected score
-of the base that stands there.
+of the observed base.
 """
 
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ _COLUMNS = ("sequence", "motif", "start", "end")
 
 
 def importance(scores: np.ndarray, sequences: Any) -> np.ndarray:
-    """Corrected score of the base that stands at each position: what a logo shows.
+    """Corrected score of the observed base at each position, as a logo shows it.
 
     It should not move when all four channels of a position gain one constant in the model, which
     changes no prediction of a one-hot sequence. That holds for gradients, mutagenesis and all
     hypothetical scores, but not for the scores of DeepSHAP: they hold products with what the
-    references have there, which the correction cannot undo. Give the hypothetical ones.
+    references have there, which the correction cannot undo: use the hypothetical scores.
 
     Parameters
     ----------

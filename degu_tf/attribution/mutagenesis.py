@@ -14,7 +14,7 @@ from degu_tf.utils.errors import InputError
 from degu_tf.utils.progress import bar
 
 MUTANTS = 512
-"""Mutated sequences predicted at once."""
+"""Batch size of mutated sequences."""
 
 
 def mutagenesis(
@@ -43,7 +43,7 @@ def mutagenesis(
         or by its number in the order of targets, aleatoric, epistemic. Profiles are averaged over
         their length.
     batch_size
-        Mutated sequences predicted at once.
+        Batch size of mutated sequences.
     progress
         True shows a progress bar, None on a terminal only.
 

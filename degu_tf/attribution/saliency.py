@@ -1,7 +1,7 @@
 """Gradients of one output with respect to the bases, and what follows from them.
 
 All maps are `(N, L, 4)` in the output's unit, channels A C G T, for all four bases of each
-position and not only the one that is there.
+position, not only the observed one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from degu_tf.utils.errors import InputError
 from degu_tf.utils.progress import bar
 
 BATCH_SIZE = 64
-"""Sequences in memory at once with all that a gradient needs; it does not change the numbers."""
+"""Batch size of gradients; it bounds memory and does not change the numbers."""
 
 CONVERGENCE = 0.05
 """Integrated gradients that miss more than this share of the largest difference are warned of."""
@@ -52,7 +52,7 @@ def saliency(
         The raw column by its index; with a predictor also by its name, such as
         ``"Dev_epistemic"``.
     batch_size
-        Sequences in memory at once.
+        Batch size.
     progress
         True shows a progress bar, None on a terminal only.
 
@@ -141,8 +141,8 @@ def integrated_gradients(
     model, sequences, output, batch_size, progress
         As for `saliency`.
     baseline
-        Floats `(L, 4)` for all sequences or `(N, L, 4)` for each its own; all-zero by default,
-        that is unknown bases only.
+        Floats `(L, 4)` for all sequences or `(N, L, 4)` for individual ones; all-zero by default,
+        that is, unknown bases only.
     steps
         Points on the way. Kinks of ReLU networks leave errors that fall as one over `steps`.
 
@@ -193,7 +193,7 @@ def integrated_gradients(
 
 
 def _mean(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean over members in float64; a single one as it is."""
+    """Mean over members in float64; a single member's array unchanged."""
     return parts[0] if len(parts) == 1 else np.asarray(np.mean(parts, axis=0, dtype=np.float64))
 
 

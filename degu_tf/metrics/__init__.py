@@ -1,4 +1,4 @@
-"""How predictions and uncertainties are judged."""
+"""Metrics of predictions and of their uncertainties."""
 
 from degu_tf.utils import keras_settings
 

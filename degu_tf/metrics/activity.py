@@ -1,4 +1,4 @@
-"""How well predictions meet measurements, as tidy tables: one row a head, target and metric."""
+"""Accuracy of predictions as tidy tables: one row for each head, target and metric."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""How well predicted effects of variants meet measured ones, and what their uncertainty goes with.
+"""Accuracy of predicted variant effects, and correlates of their uncertainty.
 
 Variants of one position share a window and its errors, so the bootstrap draws positions, not
 variants: intervals say what another choice of positions of the element would have given.
@@ -253,7 +253,7 @@ def _checked(
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0])
             raise InputError(
-                f"expected finite values; leave variants without one out. Received: {values[row]} "
+                f"expected finite values; drop variants without one. Received: {values[row]} "
                 f"({what}) in row {row}"
             )
     return x, y, groups

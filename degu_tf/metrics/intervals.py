@@ -1,7 +1,7 @@
-"""How often intervals hold the measurements, and how wide they are for it.
+"""Coverage and width of prediction intervals.
 
-Every function takes any `Prediction` and asks a callable for its intervals, the Gaussian ones by
-default, so that conformal intervals are judged by the same lines.
+Every function takes any `Prediction` and a callable that gives its intervals, Gaussian ones by
+default, so that conformal intervals are evaluated by the same code.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +79,7 @@ def coverage(
     interval: Interval = Prediction.interval,
     **labels: object,
 ) -> pd.DataFrame:
-    """Share of measurements inside their intervals, and the mean width of the intervals.
+    """Coverage, the share of measurements inside their intervals, and mean width of the intervals.
 
     Intervals are closed: a measurement on an end is inside (paper, Methods, "Interval coverage
     analysis", where the interval is the mean +- 1.96 standard deviations).
@@ -94,7 +94,7 @@ def coverage(
     heads
         Layout of `measured`.
     level
-        Share that the intervals are meant to hold, between 0 and 1.
+        Nominal level of the intervals, between 0 and 1.
     components
         Some of `COMPONENTS`; by default all that the prediction has.
     targets
@@ -327,7 +327,7 @@ def _matched(
     present = {name: std for name, std in stds if std is not None}
     if not present:
         raise InputError(
-            "this predictor gives no uncertainty to judge; use a student, an ensemble, or a model "
+            "expected a prediction with uncertainty; use a student, an ensemble, or a model "
             "with uncertainty columns. Received: a prediction of the mean alone"
         )
     components = _names(components, tuple(present), "components that the prediction has")

@@ -1,4 +1,4 @@
-"""Pearson's correlation of single heads as Keras metrics, to watch while a student trains."""
+"""Pearson correlation of single heads as Keras metrics, to monitor a student's training."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ class HeadPearson(keras.metrics.Metric):
         return ops.where(ops.isnan(r), 0.0, r)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this metric anew."""
+        """The arguments of the constructor."""
         return {**super().get_config(), "column": self.column}
 
 

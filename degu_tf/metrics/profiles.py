@@ -1,4 +1,4 @@
-"""How well predicted profiles meet measured ones: by chromosome, by bin, by counts.
+"""Accuracy of predicted profiles: over chromosomes, within bins, and of total counts.
 
 Correlations come from sums over each bin, so that their intervals, by resampling bins, cost little:
 positions of a bin go together and are no independent measurements.
@@ -15,7 +15,7 @@ from degu_tf.metrics.correlation import pearson_of_sums
 from degu_tf.utils.errors import InputError
 
 RESAMPLES = 1000
-"""How often bins are drawn anew for an interval."""
+"""Number of bootstrap draws of bins."""
 
 WHOLE, BY_BIN, COUNTS = "pearson", "pearson_by_bin", "pearson_log_counts"
 """Metrics: of all positions together, the mean over bins of each bin's, of log(1 + sum) of bins."""

@@ -1,7 +1,7 @@
-"""Whether stated uncertainty is honest, and whether it ranks the errors.
+"""Calibration of predicted uncertainties, and how well they rank the errors.
 
-Proper scores (NLL, CRPS) reward honest Gaussian distributions; binned errors compare stated with
-found error sizes; sparsification asks only for the right order.
+Proper scores (NLL, CRPS) are best for calibrated Gaussian distributions; binned errors compare
+predicted with observed error sizes; sparsification evaluates only the order.
 """
 
 import math
@@ -141,8 +141,8 @@ def error_by_uncertainty(
 
     Where uncertainty is calibrated, `rmse` equals `rms_std` in every bin (Levi et al. 2022,
     "Evaluating and Calibrating Uncertainty Prediction in Regression Tasks"). Points of equal std
-    that a bin's edge parts count with the mean of their squared errors, so the order of rows has
-    no say.
+    on both sides of a bin's edge count with the mean of their squared errors, so the result does
+    not depend on the order of rows.
 
     Parameters
     ----------
@@ -191,12 +191,12 @@ def sparsification_curve(
     targets: Sequence[str] | None = None,
     **labels: object,
 ) -> pd.DataFrame:
-    """RMSE of what remains when the points of largest std are removed, beside the best order's.
+    """RMSE of the remaining points when those of largest std are removed, and of the best order.
 
     Ilg et al. 2018, "Uncertainty Estimates and Multi-Hypotheses Networks for Optical Flow". The
     oracle removes the points of largest error first. Where points have equal std, the mean squared
-    error that remains is its expectation over their order, so the order of rows has no say; a
-    constant std gives a flat line.
+    error that remains is its expectation over their order, so the result does not depend on the
+    order of rows; a constant std gives a flat line.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def sparsification_curve(
     Raises
     ------
     InputError
-        As `proper_scores`, if a fraction lies outside, or if all errors are 0 and shall be
+        As `proper_scores`, if a fraction lies outside, or if curves of zero errors are to be
         normalised.
 
     Examples

@@ -1,4 +1,4 @@
-"""Architectures: each a function in a file of its own that returns a Keras model."""
+"""Architectures, one function each, which return Keras models."""
 
 from degu_tf.utils import keras_settings
 

@@ -188,8 +188,8 @@ def _begin(folder: Path, settings: Mapping[str, Any], files: Mapping[str, Path])
     if differing or held.keys() - settings.keys():
         differing = differing or sorted(held.keys() - settings.keys())
         raise InputError(
-            "the output folder holds tracks that were made otherwise; name another folder or "
-            f"remove it. Received: {folder}, with another {', '.join(differing)}"
+            "the output folder holds tracks made with other settings; choose another folder or "
+            f"delete it. Received: {folder}, with another {', '.join(differing)}"
         )
     if not finished:
         return False

@@ -21,10 +21,10 @@ from degu_tf.utils.files import content_hash
 from degu_tf.utils.progress import bar
 
 BATCH_SIZE = 512
-"""Sequences predicted at once; it bounds memory and does not change the numbers."""
+"""Batch size of predictions; it bounds memory and does not change the numbers."""
 
 BATCH_BASES = 2**17
-"""Bases predicted at once, so that of long sequences there are fewer in a batch."""
+"""Bases in a batch, so that batches of long sequences are smaller."""
 
 
 @runtime_checkable
@@ -72,7 +72,7 @@ class ModelPredictor:
     heads
         What its columns mean.
     batch_size
-        Sequences predicted at once; by default `batch_size_of` their length.
+        Batch size; by default `batch_size_of` the sequences' length.
 
     Raises
     ------
@@ -166,7 +166,7 @@ class StrandAveraged:
     ((1, 1), 32)
     """
 
-    def __new__(cls, predictor: Predictor) -> "StrandAveraged":
+    def __new__(cls, predictor: Predictor | None = None) -> "StrandAveraged":
         """Around a `DescribedPredictor` it is one, too."""
         described = cls is StrandAveraged and isinstance(predictor, DescribedPredictor)
         return super().__new__(_DescribedStrandAveraged if described else cls)
@@ -259,14 +259,14 @@ def window_of(predictor: Predictor, window: int | None = None) -> int:
         window = predictor.input_length
     if window is None:
         raise InputError(
-            "expected the number of bases that the predictor takes, which it does not tell itself; "
-            "give it as window=... Received: window=None"
+            "expected window=..., the number of bases that the predictor takes, because it has no "
+            "input length. Received: window=None"
         )
     return window
 
 
 def batch_size_of(length: int) -> int:
-    """Sequences of so many bases that are predicted at once: `BATCH_SIZE`, or fewer long ones.
+    """Batch size for sequences of that many bases: `BATCH_SIZE`, or less for long ones.
 
     Examples
     --------

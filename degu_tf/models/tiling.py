@@ -128,7 +128,10 @@ class Tiled:
     """
 
     def __new__(
-        cls, predictor: Predictor, window: int | None = None, step: int | None = None
+        cls,
+        predictor: Predictor | None = None,
+        window: int | None = None,
+        step: int | None = None,
     ) -> "Tiled":
         """Around a `DescribedPredictor` it is one, too."""
         described = cls is Tiled and isinstance(predictor, DescribedPredictor)

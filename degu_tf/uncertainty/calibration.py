@@ -39,7 +39,9 @@ class Calibrated:
         Fitted conformal prediction.
     """
 
-    def __new__(cls, predictor: Predictor, conformal: Conformal) -> "Calibrated":
+    def __new__(
+        cls, predictor: Predictor | None = None, conformal: Conformal | None = None
+    ) -> "Calibrated":
         """Around a `DescribedPredictor` it is one, too."""
         described = cls is Calibrated and isinstance(predictor, DescribedPredictor)
         return super().__new__(_DescribedCalibrated if described else cls)

@@ -175,7 +175,7 @@ def thinned(model: keras.Model) -> tuple[keras.Model, tuple[Shape, ...]]:
     except ValueError as error:
         raise InputError(
             "MC dropout takes a functional or sequential model of one input and one output, whose "
-            f"layers can be seen. Received: {error}"
+            f"layers are accessible. Received: {error}"
         ) from error
     if isinstance(model, keras.Sequential):
         model = as_functional(model)
@@ -230,7 +230,7 @@ def _copy(layer: layers.Layer) -> layers.Layer:
         return layer.__class__.from_config(layer.get_config())
     except Exception as error:
         raise InputError(
-            f"layer {layer.name!r} cannot be made again from its configuration. Received: {error}"
+            f"layer {layer.name!r} cannot be rebuilt from its configuration. Received: {error}"
         ) from error
 
 
@@ -260,11 +260,11 @@ def _check_randomness(layer: layers.Layer) -> None:
     elif _has_own_randomness(layer):
         reason = "is random in training, and only Dropout and SpatialDropout1D are taken"
     elif not type(layer).__module__.startswith("keras.") and _knows_training(layer):
-        reason = "does something else in training, and it cannot be seen whether that is random"
+        reason = "behaves differently in training, which may be random"
     else:
         return
     raise InputError(
-        f"layer {layer.name!r} {reason}; MC dropout would not be what it was trained with. "
+        f"layer {layer.name!r} {reason}; MC dropout would differ from the dropout in training. "
         f"Received: a {type(layer).__name__} layer"
     )
 

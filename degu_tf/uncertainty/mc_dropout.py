@@ -25,7 +25,7 @@ from degu_tf.utils.files import content_hash
 from degu_tf.utils.progress import bar
 
 MEMORY = 2**27
-"""Bytes that the rows computed at once may take: four times their largest activation."""
+"""Bytes for the rows of one block: four times their largest activation."""
 
 MAX_SEQUENCES = 16
 """Sequences computed at once; each has an operation of its own for every dropout layer."""
@@ -42,7 +42,7 @@ class MCDropout:
     Each unit is dropped independently of all others, for every sequence, pass and layer, and those
     kept are scaled up as Keras does in training; rates are rounded to a multiple of 2**-16. The
     masks follow from the seed, the sequence's content and the number of the pass: a sequence has
-    the same ones in whatever company, order or portions it comes, and also if it comes twice in
+    the same ones in any batch, order or company, and also if it comes twice in
     one call; another sequence has independent ones. On one machine the same call gives the same
     bits; in other portions the arithmetic may round differently.
 
@@ -121,7 +121,7 @@ class MCDropout:
     def pass_columns(self, sequences: Any) -> np.ndarray:
         """Raw output of every pass, `(n_passes, N, n_columns)` or `(n_passes, N, length, ...)`.
 
-        Held in memory all at once, which `columns` and `predict` avoid.
+        All passes are held in memory, which `columns` and `predict` avoid.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class MCDropout:
             yield np.concatenate(passes)[: self.n_passes]
 
     def _block_size(self, length: int) -> tuple[int, int]:
-        """How many sequences, and how many passes of them, are computed at once."""
+        """Numbers of sequences and of passes in one block."""
         rows = self._rows
         if rows is None:
             largest = max(math.prod(size or length for size in shape) for shape in self._shapes)

@@ -161,7 +161,7 @@ def test_what_cannot_be_compared_is_refused(maps):
         consistency({"single": maps["single"], "student": maps["student"][:, :5]})
     broken = maps["single"].copy()
     broken[1, 4, 0, 0] = np.nan
-    with pytest.raises(InputError, match="model 1 has others for sequence 4"):
+    with pytest.raises(InputError, match="NaN or infinity, model 1, sequence 4"):
         mean_map(broken)
     table = consistency(maps)
     with pytest.raises(InputError, match=r"for 'dynamic'.*Received: 0 rows"):

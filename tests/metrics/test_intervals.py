@@ -183,7 +183,7 @@ def test_what_does_not_match_is_refused(two, judge):
         judge(prediction, measured, HeadLayout(("Hk", "Dev")))
     with pytest.raises(InputError, match=r"must have shape \(N, 2\)"):
         judge(prediction, measured[:, 0], TWO)
-    with pytest.raises(InputError, match="gives no uncertainty"):
+    with pytest.raises(InputError, match="a prediction with uncertainty"):
         judge(Prediction(TWO.targets, prediction.mean), measured, TWO)
     student = Prediction(TWO.targets, prediction.mean, epistemic=prediction.epistemic)
     with pytest.raises(InputError, match=r"components that the prediction.*\['aleatoric'\]"):

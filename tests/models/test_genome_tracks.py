@@ -209,7 +209,7 @@ def test_some_contigs_and_any_step(genome, tmp_path):
 def test_other_tracks_are_not_written_over(genome, tmp_path):
     options = {"contigs": ["chr1"], "progress": False}
     predict_tracks(Neighbours(), genome, tmp_path / "out", identity={"run": "a"}, **options)
-    with pytest.raises(InputError, match=r"made otherwise.*with another run$"):
+    with pytest.raises(InputError, match=r"made with other settings.*with another run$"):
         predict_tracks(Neighbours(), genome, tmp_path / "out", identity={"run": "b"}, **options)
     with pytest.raises(InputError, match=r"with another step$"):
         predict_tracks(
@@ -231,7 +231,7 @@ class Numbers:
     [
         (Neighbours(), {"contigs": ["chr1", "chr9"]}, "which has chr1, chrS, chrN. .*: chr9$"),
         (Neighbours(), {"contigs": []}, "Received: none$"),
-        (Numbers(), {}, "give it as window="),
+        (Numbers(), {}, "expected window="),
         (Numbers(), {"window": 8}, r"each of 8 bases.*shape \(1, 1\)$"),
         (Neighbours(), {"step": 99}, "window=16, step=99"),
     ],

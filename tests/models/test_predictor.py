@@ -1,3 +1,5 @@
+import copy
+
 import keras
 import numpy as np
 import pytest
@@ -141,6 +143,7 @@ def test_a_wrapper_is_as_described_as_what_it_wraps(predictor, spec, wrap):
     assert wrapped.fingerprint() == wrap(predictor).fingerprint() != predictor.fingerprint()
     other = ModelPredictor(spec.build((32, 4), HEADS, seed=1), HEADS)
     assert wrap(other).fingerprint() != wrapped.fingerprint()
+    assert copy.copy(wrapped).fingerprint() == wrapped.fingerprint()
     both = StrandAveraged(wrapped)
     assert isinstance(both, DescribedPredictor)
     assert both.fingerprint() not in (wrapped.fingerprint(), predictor.fingerprint())
@@ -156,7 +159,7 @@ def test_a_wrapper_around_a_bare_predictor_claims_no_more(tokens):
         assert isinstance(wrapped, Predictor)
         assert not isinstance(wrapped, DescribedPredictor)
         assert not hasattr(wrapped, "heads")
-    with pytest.raises(InputError, match=r"number of bases .* window=None"):
+    with pytest.raises(InputError, match=r"number of bases .*window=None"):
         Tiled(StrandAveraged(CountsA()))
     assert Tiled(StrandAveraged(CountsA()), window=16).predict(tokens).mean.shape == (21, 32, 1)
 

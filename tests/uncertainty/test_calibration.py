@@ -24,7 +24,7 @@ from degu_tf.uncertainty.conformal.conformal import Conformal
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import CALIBRATION, RunFolder
 
-COLUMNS = ["interval", "target", "component", "level", "metric", "value", "n"]
+COLUMNS = ["interval", "target", "component", "level", "metric", "value", "n", "floored"]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_what_is_kept_is_what_was_fitted(run, teachers, splits):
         for level in (0.5, 0.95):
             ends = each.interval(new, level)
             np.testing.assert_allclose(ends, expected.predict(new, level), rtol=1e-6)
-        with pytest.raises(InputError, match="40 of 40 sequences were calibrated on"):
+        with pytest.raises(InputError, match="40 of 40 sequences used for calibration"):
             each.conformal.check_unseen(validation.sequences)
     assert loaded.conformal.notes == {
         "fingerprint": teachers.fingerprint(),
@@ -143,11 +143,11 @@ def test_splits_that_share_sequences(run, splits):
         np.concatenate([test.sequences, validation.sequences[:3]]),
         np.concatenate([test.targets, validation.targets[:3]]),
     )
-    with pytest.raises(InputError, match="3 of 43 sequences were calibrated on"):
+    with pytest.raises(InputError, match="3 of 43 sequences used for calibration"):
         calibrate(run, replace(splits, test=mixed))
     assert not (run / CALIBRATION).exists()
     calibrated = calibrate(run, splits)
-    with pytest.raises(InputError, match="3 of 43 sequences were calibrated on"):
+    with pytest.raises(InputError, match="3 of 43 sequences used for calibration"):
         compare_intervals(calibrated, mixed, splits.heads)
 
 

@@ -377,7 +377,7 @@ class Noisy(layers.Layer):
         ),
         (layers.TimeDistributed(layers.Dropout(0.1), name="odd"), "'odd' is random"),
         (keras.Sequential([layers.Dropout(0.1)], name="odd"), "'odd' is random"),
-        (Noisy(name="odd"), "'odd' does something else in training"),
+        (Noisy(name="odd"), "'odd' behaves differently in training"),
         (layers.Dropout(1.0, name="odd"), "'odd' drops everything"),
         (layers.Dropout(0.2, noise_shape=(1, None, None), name="odd"), "noise_shape .* 'odd'"),
     ],

@@ -3,7 +3,7 @@
 Forward they compute as Keras does, to the last digit where possible: which of two nearly equal
 positions a max-pooling takes is decided there. Going back, convolutions and dense layers, which
 take nearly all the time, are written out; a convolution with stride 1 is transposed by one with the
-kernel turned round, which knows every dilation.
+reversed kernel, which supports every dilation.
 Layers that only move, average or repeat values are transposed by differentiating them.
 """
 

@@ -160,7 +160,7 @@ class Bidirectional:
     Parameters
     ----------
     forwards, backwards
-        The two; of the second the steps are turned round where it gives all of them.
+        The two LSTMs; steps of the second are reversed where it returns all of them.
     merge
         The rule that joins the two values.
     """

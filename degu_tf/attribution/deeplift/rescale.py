@@ -88,7 +88,8 @@ class _Plan:
                 wiring = Wiring(layer)
             except ValueError as error:
                 raise InputError(
-                    f"DeepSHAP cannot look into the model {layer.name!r} within the model: {error}"
+                    f"DeepSHAP needs access to the layers of the nested model: {error}. "
+                    f"Received: {layer.name}"
                 ) from None
             output = wiring.nodes[wiring.output]
             return self._add_model(wiring, output, sources[0], f"{prefix}{layer.name}/")

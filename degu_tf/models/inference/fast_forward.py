@@ -107,7 +107,7 @@ class _Plan:
                 self.steps[last[-1].key] = (node.inputs, step)
 
     def _step(self, node: Node) -> tuple[list[Node], Step]:
-        """The nodes that are done at once, in order, and what does them."""
+        """The nodes that one step computes, in order, and that step."""
         layer = node.layer
         own = _activation(layer) if type(layer) in _WITH_ACTIVATION else None
         if type(layer) is layers.Dense and own is not None:

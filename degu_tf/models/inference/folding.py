@@ -86,7 +86,7 @@ def _folded(model: keras.Model, folded: dict[str, layers.BatchNormalization]) ->
 
 
 def _copy(layer: keras.layers.Layer, with_bias: bool) -> keras.layers.Layer:
-    """A layer made anew; whatever a user's own one raises becomes a `ValueError`."""
+    """A layer rebuilt from its configuration; errors of custom layers become `ValueError`."""
     try:
         config = layer.get_config()
         return layer.__class__.from_config({**config, "use_bias": True} if with_bias else config)

@@ -74,7 +74,7 @@ class Wiring:
         return self.consumers(key)[0]
 
     def called_once(self, name: str) -> bool:
-        """Whether a layer stands in one place only."""
+        """Whether a layer is used once only."""
         return self._calls[name] == 1
 
 
@@ -94,7 +94,7 @@ def as_functional(model: keras.Sequential) -> keras.Model:
 
 
 def _config(model: keras.Model) -> dict[str, Any]:
-    """The configuration; whatever a user's layer raises in making it becomes a `ValueError`."""
+    """The configuration; any error of a custom layer becomes a `ValueError`."""
     try:
         return model.get_config()
     except Exception as error:

@@ -86,7 +86,7 @@ class Card:
     versions: dict[str, str]
 
     def text(self) -> str:
-        """The card for people."""
+        """The card as text."""
         length = "any length" if self.input_length is None else f"{self.input_length} bases"
         options = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
         forms = ", ".join(
@@ -124,7 +124,7 @@ def convert(
     overwrite: bool = False,
     **options: Any,
 ) -> Card:
-    """Write a released file as a `.keras` file that any Keras 3 loads, and its card beside it.
+    """Convert a released file to a `.keras` file that any Keras 3 loads, with a card.
 
     The written model is read back and must predict the same numbers before it takes its name. The
     card is `OUT.json` and `OUT.txt`, named like the model without `.keras`.
@@ -216,7 +216,7 @@ def _free(out: str | os.PathLike, overwrite: bool) -> Path:
 
 
 def card_files(out: str | os.PathLike) -> tuple[Path, Path]:
-    """Where the card of a model lies: for programs and for people."""
+    """Files of a model's card: JSON and text."""
     return Path(out).with_suffix(".json"), Path(out).with_suffix(".txt")
 
 
@@ -243,7 +243,7 @@ def _write(predictor: ModelPredictor, out: Path, facts: Mapping[str, Any]) -> Ca
 
 
 def open_weights(path: str | os.PathLike) -> ModelPredictor:
-    """The predictor of a file of weights; what its columns mean, its card says if it has one.
+    """The predictor of a file of weights; the meaning of its columns comes from its card, if any.
 
     Parameters
     ----------

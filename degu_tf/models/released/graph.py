@@ -89,7 +89,7 @@ def _match_edge(
             rates[name] = rate
     if our_edge.source in nodes:
         if nodes[our_edge.source] != their_edge.source:
-            raise Difference(f"{their_edge.source} stands where {nodes[our_edge.source]} belongs")
+            raise Difference(f"{their_edge.source} is connected, expected {nodes[our_edge.source]}")
         return
     our, their = ours.nodes[our_edge.source], theirs.nodes[their_edge.source]
     if (our.op, our.params, len(our.inputs)) != (their.op, their.params, len(their.inputs)):

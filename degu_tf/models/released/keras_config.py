@@ -38,8 +38,8 @@ def read_graph(content: Any) -> Graph:
     if not isinstance(content, dict) or content.get("class_name") not in _MODELS:
         found = content.get("class_name") if isinstance(content, dict) else content
         raise InputError(
-            "expected a model made of layers (Functional or Sequential); what a class of its own "
-            f"computes is not in the file. Received: class {found!r}"
+            "expected a model made of layers (Functional or Sequential); a file does not hold what "
+            f"a custom class computes. Received: class {found!r}"
         )
     return _Reader(content).graph()
 

@@ -265,7 +265,7 @@ def _read_vars(
         groups.setdefault(owner, {}).setdefault(inner, {})[int(parts[-1])] = read_array(array, path)
     if len(containers) > 1:
         raise InputError(
-            f"the file holds {len(containers)} models; save the one that is meant by itself. "
+            f"the file holds {len(containers)} models; save one model by itself. "
             f"Received: {sorted(containers)}"
         )
     labels = _labels(file, next(iter(containers), ""))

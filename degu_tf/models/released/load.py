@@ -148,11 +148,11 @@ def load_released(
     heads: HeadLayout | None = None,
     **options: Any,
 ) -> keras.Model:
-    """A Keras model from a released file, whatever made it.
+    """A Keras model from a released file, in any of the formats below.
 
     Reads full models and weights of Keras 2 and 3 (`.h5`, `.weights.h5`, `.keras`) and the
     released PyTorch DREAM-RNN (`.pth`, with the extra `torch`). The content decides, not the
-    name. Arguments overrule what the file says, or answer what it leaves open.
+    name. Arguments take precedence over the file, or supply what it leaves open.
 
     Parameters
     ----------
@@ -245,8 +245,7 @@ def read_released(
 def load_released_weights(model: keras.Model, path: str | os.PathLike) -> None:
     """Set a model's weights from a file of the same architecture and sizes.
 
-    For a start from weights that are there already; the model keeps its own input length and
-    dropout.
+    For training that starts from existing weights; the model keeps its input length and dropout.
 
     Parameters
     ----------
@@ -285,7 +284,7 @@ def _fitting(model: keras.Model, stored: Stored) -> list[StoredLayer]:
 
 
 def read_stored(path: Path) -> Stored:
-    """The layers of a file of weights, told by its first bytes from other files.
+    """The layers of a file of weights, whose format is detected from file content.
 
     Raises
     ------
@@ -311,7 +310,7 @@ def read_stored(path: Path) -> Stored:
     except DAMAGED as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"the file is damaged, or not of the format that it begins with ({reason})"
+            f"the file is damaged, or its content is not of its format ({reason})"
         ) from None
     raise InputError(
         "expected a model or weights of Keras (HDF5, .keras) or of PyTorch (.pth). "
@@ -345,8 +344,8 @@ def _check_order(orders: Sequence[Sequence[StoredLayer]], stored: Stored) -> Non
             one, two = ([each.name for each in of_kind(order, kind)] for order in (first, other))
             if one != two:
                 raise InputError(
-                    f"the file lists its {kind} layers in another order than their names count, "
-                    f"and both fit. Received: {one} and {two} in {stored.format}"
+                    f"the order of the file's {kind} layers differs from the numbers in their "
+                    f"names, and both fit. Received: {one} and {two} in {stored.format}"
                 )
 
 

@@ -1,4 +1,4 @@
-"""A file's arrays copied into a model of ours, each to the layer that stands where its own stood.
+"""Assignment of a file's arrays to the layers of a model built here.
 
 Where the file says how its layers are connected, the two graphs are held against each other, and
 all that bears on a number must agree. Where it does not, layers of one kind are taken in order, and

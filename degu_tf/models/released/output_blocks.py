@@ -1,7 +1,7 @@
-"""How several dense layers make an output: told by the file's graph, its names, or its user.
+"""Outputs of several dense layers: their roles from the file's graph, names, or the user.
 
 Two parallel layers are a mean and a standard deviation only where the graph has a softplus on the
-second, the names are those of released files, or the user says so. Others are targets of their own.
+second, the names are those of released files, or the user says so. All others are targets.
 """
 
 import re

@@ -33,7 +33,7 @@ _FORMS: dict[str, Form] = {
 
 
 def columns_layout(n_columns: int) -> HeadLayout:
-    """A layout of so many columns without meaning, to build a model with."""
+    """A layout of `n_columns` unnamed columns, to build a model with."""
     return HeadLayout(tuple(f"column{i}" for i in range(1, n_columns + 1)))
 
 

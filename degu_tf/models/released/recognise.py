@@ -1,4 +1,4 @@
-"""Which architecture a file's layers are, told from their kinds and shapes alone."""
+"""Detection of a file's architecture from the kinds and shapes of its layers."""
 
 import math
 from collections.abc import Mapping, Sequence

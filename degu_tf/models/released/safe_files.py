@@ -1,4 +1,4 @@
-"""HDF5, zip and NumPy files of strangers: content is listed and measured before it is read.
+"""Untrusted HDF5, zip and NumPy files: content is listed and measured before it is read.
 
 An HDF5 file can point to other files, call for decoders, and claim sizes that it does not have; a
 zip file can unpack to a thousand times its size. All of that is refused by what the files declare,
@@ -60,7 +60,7 @@ def check_expansion(declared: int, on_disk: int, what: str) -> None:
     allowed = min(MAX_BYTES, max(FREE_BYTES, MAX_EXPANSION * on_disk))
     if declared > allowed:
         raise InputError(
-            f"{what} would unpack to {declared:,} bytes, which no file of weights does; it was "
+            f"{what} would unpack to {declared:,} bytes, far more than weights take; it was "
             f"not unpacked. Received: {on_disk:,} bytes"
         )
 

@@ -1,4 +1,4 @@
-"""What a file of weights holds, whatever its format: layers with arrays in Keras' own layout."""
+"""Content of a file of weights in any format: layers, with arrays in Keras' layout."""
 
 import re
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ class Stored:
     Attributes
     ----------
     format
-        What kind of file it is, for people.
+        Kind of file, for messages.
     layers
         Layers with weights, by name, in the file's order where it has one.
     graph

@@ -1,7 +1,7 @@
-"""Conformal prediction: intervals that hold the measurement as often as they say.
+"""Conformal prediction: intervals with a marginal coverage guarantee.
 
-An uncertainty is multiplied by a factor that is read off data set aside for it, which turns any
-standard deviation, however wrong its scale, into intervals of known coverage.
+An uncertainty is multiplied by a factor estimated on calibration data, which turns any standard
+deviation, however wrong its scale, into intervals of known coverage.
 """
 
 import os
@@ -31,18 +31,18 @@ class Conformal:
     target (paper, Methods, "Conformal predictions"; Papadopoulos, Gammerman & Vovk, "Normalized
     nonconformity measures for regression conformal prediction", AIA 2008).
 
-    What is promised, with ``quantile="finite_sample"``: let n calibration sequences and one new
-    sequence be exchangeable, for example drawn independently from one population, and let the
+    The marginal guarantee, with ``quantile="finite_sample"``: let n calibration sequences and one
+    new sequence be exchangeable, for example drawn independently from one population, and let the
     predictor know none of them. Then the interval holds the new measurement with probability at
     least `level`, and at most `level` + 1 / (n + 1) if no two scores are equal, for any predictor,
     sigma and distribution, at any n (Vovk, Gammerman & Shafer, *Algorithmic Learning in a Random
-    World*, 2005; Lei et al., *JASA* 113:1094, 2018). What is not:
+    World*, 2005; Lei et al., *JASA* 113:1094, 2018). What it does not cover:
 
     - The probability is over calibration sets as well as new sequences. With one calibration set
       in hand the coverage varies around it, as Beta(k, n + 1 - k) with k = ceil((n + 1) level):
       between 0.91 and 0.98 in nine of ten cases at level 0.95 and n = 100.
-    - It is an average over sequences, not a promise for each kind of them: highly active ones may
-      be covered less and others more. `n_bins` and `groups` extend the promise to each bin or
+    - It is an average over sequences, not conditional on their kind: highly active ones may be
+      covered less and others more. `n_bins` and `groups` extend the guarantee to each bin or
       group, at the price of fewer points for each (Mondrian; Vovk et al. 2005). It is exact for
       groups; edges of bins are taken from the calibration predictions, which adds an error of the
       order of 1 / points in a bin.
@@ -124,7 +124,7 @@ class Conformal:
             The sequences, as `degu_tf.sequences.hashing.sequence_hashes` takes them. They are
             remembered by their hashes, for `check_unseen`.
         levels
-            Levels that intervals shall be had at; others can be asked for as far as N allows.
+            Levels that intervals must be able to reach; others are available as far as N allows.
         groups
             A label for each sequence, text or whole number, to have a factor for each group.
 
@@ -200,7 +200,7 @@ class Conformal:
             )
         if (groups is None) != (fitted.labels is None):
             raise InputError(
-                "groups go with predict if they went with fit. Received: "
+                "expected groups in predict if and only if fit had groups. Received: "
                 + ("none, though groups were fitted" if groups is None else "groups, none fitted")
             )
         factors = self._factors(level)
@@ -266,20 +266,20 @@ class Conformal:
         Raises
         ------
         InputError
-            If some were calibrated on (how many is said), or `fit` was given no sequences.
+            If some were used for calibration, or `fit` was given no sequences.
         """
         fitted = self._fitted()
         if fitted.hashes is None:
             raise InputError(
-                "the calibration knows no sequences, so it cannot tell which are new; fit it with "
-                "sequences=..."
+                "the calibration stores no sequences to compare with; fit it with sequences=... "
+                "Received: sequences=None in fit"
             )
         hashes = sequence_hashes(sequences)
         seen = int(np.isin(hashes, fitted.hashes).sum())
         if seen:
             raise InputError(
-                "coverage on sequences that were calibrated on says nothing; leave them out. "
-                f"Received: {seen} of {len(hashes)} sequences were calibrated on"
+                "expected sequences that were not used for calibration; leave those out. "
+                f"Received: {seen} of {len(hashes)} sequences used for calibration"
             )
 
     def save(self, path: str | os.PathLike) -> None:
@@ -369,9 +369,9 @@ class Conformal:
         for target, share in zip(prediction.targets, floored, strict=True):
             if share > MAX_FLOORED:
                 raise InputError(
-                    f"{self.component} standard deviations at the floor of {MIN_STD:g} say nothing "
-                    f"to scale, and at most {MAX_FLOORED:.0%} may be; train a model whose "
-                    "uncertainty is positive, or take another component. "
+                    f"at most {MAX_FLOORED:.0%} of the {self.component} standard deviations may be "
+                    f"at the floor of {MIN_STD:g}, where they cannot be scaled; train a model with "
+                    "positive uncertainty, or use another component. "
                     f"Received: {share:.1%} floored for {target}"
                 )
 

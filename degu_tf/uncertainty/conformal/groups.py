@@ -1,4 +1,4 @@
-"""Calibration sequences in cells, each with a factor of its own: bins of the prediction, or groups.
+"""Mondrian cells of conformal prediction: bins of the predicted value, or groups.
 
 Mondrian conformal prediction (Vovk, Gammerman & Shafer 2005) is what happens in one cell, repeated.
 """

@@ -1,4 +1,4 @@
-"""Which of n sorted scores an interval of a level ends at, counted without rounding errors."""
+"""Ranks of conformal quantiles, computed without rounding errors."""
 
 import math
 from fractions import Fraction

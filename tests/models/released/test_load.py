@@ -357,7 +357,7 @@ def test_names_that_count_otherwise_than_the_file_lists(models, tmp_path):
     last, before = normal[-1].name, normal[-2].name
     names[last], names[before] = names[before], names[last]
     write_keras2_weights(model, tmp_path / "1.h5", names=names)
-    with pytest.raises(InputError, match="lists its BatchNormalization layers in another order"):
+    with pytest.raises(InputError, match="order of the file's BatchNormalization layers differs"):
         load_released(tmp_path / "1.h5")
 
 

@@ -385,11 +385,11 @@ def test_calibration_sequences_are_recognised(calibration):
     fitted.check_unseen(decode(others))
     some = np.concatenate([others, tokens[7:10]])
     for form in (some, one_hot(some), decode(some)):
-        with pytest.raises(InputError, match="Received: 3 of 43 sequences were calibrated on"):
+        with pytest.raises(InputError, match="Received: 3 of 43 sequences used for calibration"):
             fitted.check_unseen(form)
     with pytest.raises(InputError, match=r"expected the 120 sequences.* Received: 119"):
         Conformal().fit(prediction, measured, HEADS, tokens[1:])
-    with pytest.raises(InputError, match="knows no sequences"):
+    with pytest.raises(InputError, match="stores no sequences"):
         Conformal().fit(prediction, measured, HEADS).check_unseen(others)
 
 
@@ -427,7 +427,7 @@ def test_what_is_saved_comes_back(calibration, new, tmp_path, divided, quantile)
 def test_without_sequences_none_are_saved(calibration, tmp_path):
     prediction, measured = calibration
     Conformal().fit(prediction, measured, HEADS).save(tmp_path / "c.npz")
-    with pytest.raises(InputError, match="knows no sequences"):
+    with pytest.raises(InputError, match="stores no sequences"):
         Conformal.load(tmp_path / "c.npz").check_unseen(["ACGT"])
 
 
