@@ -252,7 +252,7 @@ def augmented(
         Keep the originals and put the augmented sequences behind them in the batch; targets and
         weights are repeated.
     first_epoch
-        The epoch of the first batch, for going on where a run stopped.
+        The epoch of the first batch, for resuming a run.
 
     Returns
     -------
