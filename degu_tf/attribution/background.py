@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from degu_tf.attribution.scalar_output import check_positive
 from degu_tf.models.predictor import as_array
 from degu_tf.sequences.alphabet import brief
 from degu_tf.sequences.encoding import (
@@ -48,7 +49,7 @@ def random_background(sequences: Any, n: int = 100, seed: int = 1234) -> np.ndar
     (2, 4)
     """
     array = as_array(sequences)
-    check_number(n)
+    check_positive("n", n)
     if n > len(array):
         raise InputError(
             f"expected at least as many sequences as references are drawn. Received: {len(array)} "
@@ -88,7 +89,7 @@ def dinucleotide_background(sequences: Any, n: int = 100, seed: int = 1234) -> n
     (1, 3, 10)
     """
     tokens = as_tokens(sequences)
-    check_number(n)
+    check_positive("n", n)
     return np.stack([_shuffles(each, n, seed) for each in tokens])
 
 
@@ -152,7 +153,7 @@ class Shuffled:
     shared = False
 
     def __init__(self, sequences: np.ndarray, n: int, seed: int) -> None:
-        check_number(n)
+        check_positive("n", n)
         self.tokens, self.size, self.seed = as_tokens(sequences), n, seed
 
     def of(self, rows: slice, references: slice) -> np.ndarray:
@@ -190,12 +191,6 @@ def as_background(
             f"{made.references.shape[1]} bases, sequences of {sequences.shape[1]}"
         )
     return made
-
-
-def check_number(n: int) -> None:
-    """Refuse anything but a whole number of references of at least 1."""
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise InputError(f"expected at least 1 reference. Received: n={n!r}")
 
 
 def _floats(array: np.ndarray) -> np.ndarray:

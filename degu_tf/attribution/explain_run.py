@@ -22,6 +22,7 @@ from degu_tf.attribution.map_files import (
     write_modisco_pair,
 )
 from degu_tf.attribution.methods import Method, fingerprint
+from degu_tf.attribution.scalar_output import check_positive
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.models.predictor import ModelPredictor, as_array
@@ -249,8 +250,7 @@ def _check(
         raise InputError(f"expected different heads. Received: {', '.join(heads)}")
     if len(names) != n:
         raise InputError(f"expected {n} names, one for each sequence. Received: {len(names)}")
-    if not isinstance(top, int | np.integer) or isinstance(top, bool) or top < 1:
-        raise InputError(f"top must be a whole number from 1. Received: top={top!r}")
+    check_positive("top", top)
     for head, values in ranking.items():
         if head not in heads or values.shape != (n,) or not np.isfinite(values).all():
             raise InputError(

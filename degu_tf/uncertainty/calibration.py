@@ -131,6 +131,8 @@ def calibrate(
     >>> calibrated = calibrate(run.folder, splits, component="aleatoric", level=0.9)
     >>> calibrated.conformal.factors(0.9)["target"].tolist()
     ['Dev', 'Hk']
+    >>> load_calibration(run.folder).predict(splits.test.sequences).mean.shape
+    (20, 2)
     """
     if split not in JUDGED_ON:
         raise InputError(f"expected one of {tuple(JUDGED_ON)}. Received: split={split!r}")
@@ -161,6 +163,8 @@ def calibrate(
 
 def load_calibration(run: str | os.PathLike) -> Calibrated:
     """The predictor of a run with its calibration, averaging strands if that was calibrated.
+
+    `calibrate` has an example.
 
     Raises
     ------

@@ -306,7 +306,10 @@ def test_scores_that_miss_the_difference_are_warned_of():
         ({"sequences": draw(2, 31)}, "takes sequences of 32 bases. Received: 31"),
         ({"background": draw(2, 31)}, "references of 31 bases, sequences of 32"),
         ({"background": np.zeros((1, 3, 32, 4))}, r"\(2, references, 32, 4\)"),
-        ({"background": "dinucleotide", "n_references": 0}, "at least 1 reference"),
+        (
+            {"background": "dinucleotide", "n_references": 0},
+            "n must be a whole number from 1. Received: n=0",
+        ),
         ({"method": "gradient"}, "'rescale' or 'shap'"),
         ({"dtype": "float16"}, "'float32' or 'float64'"),
         ({"model": None}, "Keras model or a ModelPredictor"),
