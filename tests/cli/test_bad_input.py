@@ -246,7 +246,7 @@ def test_output_folders():
     train = "train d.h5 --members 2 --epochs 1"
     refused(f"{train} --out x", "already holds another run.*Received: x .*holds")
     refused(f"{train} --out y", "already holds another run.*Received: y .*kind: holds 'student'")
-    refused(f"{train} --out .", r"holds files that are no run.*Received: \.")
+    refused(f"{train} --out .", r"holds files that do not belong to a run.*Received: \.")
     refused(f"{train} --out s.fa", "expected an output folder. Received: s.fa, a file")
     refused(f"{train} --out s.fa/r", "--out s.fa/r: .*s.fa is no folder")
     Path("y/manifest.json").unlink()
