@@ -73,7 +73,7 @@ def test_from_bins_to_tracks(data):
     assert times == {file: file.stat().st_mtime_ns for file in tracks.iterdir()}
     refused = degu(*command, "--average-strands")
     assert refused.code == 2
-    assert "with another average_strands" in refused.err
+    assert "with another --average-strands" in refused.err
 
     done("predict", teachers, "--bigwig", "--fasta", data / "genome.fa", "--out", data / "labels")
     named = [
