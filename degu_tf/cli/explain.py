@@ -213,14 +213,21 @@ def references(
 
 
 def data_file(run: str) -> Path | None:
-    """The data that a run was trained on, if the file is where the run recorded it."""
+    """The data that a run was trained on, if the HDF5 file is where the run recorded it.
+
+    A run may come from a stranger: its manifest names a file beside it, never one from the root,
+    and a file that is not HDF5 is not opened.
+    """
+    from degu_tf.utils.file_types import file_type
     from degu_tf.utils.run_folder import RunFolder
 
     if Path(run).is_file():
         return None
     recorded = RunFolder(run).manifest().get("data_file")
-    path = None if recorded is None else Path(os.path.normpath(Path(run) / recorded))
-    return path if path is not None and path.is_file() else None
+    if not isinstance(recorded, str) or os.path.isabs(recorded):
+        return None
+    path = Path(os.path.normpath(Path(run).resolve() / recorded))
+    return path if path.is_file() and file_type(path) == "HDF5" else None
 
 
 def draw_logos(folder: Path, maps: "Maps", n: int) -> Path:

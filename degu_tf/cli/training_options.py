@@ -90,9 +90,14 @@ def run_of(options: argparse.Namespace, subset: Mapping[str, Any]) -> "Run":
         options.out,
         options.seed,
         provenance={"subset": dict(subset)},
-        notes={"data_file": os.path.relpath(options.data, options.out)},
+        notes={"data_file": _relative(options.data, options.out)},
         progress=progress(options),
     )
+
+
+def _relative(data: str, run: str) -> str:
+    """The data file as seen from the run folder, links followed on both sides."""
+    return os.path.relpath(os.path.realpath(data), os.path.realpath(run))
 
 
 def training_data(options: argparse.Namespace, subset: Mapping[str, Any]) -> "Splits":

@@ -13,6 +13,7 @@ from degu_tf.attribution.deepshap import deepshap
 from degu_tf.attribution.explain_run import TOP, explain_run
 from degu_tf.attribution.map_files import read_maps
 from degu_tf.attribution.methods import METHODS, Method
+from degu_tf.cli.explain import data_file
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.sequences.encoding import decode
 from degu_tf.sequences.fasta import write_fasta
@@ -149,3 +150,16 @@ def test_a_finished_folder_stays_and_another_command_is_refused(work, tmp_path):
     assert other.code == 2
     assert "already holds another run" in other.err
     assert "top: holds 1000, requested 2" in other.err
+
+
+@pytest.mark.parametrize("named", ["/etc/passwd", "../notes.txt"])
+def test_a_strangers_manifest_does_not_choose_which_file_is_opened(work, tmp_path, named):
+    """A path from the root, or a file that is no data, is not opened."""
+    moved = shutil.copytree(work / "run", tmp_path / "run")
+    manifest = json.loads((moved / "manifest.json").read_text())
+    (moved / "manifest.json").write_text(json.dumps({**manifest, "data_file": named}))
+    (tmp_path / "notes.txt").write_text(">a\nACGT\n")
+    assert data_file(moved) is None
+    shutil.copy(work / "d.h5", tmp_path / "d.h5")
+    (moved / "manifest.json").write_text(json.dumps({**manifest, "data_file": "../d.h5"}))
+    assert data_file(moved) == tmp_path / "d.h5"

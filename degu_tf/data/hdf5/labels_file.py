@@ -1,6 +1,5 @@
 """Files of teachers' labels that were released apart from the sequences: `.npz` or HDF5."""
 
-import math
 import os
 import zipfile
 import zlib
@@ -13,6 +12,7 @@ import numpy as np
 from degu_tf.data.hdf5.layouts import label_parts
 from degu_tf.data.hdf5.rows import check_memory, check_storage, datasets_of, existing, opened
 from degu_tf.utils.errors import InputError, blaming
+from degu_tf.utils.npy import check_npy
 
 _NPZ_ERRORS = (
     ValueError,
@@ -71,25 +71,10 @@ def _check_sizes(path: Path) -> None:
     """Refuse arrays that declare more values than are stored, before they are read."""
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            _check_member(archive, member)
+            with archive.open(member) as handle:
+                check_npy(handle, member.file_size, member.filename)
         total = sum(member.file_size for member in archive.infolist())
     check_memory(total, "arrays")
-
-
-def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    with archive.open(member) as handle:
-        version = np.lib.format.read_magic(handle)
-        read = np.lib.format.read_array_header_1_0
-        shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(
-            handle
-        )
-        stored = member.file_size - handle.tell()
-    declared = math.prod(shape) * dtype.itemsize
-    if declared > stored:
-        raise InputError(
-            f"expected all values of {member.filename} in the file, {declared} bytes. "
-            f"Received: shape {shape}, of which {stored} bytes are stored"
-        )
 
 
 def _labels(

@@ -6,7 +6,6 @@ before a byte of content is read. Nothing is unpacked to disk.
 """
 
 import io
-import math
 import os
 import struct
 import zipfile
@@ -18,6 +17,7 @@ import h5py
 import numpy as np
 
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.npy import check_npy
 
 MAX_BYTES = 4 << 30
 """More than any model here has in weights."""
@@ -102,28 +102,9 @@ def npz_arrays(path: str | os.PathLike, names: Sequence[str]) -> dict[str, np.nd
         check_zip(archive, os.path.getsize(path))
         for name in names:
             content = archive.read(f"{name}.npy")
-            _check_npy(content, name)
+            check_npy(io.BytesIO(content), len(content), name)
             arrays[name] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     return arrays
-
-
-def _check_npy(content: bytes, name: str) -> None:
-    """Refuse an array whose header declares more than follows it, which NumPy would allocate."""
-    handle = io.BytesIO(content)
-    version = np.lib.format.read_magic(handle)
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read is None:
-        raise ValueError(f"version {version} of NumPy's file format")
-    shape, _, dtype = read(handle)
-    declared, held = math.prod(shape) * dtype.itemsize, len(content) - handle.tell()
-    if declared > held and not dtype.hasobject:
-        raise InputError(
-            f"the array {name} declares {declared:,} bytes of values; it was not read. "
-            f"Received: {held:,} bytes"
-        )
 
 
 def hdf5_arrays(file: h5py.File, on_disk: int) -> dict[str, h5py.Dataset]:

@@ -503,7 +503,10 @@ def test_sizes_are_checked_before_anything_is_allocated(calibration, tmp_path):
     fields = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
     np.lib.format.write_array_header_1_0(header, fields)
     for content, message in (
-        (header.getvalue() + bytes(800), "scores declares 8,000,000,000,000 bytes"),
+        (
+            header.getvalue() + bytes(800),
+            "scores in the file, 8,000,000,000,000 bytes",
+        ),
         (header.getvalue() + bytes(40 << 20), "would unpack to"),
     ):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
