@@ -23,6 +23,7 @@ from degu_tf.heads import HeadLayout
 from degu_tf.training.augmentation.schemes import augmented, scheme
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.run_folder import RunFolder
 
 LENGTH = 32
 N, BATCH = 44, 12
@@ -377,6 +378,7 @@ class TestGoingOn:
         make(teacher=Teacher(Ensemble.load(run))).save(tmp_path / "model.keras")
         shutil.rmtree(run / "member_01")
         shutil.copytree(run / "member_00", run / "member_01")
+        RunFolder(run).finish(n_members=2)
         loaded = keras.models.load_model(tmp_path / "model.keras")
         with pytest.raises(InputError, match=f"{run}, which holds another ensemble"):
             loaded.fit(*data[0], verbose=0)
@@ -386,7 +388,7 @@ class TestGoingOn:
         model.save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras")
         assert loaded.append
-        with pytest.raises(InputError, match=r"pass it anew. Received: .*Turned"):
+        with pytest.raises(InputError, match=r"pass it. Received: .*Turned"):
             loaded.fit(batches, verbose=0)
         loaded.scheme = Turned()
         loaded.fit(batches, verbose=0)

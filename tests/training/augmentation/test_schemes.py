@@ -190,7 +190,7 @@ class TestNames:
         assert describe(drawn["shuffle"]) == {"name": "RandomShuffle"}
 
     def test_an_unknown_name(self):
-        with pytest.raises(InputError, match=r"evoaug, evoaug_one.*shuffle\. Received: 'evo'"):
+        with pytest.raises(InputError, match=r"evoaug, evoaug_one.*recombine.* Received: 'evo'"):
             schemes.scheme("evo")
 
     @pytest.mark.parametrize("name", schemes.SCHEMES)
