@@ -102,6 +102,7 @@ def test_another_architecture_does_not_take_the_teachers_options():
     assert student("--model", "mprann", "--width", "2") == ModelSpec("mprann", {"width": 2.0})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
 def test_options_of_a_student_beyond_the_papers(work, tmp_path):
     """Schedule, dropout, positive deviations, recombination and the ensemble's validation."""

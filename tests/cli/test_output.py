@@ -131,6 +131,7 @@ def test_long_names_are_refused_before_anything_is_loaded(here, monkeypatch, com
     assert content(here) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["/dev/stdout", "/dev/fd/1"])
 def test_a_device_is_written_to_and_messages_go_elsewhere(here, device):
     before = os.lstat(device).st_mode

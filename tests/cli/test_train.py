@@ -154,6 +154,7 @@ def test_workers_train_the_same_members_without_chatter(tmp_path):
     assert "degu: error: the output folder already holds another run" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
 def test_teachers_with_positive_deviations_and_a_schedule(work, tmp_path):
     run = tmp_path / "teachers"

@@ -204,6 +204,7 @@ def test_teachers_are_found_from_their_student(small_student, teachers, tmp_path
     assert teachers_of(moved) is None
 
 
+@pytest.mark.slow
 def test_teachers_are_found_through_links(teachers, splits, spec, quick, tmp_path):
     """A folder reached by a link has another parent than the one that its files lie in."""
     (tmp_path / "disk" / "deep" / "students").mkdir(parents=True)
@@ -256,6 +257,7 @@ def test_a_students_identity_does_not_hang_on_the_last_bits_of_its_labels(teache
     assert len(fingerprints) == 1 + len(others)
 
 
+@pytest.mark.slow
 def test_positive_heads_learn_save_and_distil(splits, spec, quick, tmp_path):
     positive = dataclasses.replace(spec, head="positive")
     short = dataclasses.replace(quick, epochs=2)

@@ -234,6 +234,7 @@ def test_a_member_that_was_changed_is_refused(copy):
         Ensemble.load(copy)
 
 
+@pytest.mark.slow
 def test_threads_train_the_same_members(tmp_path, train_again, teachers):
     with ThreadPoolExecutor(2) as executor:
         trained = train_again(tmp_path / "run", executor=executor)

@@ -97,6 +97,7 @@ def test_replicates_deviation_is_left_alone_but_kept_for_comparison(splits, spec
     assert set(table["head"]) == {"activity", "aleatoric"}
 
 
+@pytest.mark.slow
 def test_an_ensemble_and_its_student(noisy, learnt, tmp_path):
     splits, _ = noisy
     spec, settings = learner("heteroscedastic")
@@ -113,6 +114,7 @@ def test_an_ensemble_and_its_student(noisy, learnt, tmp_path):
     assert student.heads == HeadLayout(("activity",), "std", "std")
 
 
+@pytest.mark.slow
 def test_a_student_of_released_heads_has_a_linear_output(splits, spec, quick, tmp_path):
     settings = replace(quick, epochs=1)
     pair = with_noise_model("heteroscedastic_released", spec, settings)
@@ -150,6 +152,7 @@ def test_names_that_are_none():
         ModelSpec("deepstarr", head="tasks")
 
 
+@pytest.mark.slow
 def test_the_command_line(splits, tmp_path):
     write_splits(tmp_path / "d.h5", splits)
     run = tmp_path / "run"

@@ -75,6 +75,7 @@ def test_programs_give_the_same_numbers_under_any_setting(name, weights, tmp_pat
     np.testing.assert_array_equal(*found)
 
 
+@pytest.mark.slow
 def test_the_command_line_works_under_all_of_them(weights, tmp_path):
     variables, settings = SETTINGS["all"]
     out = tmp_path / "model.keras"
@@ -84,6 +85,7 @@ def test_the_command_line_works_under_all_of_them(weights, tmp_path):
     assert "Dev, Hk" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "settings", "before", "message"),
     [
