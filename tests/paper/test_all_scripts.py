@@ -243,8 +243,9 @@ def test_the_readmes_example_of_profiles_runs(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_readmes_example_of_augmentation_runs(mpra):
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
-    (augmented,) = (block for block in blocks("sh") if "--augment" in block)
-    for command in first.splitlines()[:2] + augmented.splitlines():
+    augmented = [block for block in blocks("sh") if "--augment" in block]
+    assert len(augmented) == 2
+    for command in first.splitlines()[:2] + "".join(augmented).splitlines():
         small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
         assert cli.main(small.split()[1:]) == 0, command
     assert Path("dynamic.keras").is_file()
