@@ -75,3 +75,13 @@ def test_calibrations_that_do_not_fit_the_prediction(work, inputs, uncalibrated,
     done("predict", run, *inputs["fasta"], "--gaussian", "--out", out, "--force")
     done("calibrate", run, work.data, "--force")
     done("predict", run, *inputs["fasta"], "--out", out, "--force")
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_floored_uncertainty_names_the_ways_out(work, monkeypatch):
+    """In options, since that is the door it came through."""
+    monkeypatch.setattr("degu_tf.uncertainty.conformal.conformal.MAX_FLOORED", -1.0)
+    refused = degu("calibrate", work.y, work.data, "--force")
+    assert refused.code == 2
+    assert "--positive-uncertainty" in refused.err
+    assert "--component" in refused.err

@@ -368,11 +368,16 @@ class Conformal:
         floored = np.all([part <= MIN_STD for part in parts], axis=0).mean(axis=0)
         for target, share in zip(prediction.targets, floored, strict=True):
             if share > MAX_FLOORED:
-                raise InputError(
+                expected = (
                     f"at most {MAX_FLOORED:.0%} of the {self.component} standard deviations may be "
-                    f"at the floor of {MIN_STD:g}, where they cannot be scaled; train a model with "
-                    "positive uncertainty, or use another component. "
-                    f"Received: {share:.1%} floored for {target}"
+                    f"at the floor of {MIN_STD:g}, where they cannot be scaled; "
+                )
+                received = f"Received: {share:.1%} floored for {target}"
+                raise InputError(
+                    f"{expected}train a model whose uncertainty is positive (ModelSpec(head="
+                    f"'positive')), or use another component. {received}",
+                    f"{expected}train and distil with --positive-uncertainty, or calibrate another "
+                    f"uncertainty with --component. {received}",
                 )
 
 
