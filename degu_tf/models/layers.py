@@ -17,6 +17,9 @@ from degu_tf.utils.errors import InputError
 POSITIVE_OFFSET = 1e-6
 """Added to softplus outputs, which round to zero in float32 where their input is very negative."""
 
+STARTING_BIAS = -2.0
+"""Of positive standard deviations, which so begin at 0.13, where those of log2 activity lie."""
+
 _EVIDENTIAL_BOUNDS = {"nu": 0.0, "alpha": 1.0, "beta": 0.0}
 
 
@@ -186,8 +189,10 @@ def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
     """The same model with standard deviations that cannot come out negative.
 
     The one linear layer ``"output"`` of the paper becomes a dense layer for each block of columns:
-    means linear, standard deviations through softplus, log-variances linear. Models whose output
-    is positive or evidential already, or that predict means alone, are given back as they are.
+    means linear, standard deviations through softplus, log-variances linear. Biases of deviations
+    begin at `STARTING_BIAS`: from a start at softplus(0) = 0.69 students learnt the epistemic
+    column worse than with a linear layer, from there as well or better. Models whose output is
+    positive or evidential already, or that predict means alone, are returned unchanged.
 
     Parameters
     ----------
@@ -210,14 +215,16 @@ def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
     )
     if not linear or "std" not in (heads.aleatoric, heads.epistemic):
         return model
-    blocks = [
-        keras.layers.Dense(
+    blocks = []
+    for role in heads.roles:
+        positive = role != "mean" and getattr(heads, role) == "std"
+        block = keras.layers.Dense(
             heads.n_targets,
-            "softplus" if role != "mean" and getattr(heads, role) == "std" else "linear",
+            "softplus" if positive else "linear",
+            bias_initializer=keras.initializers.Constant(STARTING_BIAS if positive else 0.0),
             name=f"output_{role}",
-        )(output.input)
-        for role in heads.roles
-    ]
+        )
+        blocks.append(block(output.input))
     joined = keras.layers.Concatenate(name="output")(blocks)
     return keras.Model(model.input, joined, name=model.name)
 

@@ -82,8 +82,9 @@ def heat_maps(
 ) -> Figure:
     """Heat maps of single-nucleotide variants, one below the other.
 
-    A dot marks the reference base, dark grey what has no value. Colours of signed values are
-    centred on zero; those beyond the 99.5th percentile have the colour of the end.
+    A dot marks the reference base, dark grey what has no value, uncertainties that came out below
+    zero (`t_floored` of `degu mutagenize`) included. Colours of signed values are centred on zero;
+    those beyond the 99.5th percentile have the colour of the end.
 
     Parameters
     ----------
@@ -114,6 +115,7 @@ def heat_maps(
     'Position (bp)'
     """
     require(table, ["position", "ref", "alt", *(layer.column for layer in layers)])
+    table = _without_floored(table, layers)
     layers = [layer for layer in layers if np.isfinite(table[layer.column].astype(float)).any()]
     if not layers:
         raise InputError(f"nothing to draw. Received: {len(table)} variants, none with a value")
@@ -130,6 +132,17 @@ def heat_maps(
     return figure
 
 
+def _without_floored(table: pd.DataFrame, layers: Sequence[Layer]) -> pd.DataFrame:
+    """The table with NaN for uncertainties that are no measure, where it says which those are."""
+    kept = {}
+    for layer in layers:
+        target, _, component = layer.column.rpartition("_")
+        flags = f"{target}_floored"
+        if component in ("aleatoric", "epistemic") and flags in table:
+            kept[layer.column] = table[layer.column].mask(table[flags].isin([component, "both"]))
+    return table.assign(**kept)
+
+
 def draw_heat_maps(
     figure: Figure | SubFigure,
     table: pd.DataFrame,
@@ -139,6 +152,7 @@ def draw_heat_maps(
     bases: int = BASES,
 ) -> list[Axes]:
     """Draw the maps of `heat_maps` into a figure or a part of one; give their axes."""
+    table = _without_floored(table, layers)
     first, reference = reference_of(table)
     n_lines = -(-len(reference) // bases)
     grids = {layer.column: grid_of(table, layer.column) for layer in layers}
