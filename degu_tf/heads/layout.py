@@ -271,8 +271,8 @@ class HeadLayout:
                 if floored[component].any():
                     warnings.warn(
                         f"{floored[component].sum()} of {std.size} {component} standard deviations "
-                        f"were below {MIN_STD:g} and were set to it; Prediction.floored says "
-                        "which, Prediction.columns holds the raw values",
+                        f"were below {MIN_STD:g} and were set to it; they are flagged, because "
+                        "they are no measure of uncertainty",
                         FlooredUncertaintyWarning,
                         stacklevel=2,
                     )
