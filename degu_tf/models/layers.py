@@ -191,7 +191,7 @@ def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
     The one linear layer ``"output"`` of the paper becomes a dense layer for each block of columns:
     means linear, standard deviations through softplus, log-variances linear. Biases of deviations
     begin at `STARTING_BIAS`: from a start at softplus(0) = 0.69 students learnt the epistemic
-    column worse than with a linear layer, from there as well or better. Models whose output is
+    column worse than with a linear layer, from there about as well. Models whose output is
     positive or evidential already, or that predict means alone, are returned unchanged.
 
     Parameters
