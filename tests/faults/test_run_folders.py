@@ -1,6 +1,6 @@
 """Damaged run folders and data, and killed commands: predictions are right or there are none.
 
-Run with ``pytest -m slow -s tests/faults`` to see the counts.
+Run with ``pytest -n 0 -m slow -s tests/faults`` to see the counts.
 """
 
 import os

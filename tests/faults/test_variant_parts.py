@@ -1,6 +1,6 @@
 """Damaged and killed `degu variants`: whatever happens to its parts, the output is right or none.
 
-Run with ``pytest -m slow -s tests/faults`` to see the counts.
+Run with ``pytest -n 0 -m slow -s tests/faults`` to see the counts.
 """
 
 import os
