@@ -55,7 +55,7 @@ def table(tmp_path):
 
     def write(*lines, name="table.tsv", pack=False):
         text = "\n".join([*lines, ""]).encode()
-        (tmp_path / name).write_bytes(gzip.compress(text) if pack else text)
+        (tmp_path / name).write_bytes(gzip.compress(text, mtime=0) if pack else text)
         return tmp_path / name
 
     return write

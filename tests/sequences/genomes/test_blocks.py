@@ -26,7 +26,7 @@ def write(path, letters, width, end="\n"):
         text += f">{name} a > b{end}"
         text += "".join(contig[i : i + width] + end for i in range(0, len(contig), width))
     data = text.encode()
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     return path
 
 

@@ -23,7 +23,7 @@ def write(request, tmp_path):
 
     def written(name, text):
         content = (mark + text).encode()
-        (tmp_path / name).write_bytes(gzip.compress(content) if zipped else content)
+        (tmp_path / name).write_bytes(gzip.compress(content, mtime=0) if zipped else content)
         return tmp_path / name
 
     written.zipped = zipped
