@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from degu_tf.sequences.genomes.windows import Variant
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.file_types import file_type, readable
+from degu_tf.variants.vcf.byte_order_mark import without_mark
 
 TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
 """How files with text of a VCF are opened: bytes that are no UTF-8 come back unchanged."""
@@ -56,7 +58,8 @@ class VcfReader:
     r"""Iterates over a VCF, plain or bgzipped, or a BCF; a context manager.
 
     Records must be sorted by position, those of a contig together. Text in any encoding is read:
-    bytes that are no UTF-8 become surrogates (PEP 383), which `TEXT` writes back unchanged.
+    bytes that are no UTF-8 become surrogates (PEP 383), which `TEXT` writes back unchanged. A
+    byte-order mark at the start is skipped.
 
     Parameters
     ----------
@@ -104,19 +107,21 @@ class VcfReader:
     def _opened(self) -> Any:
         import pysam
 
-        try:
-            return pysam.VariantFile(
-                os.fspath(self.path), drop_samples=not self.whole, ignore_truncation=False
-            )
-        except NotImplementedError as error:
+        with readable(self.path, "VCF or BCF"):
+            kind = file_type(self.path)
+        if kind == "gzip":
             raise InputError(
                 "expected a VCF that is plain or compressed with bgzip, not gzip, which has no "
                 f"random access; recompress it (gunzip, then bgzip). Received: {self.path}"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"expected a whole VCF or BCF with its header ({error}). Received: {self.path}"
-            ) from error
+            )
+        with without_mark(self.path) as path:
+            try:
+                return pysam.VariantFile(path, drop_samples=not self.whole, ignore_truncation=False)
+            except (OSError, ValueError) as error:
+                reason = str(error).replace(path, os.fspath(self.path))
+                raise InputError(
+                    f"expected a whole VCF or BCF with its header ({reason}). Received: {self.path}"
+                ) from error
 
     def _begin(self, record: int) -> None:
         self._next = record
