@@ -8,6 +8,7 @@ from typing import Literal
 import h5py
 import numpy as np
 
+from degu_tf.data.hdf5.new_file import new_file
 from degu_tf.data.hdf5.rows import opened
 from degu_tf.sequences.encoding import one_hot
 from degu_tf.utils.errors import InputError, blaming
@@ -77,16 +78,23 @@ def write_maps(path: str | os.PathLike, maps: Maps) -> None:
         File to write.
     maps
         What to write.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written completely, for example because the disk is full.
     """
-    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+    arrays = {name: getattr(maps, name) for name in (*_ARRAYS, *_OPTIONAL)}
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    n_bytes = sum(array.nbytes for array in arrays.values())
+    with atomic_write(path) as temporary, new_file(temporary, n_bytes) as (file, check):
         file.attrs.update({"format": FORMAT, "version": VERSION})
         file.attrs.update({"head": maps.head, "target": maps.target, "method": maps.method})
         file.create_dataset("names", data=maps.names, dtype=h5py.string_dtype())
-        for name in (*_ARRAYS, *_OPTIONAL):
-            array = getattr(maps, name)
-            if array is not None and array.ndim == 1:
+        for name, array in arrays.items():
+            if array.ndim == 1:
                 file.create_dataset(name, data=array)
-            elif array is not None:
+            else:
                 step = max(1, _CHUNK_BYTES // (array.itemsize * array[0].size))
                 file.create_dataset(
                     name,
@@ -96,6 +104,7 @@ def write_maps(path: str | os.PathLike, maps: Maps) -> None:
                     compression_opts=_GZIP_LEVEL,
                     shuffle=True,
                 )
+            check()
 
 
 def read_maps(path: str | os.PathLike) -> Maps:

@@ -52,18 +52,50 @@ code = cli.main([str(word) for word in words])
 shutil.rmtree(folder)
 sys.exit(code)
 """
-TRACK = """
+REPORT = """
+except OSError as error:
+    print(f"degu: error: {error.strerror}. Received: {error.filename}", file=sys.stderr)
+    sys.exit(2)
+"""
+MAPS = (
+    """
+import numpy as np
+from degu_tf.attribution.map_files import Maps, write_maps
+
+rng = np.random.default_rng(0)
+scores, values = rng.random((200, 50, 4)), rng.random(200)
+tokens = rng.integers(0, 4, (200, 50), np.uint8)
+names = [f"sequence {row}" for row in range(200)]
+maps = Maps("Dev", "Dev", "saliency", names, np.arange(200), tokens, scores, scores, values)
+fill_disk()
+try:
+    write_maps(out, maps)"""
+    + REPORT
+)
+SHIFTED_SETS = (
+    """
+import numpy as np
+from degu_tf.paper.fig3_covariate_shift.shifted_sets_file import write_shifted_sets
+
+rng = np.random.default_rng(0)
+sets = {s: rng.integers(0, 4, (1000, 300), np.uint8) for s in ("small", "intermediate", "large")}
+fill_disk()
+try:
+    write_shifted_sets(out, sets)"""
+    + REPORT
+)
+WRITERS = [(SIMULATE, "d.h5"), (ATAC, "a.h5"), (MAPS, "maps.h5"), (SHIFTED_SETS, "sets.h5")]
+TRACK = (
+    """
 import numpy as np
 from degu_tf.data.bigwig import write_bigwig
 
 fill_disk()
 blocks = (("chr1", s, np.random.default_rng(s).normal(size=10**5)) for s in range(0, 10**6, 10**5))
 try:
-    write_bigwig(out, {"chr1": 10**6}, blocks)
-except OSError as error:
-    print(f"degu: error: {error.strerror}. Received: {error.filename}", file=sys.stderr)
-    sys.exit(2)
-"""
+    write_bigwig(out, {"chr1": 10**6}, blocks)"""
+    + REPORT
+)
 
 
 def run(script, limit, out, free=0):
@@ -73,7 +105,7 @@ def run(script, limit, out, free=0):
 
 
 @pytest.mark.parametrize("limit", [0, 100, 3_000, 30_000, 60_000])
-@pytest.mark.parametrize(("script", "name"), [(SIMULATE, "d.h5"), (ATAC, "a.h5")])
+@pytest.mark.parametrize(("script", "name"), WRITERS)
 def test_hdf5(tmp_path, script, name, limit):
     done = run(script, limit, tmp_path / name)
     message = f"degu: error: File too large. Received: {tmp_path / name}"
@@ -82,7 +114,7 @@ def test_hdf5(tmp_path, script, name, limit):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("script", "name"), [(SIMULATE, "d.h5"), (ATAC, "a.h5")])
+@pytest.mark.parametrize(("script", "name"), WRITERS)
 def test_hdf5_where_there_is_just_enough_room(tmp_path, script, name):
     assert run(script, 10**7, tmp_path / name, 0).returncode == 0
     assert run(script, 10**7, tmp_path / f"2_{name}", 10**12).returncode == 0

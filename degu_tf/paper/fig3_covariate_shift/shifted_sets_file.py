@@ -3,13 +3,14 @@
 import hashlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
 from degu_tf.data.hdf5.layouts import is_channels_first
+from degu_tf.data.hdf5.new_file import new_file
 from degu_tf.data.hdf5.rows import Rows, datasets_of, opened
 from degu_tf.sequences.encoding import (
     as_tokens,
@@ -76,14 +77,17 @@ def write_shifted_sets(
     ------
     InputError
         If a shift is missing or unknown, or the sets differ in number or length of sequences.
+    OSError
+        If the file cannot be written completely, for example because the disk is full.
     """
     sets = _checked(sets)
     described = {"format": FORMAT, "version": VERSION, "fingerprint": fingerprint(sets)}
     described |= {} if seed is None else {"seed": seed}
-    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+    n_bytes = sum(4 * sequences.nbytes for sequences in sets.values())
+    with atomic_write(path) as temporary, new_file(temporary, n_bytes) as (file, check):
         file.attrs.update({**notes, **described})
         for shift, sequences in sets.items():
-            _write(file, DATASETS[shift], sequences)
+            _write(file, DATASETS[shift], sequences, check)
 
 
 def read_shifted_sets(path: str | os.PathLike, seed: int | None = None) -> dict[str, np.ndarray]:
@@ -166,8 +170,8 @@ def _checked(sets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return checked
 
 
-def _write(file: h5py.File, name: str, sequences: np.ndarray) -> None:
-    """Write a set one-hot, chunk by chunk."""
+def _write(file: h5py.File, name: str, sequences: np.ndarray, check: Callable[[], None]) -> None:
+    """Write a set one-hot, chunk by chunk; `check` raises what went wrong."""
     floats = sequences.ndim == 3
     dtype = np.float32 if floats else np.uint8
     n, length = sequences.shape[:2]
@@ -184,6 +188,7 @@ def _write(file: h5py.File, name: str, sequences: np.ndarray) -> None:
     for start in range(0, n, step):
         block = sequences[start : start + step]
         dataset[start : start + step] = block if floats else one_hot(block)
+        check()
 
 
 def _read(dataset: h5py.Dataset, keep_floats: bool) -> np.ndarray:
