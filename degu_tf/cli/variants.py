@@ -31,14 +31,19 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "degu variants runs/y --vcf v.vcf.gz --fasta hg19.2bit --workers 2 --out v.degu.vcf.gz",
     )
     run_argument(variants)
-    vcf = "VCF or BCF, plain or bgzipped, sorted as by `bcftools sort`"
+    vcf = (
+        "VCF or BCF, plain or bgzipped, sorted as by `bcftools sort`; alleles are left-aligned "
+        "against the genome before they are scored"
+    )
     variants.add_argument("--vcf", required=True, metavar="FILE", help=vcf)
     genome = "FASTA, plain or bgzipped, or 2bit; or a FASTA of elements named contig:start-end"
     variants.add_argument("--fasta", required=True, metavar="GENOME", help=genome)
     out = (
         "TSV file to write (bgzipped if its name ends in .gz), or an indexed VCF with the effects "
+        "as INFO fields (if its name ends in .vcf.gz). Its columns position_normalised, "
+        "ref_normalised and alt_normalised, in a VCF DEGU_POSITION_NORMALISED and so on, are the "
+        "left-aligned alleles"
     )
-    out += "as INFO fields (if its name ends in .vcf.gz)"
     variants.add_argument("--out", required=True, metavar="FILE", help=out)
     flag(variants, "--force", FORCE)
     quiet_option(variants)

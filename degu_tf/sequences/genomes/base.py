@@ -30,6 +30,8 @@ class Genome(ABC):
     contigs
         Names as in the file, and the length of each; of a file of elements, the end of the last
         one on each contig.
+    of_elements
+        Whether only elements of the contigs are known.
 
     Examples
     --------
@@ -41,6 +43,8 @@ class Genome(ABC):
     ...     genome.contig("1"), genome.fetch("chr1", 2, 10), genome.bounds("chr1", 2)
     ('chr1', 'GTNACGNN', None)
     """
+
+    of_elements = False
 
     def __init__(self, path: Path, contigs: Mapping[str, int]):
         self.path = path

@@ -34,6 +34,8 @@ class _Element:
 class _Elements(Genome):
     """Pieces of contigs, those that overlap made one, all held in memory."""
 
+    of_elements = True
+
     def __init__(self, path: Path):
         elements = _merged(_read_elements(path), path)
         ends: dict[str, int] = {}
@@ -251,6 +253,7 @@ class Genomes(Genome):
 
     def __init__(self, genomes: Sequence[Genome]) -> None:
         self._genomes = list(genomes)
+        self.of_elements = all(genome.of_elements for genome in self._genomes)
         contigs: dict[str, int] = {}
         for genome in self._genomes:
             for name, end in genome.contigs.items():

@@ -11,6 +11,10 @@ from degu_tf.utils.errors import InputError
 MISMATCH = "reference mismatch"
 """The reason given where a variant's reference allele is not what the genome has there."""
 
+NO_ELEMENT = "no element on its contig"
+OUTSIDE = "outside every element"
+"""Reasons where only elements of the contigs are known, whose ends are no ends of contigs."""
+
 UNKNOWN_BASE = "the genome has no known base there"
 
 _BASES = frozenset("ACGT")
@@ -146,13 +150,13 @@ class Windows:
         if reason is not None:
             return reason
         if contig is None:
-            return "contig not in the genome"
+            return NO_ELEMENT if self.genome.of_elements else "contig not in the genome"
         ref, alt = variant.alleles
         start, end = variant.start, variant.start + len(ref)
         if start < 0 or end > self.genome.contigs[contig]:
-            return "outside its contig"
+            return OUTSIDE if self.genome.of_elements else "outside its contig"
         if not self.genome.covers(contig, start, end):
-            return "outside every element"
+            return OUTSIDE
         there = self.genome.fetch(contig, start, end)
         if there != ref:
             known = all(base in ("N", allele) for base, allele in zip(there, ref, strict=True))

@@ -285,6 +285,7 @@ def test_elements_in_several_files_are_one_genome(files):
     assert genome.fetch("chr2", 1000, 1060) == parts[1].fetch("chr2", 1000, 1060)
     assert genome.bounds("1", 1030) == (1000, 1060)
     assert not genome.covers("chr1", 990, 1010)
+    assert genome.of_elements
     with pytest.raises(InputError, match=r"SORT1\.fa\. Received: chr1:0-5"):
         genome.fetch("chr1", 0, 5)
 

@@ -179,7 +179,13 @@ def test_elements_have_their_own_reasons(element, bases):
     assert Windows(element, 51).why_not(Variant("1", 60, bases[59], other(bases[59]))) == (
         "its element is shorter than the window"
     )
-    assert Windows(element, 20).why_not(Variant("1", 50, "A", "C")) == "outside every element"
+    windows = Windows(element, 20)
+    end = element.contigs["chr1"]
+    for position in (0, 50, end + 1, 10**6):
+        assert windows.why_not(Variant("1", position, "A", "C")) == "outside every element"
+    across = Variant("1", end, bases[end - 1 : end + 1], bases[end - 1])
+    assert windows.why_not(across) == "outside every element"
+    assert windows.why_not(Variant("2", 60, "A", "C")) == "no element on its contig"
 
 
 def test_sizes_that_hold_no_variant_are_refused(genome):

@@ -13,8 +13,9 @@ import pytest
 from degu_tf import cli
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.uncertainty.calibration import calibrate
-from degu_tf.variants.scorer import BLOCK, VariantScorer
+from degu_tf.variants.scorer import BLOCK, NORMALISED, VariantScorer
 from degu_tf.variants.vcf import score
+from degu_tf.variants.vcf.outputs import info_keys
 from degu_tf.variants.vcf.parts import Scoring
 from degu_tf.variants.vcf.score import CHUNK, score_vcf
 
@@ -53,6 +54,16 @@ def test_the_command_says_what_it_did(work, table, tmp_path):
     other = pd.read_csv(out, sep="\t")
     assert len(other) == n
     assert not np.allclose(other["Dev_effect"], pd.read_csv(table, sep="\t")["Dev_effect"])
+
+
+def test_the_help_names_the_columns_of_left_aligned_alleles(table):
+    shown = " ".join(degu("--help").out.split())
+    assert "alleles are left-aligned against the genome" in shown
+    columns = table.read_text().split("\n", 1)[0].split("\t")
+    assert columns[-3:] == list(NORMALISED)
+    assert all(name in shown for name in NORMALISED)
+    (field,) = (word for word in shown.split() if word.startswith("DEGU_"))
+    assert field in info_keys(["Dev"])
 
 
 REASONS = [
