@@ -184,6 +184,7 @@ def _warn_of_order(train: Split, heads: HeadLayout) -> None:
     ):
         if not (measured.std() and predicted.std()):
             continue
+        # not metrics.correlation, which lies above this folder; both sides vary here
         correlation = np.corrcoef(measured, predicted)[0, 1]
         if correlation < _LEAST_CORRELATION:
             warnings.warn(
