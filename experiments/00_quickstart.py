@@ -8,16 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 import degu_tf as degu
-from degu_tf.metrics.activity import rmse
-from degu_tf.metrics.correlation import correlation
 from degu_tf.paper.claims import Claim, Verdict, greater
+from degu_tf.paper.correlations import correlations
 from degu_tf.paper.data_sets import read_measured
+from degu_tf.paper.quickstart.figure import quickstart_figure
+from degu_tf.paper.quickstart.measures import accuracy, distance, inside, spreads
 from degu_tf.paper.script import Context, main
-from degu_tf.plots.palette import COLOURS
 
 
 @dataclass(frozen=True)
@@ -97,93 +95,6 @@ def _rows(method: str, prediction: degu.Prediction, splits: degu.Splits) -> pd.D
     return pd.concat(tables)
 
 
-def _pearson(table: pd.DataFrame) -> pd.DataFrame:
-    """Pearson's r of activity with the measurement, one row a model and target."""
-    groups = table.groupby(["method", "member", "target"], sort=False)
-    values = groups.apply(lambda rows: correlation(rows["mean"], rows["measured"]))
-    return values.rename("value").reset_index()
-
-
-def _beside_ensemble(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Rows of single models and student with the ensemble's value of `column` for the sequence."""
-    ensemble = table[table["method"] == "ensemble"].set_index(["sequence", "target"])[column]
-    others = table[table["method"] != "ensemble"]
-    return others.join(ensemble.rename("of_ensemble"), on=["sequence", "target"])
-
-
-def _distance(table: pd.DataFrame) -> pd.DataFrame:
-    """RMSE of each model's activity to the ensemble's, one row a model and target."""
-    groups = _beside_ensemble(table, "mean").groupby(["method", "member", "target"], sort=False)
-    values = groups.apply(
-        lambda rows: float(rmse(rows[["mean"]].to_numpy(), rows[["of_ensemble"]].to_numpy())[0])
-    )
-    return values.rename("value").reset_index()
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    """One row a target: performance, the student's predictions, its uncertainty, its intervals."""
-    targets = table["target"].unique()
-    figure = Figure(figsize=(13.5, 3.4 * len(targets)), layout="constrained")
-    scores = _pearson(table)
-    for row, target in zip(figure.subplots(len(targets), 4, squeeze=False), targets, strict=True):
-        part = table[table["target"] == target]
-        student = part[part["method"] == "student"].sort_values("mean")
-        _draw_scores(row[0], scores[scores["target"] == target])
-        _draw_points(
-            row[1], student["measured"], student["mean"], "measured", "predicted by the student"
-        )
-        spread = _beside_ensemble(part, "epistemic")
-        spread = spread[spread["method"] == "student"]
-        _draw_points(
-            row[2],
-            spread["of_ensemble"],
-            spread["epistemic"],
-            "std over the ensemble",
-            "student's epistemic std",
-        )
-        _draw_intervals(row[3], student)
-        row[0].set_title(target, loc="left", fontweight="bold")
-    return figure
-
-
-def _draw_scores(axes: Axes, scores: pd.DataFrame) -> None:
-    for place, method in enumerate(("single", "student", "ensemble")):
-        values = scores.loc[scores["method"] == method, "value"]
-        axes.scatter([place] * len(values), values, s=45, color=COLOURS[method], alpha=0.8)
-    axes.set_xticks(range(3), ["standard\ntraining", "DEGU\nstudent", "ensemble"])
-    axes.set(ylabel="Pearson r, test set", xlim=(-0.5, 2.5))
-    axes.margins(y=0.2)
-
-
-def _draw_points(axes: Axes, x: pd.Series, y: pd.Series, xlabel: str, ylabel: str) -> None:
-    axes.scatter(x, y, s=8, color=COLOURS["student"], alpha=0.4, linewidths=0)
-    low, high = min(x.min(), y.min()), max(x.max(), y.max())
-    axes.plot([low, high], [low, high], color="0.5", linewidth=1, linestyle="--")
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.text(0.05, 0.92, f"r = {correlation(x, y):.2f}", transform=axes.transAxes)
-
-
-def _draw_intervals(axes: Axes, student: pd.DataFrame, shown: int = 120) -> None:
-    some = student.iloc[np.linspace(0, len(student) - 1, min(shown, len(student))).astype(int)]
-    order = np.arange(len(some))
-    axes.fill_between(
-        order,
-        some["lower"],
-        some["upper"],
-        color=COLOURS["student"],
-        alpha=0.25,
-        linewidth=0,
-    )
-    axes.plot(order, some["mean"], color=COLOURS["student"])
-    axes.scatter(order, some["measured"], s=8, color="0.25", linewidths=0)
-    axes.set(xlabel="test sequences, by prediction", ylabel="activity, 95 % interval")
-    axes.text(0.05, 0.92, f"{_inside(student):.0%} inside", transform=axes.transAxes)
-
-
-def _inside(rows: pd.DataFrame) -> float:
-    return float(rows["measured"].between(rows["lower"], rows["upper"]).mean())
-
-
 def _values(table: pd.DataFrame, method: str) -> np.ndarray:
     """One value a model: the mean over targets."""
     chosen = table[table["method"] == method]
@@ -192,7 +103,7 @@ def _values(table: pd.DataFrame, method: str) -> np.ndarray:
 
 def student_beats_single_models(table: pd.DataFrame) -> Verdict:
     """Compare the student's Pearson r with its teachers', one by one."""
-    scores = _pearson(table)
+    scores = accuracy(table)
     return greater(
         _values(scores, "student"),
         _values(scores, "single"),
@@ -202,7 +113,7 @@ def student_beats_single_models(table: pd.DataFrame) -> Verdict:
 
 def student_is_nearer_the_ensemble(table: pd.DataFrame) -> Verdict:
     """Compare the distances to the ensemble's activity."""
-    distances = _distance(table)
+    distances = distance(table)
     return greater(
         _values(distances, "single"),
         _values(distances, "student"),
@@ -210,6 +121,7 @@ def student_is_nearer_the_ensemble(table: pd.DataFrame) -> Verdict:
     )
 
 
+draw = quickstart_figure
 CLAIMS = (
     Claim(
         "A distilled student predicts unseen sequences better than its teachers do singly",
@@ -226,22 +138,22 @@ CLAIMS = (
 
 def conclude(table: pd.DataFrame) -> str:
     """Summary in words."""
-    scores = _pearson(table).groupby(["target", "method"])["value"].mean()
-    distances = _distance(table).groupby(["target", "method"])["value"].mean()
+    scores = accuracy(table).groupby(["target", "method"])["value"].mean()
+    distances = distance(table).groupby(["target", "method"])["value"].mean()
+    follows = correlations(spreads(table), ["target"], "epistemic", "of_ensemble")
+    follows = follows.set_index("target")["value"]
     lines = ["", "On the test set:"]
     for target in table["target"].unique():
         r, d = scores[target], distances[target]
         rows = table[(table["target"] == target) & (table["method"] == "student")]
-        spread = _beside_ensemble(table[table["target"] == target], "epistemic")
-        spread = spread[spread["method"] == "student"]
         lines += [
             f"  {target}: a single model reaches r = {r['single']:.3f} on average, the ensemble "
             f"{r['ensemble']:.3f}, the student {r['student']:.3f}.",
             f"    The student is {d['student']:.3f} away from the ensemble's predictions (RMSE), a "
             f"single model {d['single']:.3f}.",
             f"    Its epistemic uncertainty follows the ensemble's spread with r = "
-            f"{correlation(spread['epistemic'], spread['of_ensemble']):.2f}; its 95 % intervals "
-            f"contain {_inside(rows):.0%} of the measurements.",
+            f"{follows[target]:.2f}; its 95 % intervals contain {inside(rows):.0%} of the "
+            "measurements.",
         ]
     lines.append(
         "  Intervals are Gaussian and not calibrated; a share well below 95 % means overconfidence."

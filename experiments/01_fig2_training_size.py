@@ -7,10 +7,8 @@ aleatoric head where replicates were measured, and MPRAnn on all data as the das
 """
 
 from dataclasses import dataclass
-from string import ascii_lowercase
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 import degu_tf as degu
 from degu_tf.paper.claims import (
@@ -26,6 +24,7 @@ from degu_tf.paper.data_sets import (
     published_setup,
     small_setup,
 )
+from degu_tf.paper.fig2_performance import figure
 from degu_tf.paper.fig2_performance.claims import (
     activity,
     at,
@@ -38,7 +37,6 @@ from degu_tf.paper.fig2_performance.claims import (
 from degu_tf.paper.fig2_performance.study import compare
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context, main
-from degu_tf.plots.style import name_panel
 
 DATA_HELP = (
     "HDF5 files, one a data set (paper: STARR-seq, lentiMPRA K562 and HepG2), made by `degu "
@@ -201,12 +199,7 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["method"] != "mprann"]
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A panel for each data set and target, as in Fig. 2."""
-    figure = degu.plots.performance_against(table, x="fraction")
-    for letter, axes in zip(ascii_lowercase, figure.axes, strict=False):
-        name_panel(axes, letter)
-    return figure
+draw = figure.figure_two
 
 
 def conclude(table: pd.DataFrame) -> str:

@@ -9,12 +9,9 @@ Supplementary Figures 3, 5 and 6.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
 from degu_tf.paper.claims import (
     Claim,
@@ -22,11 +19,12 @@ from degu_tf.paper.claims import (
     greater,
     in_every,
 )
-from degu_tf.paper.fig3_covariate_shift import study, toy
+from degu_tf.paper.data_sets import PANEL
+from degu_tf.paper.fig3_covariate_shift import figure, study, toy
+from degu_tf.paper.fig3_covariate_shift.figure import TOY
 from degu_tf.paper.fig3_covariate_shift.study import (
     MATCHING,
     METHODS,
-    SHIFTS,
     Setup,
     Study,
     beside_static,
@@ -35,21 +33,10 @@ from degu_tf.paper.fig3_covariate_shift.study import (
 )
 from degu_tf.paper.fig3_covariate_shift.toy import Toy
 from degu_tf.paper.script import Context, main
-from degu_tf.plots.groups import box_handles, draw_boxes
-from degu_tf.plots.palette import colour_of
-from degu_tf.plots.style import (
-    legend_below,
-    legend_line,
-    name_panel,
-    styled,
-)
 
 MARGIN = 0.05
 """Share by which an error may be larger and still count among the smallest: decided before any
 run, like every test here."""
-
-TOY = "Toy"
-PANEL = ["dataset", "target"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,69 +176,7 @@ CLAIMS = (
 )
 
 
-@styled
-def draw(table: pd.DataFrame) -> Figure:
-    """The toy in two panels, one above the other, and beside it a panel for each target."""
-    panels = list(errors(table).groupby(PANEL, sort=False))
-    width = 5.6
-    figure = Figure(figsize=(4.6 + width * len(panels), 5.2), layout="constrained")
-    widths = [4.6, width * len(panels)]
-    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=widths)[0]
-    draw_toy(left, table[table["dataset"] == TOY])
-    for letter, axes, (key, part) in zip(
-        "bcdefgh", right.subplots(1, len(panels), squeeze=False)[0], panels, strict=False
-    ):
-        draw_boxes(axes, part, "shift", "method", METHODS, SHIFTS)
-        axes.set_ylim(bottom=0)
-        axes.set_title(", ".join(key))
-        name_panel(axes, letter)
-    right.axes[0].set_ylabel("MSE to the oracle")
-    legend_below(right, box_handles(METHODS))
-    return figure
-
-
-def draw_toy(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
-    """Networks and their mean above, students of the mean below, with their training points."""
-    upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
-    networks, black = colour_of("ensemble"), "0.1"
-    plain, sampled = colour_of("single"), colour_of("student")
-    line = {"linewidth": 1.2, "alpha": 0.6}
-    _curves(upper, rows, "single", color=networks, **line)
-    _curves(upper, rows, "truth", color="0.5", linestyle=":", linewidth=1.4)
-    _curves(lower, rows, "student", color=plain, **line)
-    _curves(lower, rows, "student_sampled", color=sampled, linewidth=5.0, alpha=0.35)
-    points = rows[rows["metric"] == "point"].groupby("method")
-    for axes in (upper, lower):
-        for low, high in toy.MEASURED:
-            axes.axvspan(low, high, color="0.95", linewidth=0, zorder=0)
-        _curves(axes, rows, "ensemble", color=black, linewidth=1.6)
-        training = points.get_group("truth")
-        axes.scatter(training["x"], training["value"], s=20, color="tab:red", zorder=4)
-        axes.set(yticks=[], xticks=[])
-        axes.margins(x=0.01)
-    extra = points.get_group("ensemble")
-    lower.scatter(extra["x"], extra["value"], s=44, color="tab:red", marker="+", zorder=4)
-    upper.set_title("Networks from different seeds")
-    lower.set_title("Students of the ensemble")
-    lower.set_xlabel("x (shaded: training data)")
-    name_panel(upper, "a")
-    dots = {"linestyle": "", "markersize": 5}
-    handles = [
-        legend_line(networks, "Network"),
-        legend_line(black, "Ensemble"),
-        legend_line("0.5", "Truth", linestyle=":"),
-        legend_line("tab:red", "Training points", marker="o", **dots),
-        legend_line("tab:red", "Sampled points", marker="+", **dots),
-        legend_line(plain, "Student of training points"),
-        legend_line(sampled, "Student of both", linewidth=4.0),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
-
-
-def _curves(axes: Axes, rows: pd.DataFrame, method: str, **style: Any) -> None:
-    chosen = rows[(rows["metric"] == "curve") & (rows["method"] == method)]
-    for _, curve in chosen.groupby("seed"):
-        axes.plot(curve["x"], curve["value"], **style)
+draw = figure.figure_three
 
 
 def conclude(table: pd.DataFrame) -> str:

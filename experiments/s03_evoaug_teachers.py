@@ -17,6 +17,7 @@ from degu_tf.paper.claims import (
     greater,
     in_every,
 )
+from degu_tf.paper.correlations import correlations
 from degu_tf.paper.fig3_covariate_shift import study
 from degu_tf.paper.fig3_covariate_shift.study import (
     Study,
@@ -61,20 +62,15 @@ def scores_by_part(
     """Pearson r on every tenth sequence from the first, from the second, and so on."""
     predicted = heads.take(ensemble.predict(split.sequences).mean, "mean")
     measured = heads.take(split.targets, "mean")
-    return pd.DataFrame(
-        [
-            {
-                "seed": part,
-                "target": target,
-                "head": "activity",
-                "metric": "pearson_of_part",
-                "value": np.corrcoef(predicted[part::PARTS, i], measured[part::PARTS, i])[0, 1],
-                "n": len(measured[part::PARTS]),
-            }
-            for part in range(PARTS)
-            for i, target in enumerate(heads.targets)
-        ]
-    )
+    seeds = np.arange(len(split)) % PARTS
+    rows = [
+        pd.DataFrame({"seed": seeds, "target": target, "predicted": x, "measured": y})
+        for target, x, y in zip(heads.targets, predicted.T, measured.T, strict=True)
+    ]
+    table = correlations(pd.concat(rows), ["seed", "target"])
+    sizes = np.bincount(seeds, minlength=PARTS)
+    labels = {"head": "activity", "metric": "pearson_of_part"}
+    return table.assign(**labels, n=sizes[table["seed"]])
 
 
 def claim(text: str, method: str) -> Claim:

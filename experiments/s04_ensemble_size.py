@@ -22,6 +22,7 @@ from degu_tf.paper.claims import (
 )
 from degu_tf.paper.data_sets import activity_data
 from degu_tf.paper.recipes import ENSEMBLE_SIZES, recipe
+from degu_tf.paper.s04_ensemble_size.study import ensembles
 from degu_tf.paper.script import Context, main
 from degu_tf.paper.trained_models import student_seed
 
@@ -100,30 +101,6 @@ def compute(context: Context) -> pd.DataFrame:
             prediction = student.predict(splits.test.sequences)
             tables.append(degu.score(prediction, splits.test.targets, splits.heads, **labels))
     return pd.concat(tables, ignore_index=True).assign(dataset=name)
-
-
-def ensembles(
-    members: degu.Ensemble, splits: degu.Splits, sizes: tuple[int, ...]
-) -> list[pd.DataFrame]:
-    """Scores of single models, and of ensembles of every size from disjoint groups of them."""
-    from degu_tf.distillation.pooling import pool_members
-
-    heads, test = members.heads, splits.test
-    columns = members.member_columns(test.sequences)
-    tables = [
-        degu.score(
-            heads.prediction(own), test.targets, heads, method="single", n_members=1, seed=index
-        )
-        for index, own in enumerate(columns)
-    ]
-    for size in sizes:
-        for group in range(members.n_members // size):
-            pooled = pool_members(columns[group * size : (group + 1) * size], heads)
-            labels = {"method": "ensemble", "n_members": size, "seed": group}
-            tables.append(
-                degu.score(heads.student().prediction(pooled), test.targets, heads, **labels)
-            )
-    return tables
 
 
 def values(rows: pd.DataFrame, method: str, size: int) -> np.ndarray:

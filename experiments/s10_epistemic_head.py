@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import degu_tf as degu
-from degu_tf.metrics.correlation import correlation
 from degu_tf.paper import data_sets
 from degu_tf.paper.claims import (
     Claim,
@@ -16,6 +15,7 @@ from degu_tf.paper.claims import (
     above,
     in_every,
 )
+from degu_tf.paper.correlations import correlations
 from degu_tf.paper.fig5_uncertainty import study
 from degu_tf.paper.fig5_uncertainty.claims import PANEL, SECTION, STRONG
 from degu_tf.paper.script import Context, main
@@ -33,23 +33,15 @@ def compute(context: Context) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def correlations(table: pd.DataFrame) -> pd.DataFrame:
+def by_student(table: pd.DataFrame) -> pd.DataFrame:
     """Pearson r of every student's uncertainty with its teachers'."""
-    return pd.DataFrame(
-        [
-            {
-                **dict(zip([*PANEL, "seed"], key, strict=True)),
-                "value": correlation(part["predicted"], part["measured"]),
-            }
-            for key, part in table.groupby([*PANEL, "seed"], sort=False)
-        ]
-    )
+    return correlations(table, [*PANEL, "seed"])
 
 
 def follows(table: pd.DataFrame) -> Verdict:
     """Each target's mean r over students."""
     return in_every(
-        correlations(table),
+        by_student(table),
         PANEL,
         lambda part: above(part["value"], STRONG, "r, students' epistemic with the ensemble's std"),
     )
@@ -73,7 +65,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def conclude(table: pd.DataFrame) -> str:
     """Mean r of each target."""
-    means = correlations(table).groupby(PANEL, sort=False)["value"].mean()
+    means = by_student(table).groupby(PANEL, sort=False)["value"].mean()
     return "Pearson r, mean over students:\n" + means.round(3).to_string()
 
 

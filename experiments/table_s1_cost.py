@@ -15,13 +15,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 import degu_tf as degu
-from degu_tf.heads import Form
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -29,9 +28,8 @@ from degu_tf.paper.claims import (
     in_every,
 )
 from degu_tf.paper.script import Context, main
-from degu_tf.plots.palette import COLOURS
-from degu_tf.plots.style import styled
-from degu_tf.training.run import member_seed
+from degu_tf.paper.table_s1_cost import figure
+from degu_tf.paper.table_s1_cost.figure import medians
 
 DATA_HELP = "not used: cost does not depend on the data"
 
@@ -46,7 +44,7 @@ class Architecture:
     name: str
     length: int
     targets: tuple[str, ...]
-    aleatoric: Form | None
+    aleatoric: Literal["std"] | None
     n_sequences: int
     width: float = 1.0
 
@@ -119,7 +117,7 @@ def models_of(
     shape, heads = (architecture.length, 4), architecture.heads
 
     def build(layout: degu.HeadLayout, member: int) -> degu.ModelPredictor:
-        return degu.ModelPredictor(spec.build(shape, layout, member_seed(seed, member)), layout)
+        return degu.ModelPredictor(spec.build(shape, layout, seed + member), layout)
 
     if method == "student":
         return build(heads.student(), 0)
@@ -192,16 +190,6 @@ def most_memory() -> float:
     return peak[0] if peak else math.nan
 
 
-def medians(table: pd.DataFrame) -> pd.DataFrame:
-    """Median of each metric for ensemble and student, and their ratio."""
-    wide = table.pivot_table(
-        index=["architecture", "metric"], columns="method", values="value", aggfunc="median",
-        sort=False,
-    )  # fmt: skip
-    wide["student / ensemble"] = wide["student"] / wide["ensemble"]
-    return wide.rename_axis(columns=None)
-
-
 def time_saved(part: pd.DataFrame) -> Verdict:
     """Share of the ensemble's time that the student saves, one value a repeat."""
     rows = part[part["metric"] == "ms_per_sequence"]
@@ -221,37 +209,7 @@ CLAIMS = (
     ),
 )
 
-METRICS = {
-    "parameters": "Parameters",
-    "flops": "FLOPs a sequence",
-    "ms_per_sequence": "Time a sequence",
-    "peak_mib": "Peak memory",
-}
-NAMES = {"deepstarr": "DeepSTARR", "residualbind": "ResidualBind"}
-
-
-@styled
-def draw(table: pd.DataFrame) -> Figure:
-    """The student's cost as a share of the ensemble's, a panel an architecture."""
-    shares, n_members = medians(table)["student / ensemble"], table["n_members"].iloc[0]
-    architectures = list(dict.fromkeys(table["architecture"]))
-    figure = Figure(figsize=(4.4 * len(architectures) + 0.8, 2.9), layout="constrained")
-    row = figure.subplots(1, len(architectures), sharey=True, squeeze=False)[0]
-    for axes, name in zip(row, architectures, strict=True):
-        values = shares[name].reindex(list(METRICS))
-        axes.axvline(1.0, color=COLOURS["ensemble"])
-        axes.axvline(1.0 / n_members, color="0.45", linestyle="--", linewidth=1.2)
-        bars = axes.barh(list(METRICS.values()), values, color=COLOURS["student"])
-        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=5, bbox=behind)
-        axes.set(title=NAMES.get(name, name), xlim=(0.0, 1.12))
-        axes.xaxis.set_major_formatter("{x:.0%}")
-    row[0].invert_yaxis()
-    figure.supxlabel(
-        f"Student's cost as a share of the ensemble's (green; dashed: one of {n_members} models)",
-        fontsize=11,
-    )
-    return figure
+draw = figure.cost_shares
 
 
 def conclude(table: pd.DataFrame) -> str:

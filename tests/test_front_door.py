@@ -3,6 +3,8 @@
 import ast
 import doctest
 import inspect
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +62,54 @@ def test_editors_and_type_checkers_see_every_name():
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         degu.no_such_name  # noqa: B018
+
+
+SCRIPTS = sorted((ROOT.parent / "experiments").glob("*.py"))
+FRONT = ("degu_tf", "degu")
+PAGES = (ROOT.parent / "README.md", *sorted((ROOT.parent / "notebooks").glob("*.*")))
+
+
+def code_of(file):
+    """Python code of a script, a notebook, or the examples of a page."""
+    text = file.read_text()
+    if file.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        lines = "".join("".join(cell["source"]) + "\n" for cell in cells).splitlines()
+        return "\n".join(line for line in lines if not line.startswith("%"))
+    if file.suffix == ".md":
+        return "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    return text
+
+
+def other_doors(code):
+    """What code takes of the package beyond public names of `degu` and `degu_tf.paper`."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found += [each.name for each in node.names if (each.name, each.asname) != FRONT]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module)
+        elif isinstance(node, ast.Attribute):
+            public = {"degu": degu.__all__, "degu.plots": degu.plots.__all__}
+            if node.attr not in public.get(ast.unparse(node.value), [node.attr]):
+                found.append(ast.unparse(node))
+    return [name for name in found if re.match(r"degu(_tf(?!\.paper\b))?\b", name)]
+
+
+@pytest.mark.parametrize("file", [*SCRIPTS, *PAGES], ids=lambda file: file.name)
+def test_scripts_and_pages_come_through_the_front_door(file):
+    """Benchmarks alone, which measure parts of the package, look inside."""
+    assert other_doors(code_of(file)) == []
+
+
+def test_other_doors_are_seen():
+    assert len(SCRIPTS) > 20
+    assert {page.suffix for page in PAGES} == {".md", ".ipynb"}
+    assert all("degu." in code_of(page) for page in PAGES)
+    code = "from degu_tf.plots.style import GREY; import degu_tf.heads, degu_tf as d; import numpy"
+    assert other_doors(code) == ["degu_tf.plots.style", "degu_tf.heads", "degu_tf"]
+    assert other_doors("degu.nothing; degu.plots.style; x.style") == [
+        "degu.nothing", "degu.plots.style",
+    ]  # fmt: skip
+    code = "import degu_tf as degu; from degu_tf.paper.script import main; degu.plots.boxes(degu.x)"
+    assert other_doors(code) == ["degu.x"]

@@ -12,11 +12,14 @@ from matplotlib.lines import Line2D
 from degu_tf.metrics.correlation import KINDS
 from degu_tf.metrics.effects import ALL, PERCENTILES
 from degu_tf.paper.fig6_variants.claims import BEST, performance
-from degu_tf.paper.fig6_variants.compare import PANEL, wide_variants
+from degu_tf.paper.fig6_variants.compare import PANEL, VARIANT, wide_variants
 from degu_tf.paper.fig6_variants.experiments import MEASURED
 from degu_tf.plots.groups import box_handles, box_places, draw_boxes, kinds_of
 from degu_tf.plots.palette import LABELS, colour_of
 from degu_tf.plots.style import (
+    GREY,
+    LOG2,
+    corner_text,
     densest_window,
     finite_rows,
     legend_below,
@@ -25,6 +28,7 @@ from degu_tf.plots.style import (
     name_panel,
     stacked,
     styled,
+    with_unit,
 )
 from degu_tf.plots.variant_maps import (
     BASES,
@@ -54,7 +58,10 @@ NAMES = {
 
 STRATA = {**{p: f"< {p}th" for p in PERCENTILES}, ALL: "all"}
 PERCENTILE_AXIS = "Percentile of total uncertainty"
+COMPONENTS = {"aleatoric": "tab:purple", "epistemic": "tab:orange"}
 COLUMN, ROW = 3.3, 3.1
+BINS = 12
+"""Of variants by effect, in each of which the median uncertainty is drawn."""
 
 
 @styled
@@ -102,6 +109,28 @@ def strata(table: pd.DataFrame) -> Figure:
     figure, grid, keys = _grid(table)
     _draw_strata(grid, table, keys=keys)
     legend_below(figure, [*box_handles([BEST]), _ensemble_line("Ensemble, all variants")])
+    return figure
+
+
+@styled
+def uncertainty_against_effect(table: pd.DataFrame) -> Figure:
+    """A column for each experiment and a row for each uncertainty; a dot is a variant."""
+    rows = table[table["what"] == VARIANT]
+    names = list(dict.fromkeys(rows["experiment"]))
+    parts = [name for name in COMPONENTS if (rows["metric"] == name).any()]
+    size = (max(COLUMN * len(names), 5.0), ROW * len(parts) + 0.3)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(parts), len(names), squeeze=False, sharex="col")
+    for place, name in enumerate(names):
+        variants = wide_variants(table, name)
+        for axes, part in zip(grid[:, place], parts, strict=True):
+            _draw_dots(axes, variants["effect"], variants[part], COMPONENTS[part])
+            if place == 0:
+                axes.set_ylabel(with_unit(f"{part.capitalize()} uncertainty", LOG2))
+            _write_rho(axes, variants["effect"], variants[part])
+        grid[0, place].set_title(name)
+        grid[-1, place].set_xlabel(with_unit("Predicted effect", LOG2))
+    legend_below(figure, [legend_line("0.15", "Median of equally filled bins", marker="o")])
     return figure
 
 
@@ -204,3 +233,19 @@ def _densest(variants: pd.DataFrame, width: int) -> pd.DataFrame:
     positions = np.arange(sizes.index.min(), sizes.index.max() + 1)
     shown = positions[densest_window(sizes.reindex(positions).fillna(0.0).to_numpy(), width)]
     return variants[variants["position"].between(shown[0], shown[-1])]
+
+
+def _draw_dots(axes: Axes, x: pd.Series, y: pd.Series, colour: str) -> None:
+    """A dot for each variant, and medians of equally filled bins of the effect."""
+    axes.scatter(x, y, s=7, color=colour, alpha=0.35, linewidths=0, rasterized=True)
+    parts = np.array_split(np.argsort(x.to_numpy(), kind="stable"), min(BINS, len(x)))
+    middles, medians = ([np.median(each.to_numpy()[part]) for part in parts] for each in (x, y))
+    axes.plot(middles, medians, color="0.15", linewidth=1.8, marker="o", markersize=3.5)
+    axes.axvline(0.0, color=GREY, linewidth=1.0, linestyle="--", zorder=0)
+
+
+def _write_rho(axes: Axes, effect: pd.Series, std: pd.Series) -> None:
+    rho = effect.abs().corr(std, method="spearman")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.18 * (high - low))
+    corner_text(axes, f"ρ with |effect| = {rho:.2f}")

@@ -1,0 +1,1 @@
+"""The quickstart: a small ensemble and its student."""

@@ -1,0 +1,39 @@
+"""What the quickstart's table says of each model."""
+
+import numpy as np
+import pandas as pd
+
+from degu_tf.paper.correlations import correlations
+
+_MODEL = ["method", "member", "target"]
+
+
+def accuracy(table: pd.DataFrame) -> pd.DataFrame:
+    """Pearson's r of activity with the measurement, one row a model and target."""
+    return correlations(table, _MODEL, "mean")
+
+
+def beside_ensemble(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Rows of single models and student with the ensemble's value of `column` for the sequence."""
+    ensemble = table[table["method"] == "ensemble"].set_index(["sequence", "target"])[column]
+    others = table[table["method"] != "ensemble"]
+    return others.join(ensemble.rename("of_ensemble"), on=["sequence", "target"])
+
+
+def distance(table: pd.DataFrame) -> pd.DataFrame:
+    """RMSE of each model's activity to the ensemble's, one row a model and target."""
+    rows = beside_ensemble(table, "mean")
+    squared = np.square(rows["mean"] - rows["of_ensemble"])
+    means = squared.groupby([rows[key] for key in _MODEL], sort=False).mean()
+    return np.sqrt(means).rename("value").reset_index()
+
+
+def spreads(table: pd.DataFrame) -> pd.DataFrame:
+    """The student's epistemic uncertainty beside the ensemble's spread, one row a sequence."""
+    rows = beside_ensemble(table, "epistemic")
+    return rows[rows["method"] == "student"]
+
+
+def inside(rows: pd.DataFrame) -> float:
+    """Share of measurements that lie in their intervals."""
+    return float(rows["measured"].between(rows["lower"], rows["upper"]).mean())

@@ -1,0 +1,1 @@
+"""Supplementary Figure 4: number of teachers."""

@@ -1,0 +1,1 @@
+"""Supplementary Table 1: cost of ensemble and student."""
