@@ -12,6 +12,7 @@ from degu_tf.models.predictor import ModelPredictor, Predictor, as_array
 from degu_tf.sequences.encoding import as_float
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.progress import bar
+from degu_tf.utils.whole_numbers import is_whole
 
 MUTANTS = 512
 """Batch size of mutated sequences."""
@@ -104,8 +105,8 @@ def _component(prediction: Prediction, output: int | str) -> np.ndarray:
                 name = target if role == "mean" else f"{target}_{role}"
                 held[name] = values[..., index]
     names = [name for name in held if not name.endswith("_total") or name in prediction.targets]
-    if isinstance(output, int | np.integer) and not isinstance(output, bool):
-        output = names[output] if 0 <= output < len(names) else output
+    if is_whole(output, 0, len(names) - 1):
+        output = names[output]
     if not isinstance(output, str) or output not in held:
         raise InputError(
             f"expected one of {tuple(held)}, or a number from 0 to {len(names) - 1}. "

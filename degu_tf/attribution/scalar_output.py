@@ -15,6 +15,7 @@ from degu_tf.models.predictor import (
 )
 from degu_tf.sequences.encoding import as_float
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 
 class Scalar:
@@ -136,8 +137,7 @@ def column_of(output: int | str, n_columns: int, heads: HeadLayout | None) -> in
                 f"Received: output={output!r}"
             )
         return heads.column(output)
-    is_index = isinstance(output, int | np.integer) and not isinstance(output, bool)
-    if not is_index or not 0 <= output < n_columns:
+    if not is_whole(output, 0, n_columns - 1):
         raise InputError(
             f"output must be a column from 0 to {n_columns - 1}. Received: output={output!r}"
         )
@@ -158,8 +158,7 @@ def check_positive(name: str, value: int) -> None:
     InputError
         Naming the number.
     """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < 1:
+    if not is_whole(value, 1):
         raise InputError(f"{name} must be a whole number from 1. Received: {name}={value!r}")
 
 

@@ -6,7 +6,6 @@ predicted with observed error sizes; sparsification evaluates only the order.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from scipy import special
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.metrics.intervals import Comparison, comparisons
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 FRACTIONS = tuple(round(0.01 * step, 2) for step in range(100))
 """Fractions of points removed at which a sparsification curve is given."""
@@ -353,7 +353,7 @@ def _by_std(each: Comparison) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _binned(each: Comparison, bins: int) -> dict[str, np.ndarray]:
-    if not isinstance(bins, Integral) or not 1 <= bins <= len(each.std):
+    if not is_whole(bins, 1, len(each.std)):
         raise InputError(
             f"bins must be a whole number from 1 to the {len(each.std)} points. "
             f"Received: bins={bins!r}"

@@ -6,13 +6,14 @@ in two.
 
 import math
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import keras
 
 from degu_tf.heads import HeadLayout
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 POSITIVE_OFFSET = 1e-6
 """Added to softplus outputs, which round to zero in float32 where their input is very negative."""
@@ -76,7 +77,7 @@ def check_any_input(
         not isinstance(input_shape, tuple | list)
         or len(input_shape) != 2
         or input_shape[1] != 4
-        or not (input_shape[0] is None or _is_integer(input_shape[0]))
+        or not (input_shape[0] is None or is_whole(input_shape[0]))
     ):
         raise InputError(
             "input_shape must be (length, 4): bases and the channels A C G T, without the batch. "
@@ -105,7 +106,7 @@ def check_sizes(name: str, values: Sequence[int], count: int | None = None) -> t
         not isinstance(values, tuple | list)
         or len(values) == 0
         or (count is not None and len(values) != count)
-        or not all(_is_integer(value) and value >= 1 for value in values)
+        or not all(is_whole(value, 1) for value in values)
     ):
         number = "one or more" if count is None else count
         raise InputError(
@@ -227,10 +228,6 @@ def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
         blocks.append(block(output.input))
     joined = keras.layers.Concatenate(name="output")(blocks)
     return keras.Model(model.input, joined, name=model.name)
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 MANY_UNITS = 4096
 """Models whose layers are all narrower are built without an estimate."""
@@ -82,7 +83,7 @@ def _widest(options: Mapping[str, Any]) -> float | None:
     for name, value in options.items():
         if name.endswith(_SIZES) and value is not None:
             sizes += value if isinstance(value, tuple | list) else [value]
-    whole = all(isinstance(size, int) and size > 0 for size in sizes)
+    whole = all(is_whole(size, 1) for size in sizes)
     return float(width) * max(sizes) if whole and sizes else None
 
 

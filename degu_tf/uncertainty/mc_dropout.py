@@ -23,6 +23,7 @@ from degu_tf.uncertainty.dropout_masks import Block, thinned, tracing
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
 from degu_tf.utils.progress import bar
+from degu_tf.utils.whole_numbers import is_whole
 
 MEMORY = 2**27
 """Bytes for the rows of one block: four times their largest activation."""
@@ -211,8 +212,7 @@ def _key(sequence: np.ndarray, seed: int) -> int:
 
 
 def _whole(name: str, value: Any, least: int) -> int:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not least <= value < 2**63:
+    if not is_whole(value, least, 2**63 - 1):
         raise InputError(
             f"{name} must be a whole number of at least {least} (and less than 2**63). "
             f"Received: {name}={value!r}"

@@ -1,11 +1,11 @@
 """Keys of stateless random draws: purpose, seed, epoch and batch decide every number."""
 
 import zlib
-from numbers import Integral
 
 import tensorflow as tf
 
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 
 def draw_key(purpose: str, seed: int, *numbers: int | tf.Tensor) -> tf.Tensor:
@@ -30,7 +30,7 @@ def draw_key(purpose: str, seed: int, *numbers: int | tf.Tensor) -> tf.Tensor:
     InputError
         If the seed is not a whole number from 0 to 2**63 - 1.
     """
-    if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+    if not is_whole(seed, 0, 2**63 - 1):
         raise InputError(f"seed must be a whole number from 0 to 2**63 - 1. Received: {seed!r}")
     key = tf.constant([int(seed), zlib.crc32(purpose.encode())], tf.int64)
     for number in numbers:

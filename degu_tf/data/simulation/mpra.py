@@ -25,6 +25,7 @@ from degu_tf.data.splits import Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.sequences.encoding import reverse_complement
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 DINUCLEOTIDES = np.array(
     [
@@ -205,7 +206,7 @@ def draw_background(n: int, length: int, rng: np.random.Generator) -> np.ndarray
 
 
 def _sizes(n: int | tuple[int, int, int]) -> tuple[int, int, int]:
-    if isinstance(n, int | np.integer) and not isinstance(n, bool):
+    if is_whole(n):
         _check_integer("n", n, 3)
         held_out = max(1, round(n / 10))
         return int(n) - 2 * held_out, held_out, held_out
@@ -221,8 +222,7 @@ def _sizes(n: int | tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _check_integer(name: str, value: int, smallest: int) -> None:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < smallest:
+    if not is_whole(value, smallest):
         raise InputError(
             f"{name} must be a whole number, {smallest} or more. Received: {name}={value!r}"
         )

@@ -21,6 +21,7 @@ from degu_tf.models.released.keras_config import nested_dicts, refuse_code
 from degu_tf.models.released.keras_files import CONFIG, WEIGHTS
 from degu_tf.models.released.safe_files import DAMAGED, FREE_BYTES, check_zip, hdf5_arrays
 from degu_tf.utils.errors import InputError, blaming
+from degu_tf.utils.whole_numbers import is_whole
 
 _SLACK = 2
 """How many times the weights in a file its configuration may describe."""
@@ -152,4 +153,4 @@ def _n_weights(layer: tuple[Mapping[str, Any], tuple[Any, ...]]) -> int:
 
 
 def _size(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if is_whole(value, 1) else 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from degu_tf.models.released.graph import Edge, Graph, Node
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 MAX_LAYERS = 200
 """More layers than any architecture here has; a file with more is refused."""
@@ -152,7 +153,7 @@ class _Reader:
                 f"Received: {name} of shape {shape}"
             )
         length = shape[1]
-        if length is not None and (not isinstance(length, int) or length < 1):
+        if length is not None and not is_whole(length, 1):
             raise InputError(f"expected an input length in bases. Received: {length!r}")
         self.length = length
         edge = self._add(name, "input", {}, (), 3)

@@ -9,7 +9,6 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ from degu_tf.models.released.stored_weights import (
 from degu_tf.models.released.torch_files import read_torch
 from degu_tf.utils.errors import InputError, blaming
 from degu_tf.utils.file_types import file_type
+from degu_tf.utils.whole_numbers import is_whole
 
 KERAS_MOMENTUM = 0.99
 
@@ -223,9 +223,7 @@ def read_released(
 
     Arguments and errors as for `load_released`.
     """
-    if input_length is not None and (
-        not isinstance(input_length, Integral) or isinstance(input_length, bool) or input_length < 1
-    ):
+    if input_length is not None and not is_whole(input_length, 1):
         raise InputError(
             f"input_length must be a number of bases. Received: input_length={input_length!r}"
         )

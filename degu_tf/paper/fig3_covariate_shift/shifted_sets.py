@@ -7,7 +7,6 @@ generalization analysis").
 
 import zlib
 from collections.abc import Iterator, Mapping
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from degu_tf.sequences.encoding import (
 )
 from degu_tf.training.augmentation import operations, schemes
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 _SHORTEST = 21
 
@@ -73,7 +73,7 @@ def shifted_sets(
         raise InputError(
             f"EvoAug needs sequences of {_SHORTEST} bases or more. Received: {brief(tokens)}"
         )
-    if not isinstance(batch_size, Integral) or batch_size < 1:
+    if not is_whole(batch_size, 1):
         raise InputError(f"batch_size must be a whole number from 1. Received: {batch_size!r}")
     augmentations = schemes.paper_augmentations()
     if released:

@@ -17,6 +17,7 @@ from degu_tf.uncertainty.conformal import groups as mondrian
 from degu_tf.uncertainty.conformal.file import Fitted, read_fitted, write_fitted
 from degu_tf.uncertainty.conformal.ranks import points_needed, rank
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 COMPONENTS = ("total", "aleatoric", "epistemic")
 QUANTILES = ("finite_sample", "plain")
@@ -93,7 +94,7 @@ class Conformal:
             raise InputError(f"expected one of {COMPONENTS}. Received: component={component!r}")
         if quantile not in QUANTILES:
             raise InputError(f"expected one of {QUANTILES}. Received: quantile={quantile!r}")
-        if n_bins is not None and not (isinstance(n_bins, int | np.integer) and n_bins >= 2):
+        if n_bins is not None and not is_whole(n_bins, 2):
             raise InputError(f"expected two bins or more, or None. Received: n_bins={n_bins!r}")
         self.component = component
         self.quantile = quantile

@@ -32,6 +32,7 @@ from degu_tf.utils.files import (
 )
 from degu_tf.utils.progress import bar
 from degu_tf.utils.run_folder import SETTINGS, RunFolder
+from degu_tf.utils.whole_numbers import is_whole
 from degu_tf.variants.scorer import (
     BLOCK,
     MAX_MISMATCHES,
@@ -154,7 +155,7 @@ def score_vcf(
         `OUT.parts` was begun with other settings.
     """
     for name, value in (("chunk", chunk), ("workers", workers), ("block", block)):
-        if value < 1:
+        if not is_whole(value, 1):
             raise InputError(f"{name} must be a whole number from 1. Received: {name}={value}")
     out, vcf = check_output(out, overwrite=True), Path(vcf)
     if is_stream(out):
