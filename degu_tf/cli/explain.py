@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LOGOS = "logos"
 """Name of the files of logos, without suffix."""
 
+_HOW = "to draw references from sequences, pass a file of them with --background FILE"
 _METHODS = ("deepshap", "saliency", "input_x_gradient", "integrated_gradients", "ism")
 
 
@@ -62,7 +63,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "--background",
         "FILE",
         "deepshap: file to draw reference sequences from, or the word dinucleotide for shuffles of "
-        "each sequence (default: test sequences of the run's data; shuffles if those are missing)",
+        "each sequence (default: test sequences of the HDF5 file that the run was trained on, "
+        "where it still lies as seen from the run folder; else shuffles)",
     )
     references = "deepshap: number of references per sequence"
     option(how, "--references", "N", references, whole_number(1), 100)
@@ -194,8 +196,9 @@ def references(
     if path is None:
         path = data_file(options.run)
         if path is None:
-            return DINUCLEOTIDE, f"{shuffled} (the run's data were not found)"
-        found = read_sequences(path, split="test", length=predictor.input_length, crop=True)
+            return DINUCLEOTIDE, f"{shuffled}, since {why_no_data(options.run)}; {_HOW}"
+        with blaming(f"the run's data; {_HOW}"):
+            found = read_sequences(path, split="test", length=predictor.input_length, crop=True)
         n = min(options.references, len(found.names))
     else:
         n = options.references
@@ -228,6 +231,18 @@ def data_file(run: str) -> Path | None:
         return None
     path = Path(os.path.normpath(Path(run).resolve() / recorded))
     return path if path.is_file() and file_type(path) == "HDF5" else None
+
+
+def why_no_data(run: str) -> str:
+    """What keeps `data_file` from finding a run's data, in a few words."""
+    from degu_tf.utils.run_folder import RunFolder
+
+    if Path(run).is_file():
+        return "a model file does not tell what it was trained on"
+    recorded = RunFolder(run).manifest().get("data_file")
+    if not isinstance(recorded, str):
+        return "the run does not tell which file it was trained on"
+    return f"the run was trained on {recorded!r} as seen from its folder, and no HDF5 file is there"
 
 
 def draw_logos(folder: Path, maps: "Maps", n: int) -> Path:

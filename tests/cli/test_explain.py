@@ -71,7 +71,11 @@ def test_without_the_runs_data_references_are_shuffles(work, student, splits, tm
         moved, work / "s.fa", "--references", "4", "--logos", "0", "--out", tmp_path / "m"
     )
     assert done.code == 0, done.err
-    assert "4 dinucleotide shuffles of each sequence (the run's data were not found)" in done.out
+    assert (
+        "References: 4 dinucleotide shuffles of each sequence, since the run was trained on "
+        "'../d.h5' as seen from its folder, and no HDF5 file is there; to draw references from "
+        "sequences, pass a file of them with --background FILE\n"
+    ) in done.out
     assert "Hk: maps of all sequences in" in done.out
     maps = read_maps(tmp_path / "m" / "Hk" / "maps.h5")
     assert maps.names == [f"locus{row}" for row in maps.rows]
@@ -82,6 +86,33 @@ def test_without_the_runs_data_references_are_shuffles(work, student, splits, tm
         "--background", "dinucleotide",
     )  # fmt: skip
     assert again.code == 0, again.err
+
+
+@pytest.mark.parametrize("kind", ["python", "model file"])
+def test_without_a_record_of_the_data_the_message_says_what_to_do(work, tmp_path, kind):
+    """As of runs that were trained in Python, on a table for example, and of model files."""
+    moved = shutil.copytree(work / "run", tmp_path / "run")
+    manifest = json.loads((moved / "manifest.json").read_text())
+    del manifest["data_file"]
+    (moved / "manifest.json").write_text(json.dumps(manifest))
+    run, reason = moved, "the run does not tell which file it was trained on"
+    if kind == "model file":
+        exported = degu("export", moved, tmp_path / "model.keras")
+        assert exported.code == 0, exported.err
+        run, reason = tmp_path / "model.keras", "a model file does not tell what it was trained on"
+    done = explain(run, work / "s.fa", "--references", "2", "--logos", "0", "--head", "Dev",
+                   "--out", tmp_path / "m")  # fmt: skip
+    assert done.code == 0, done.err
+    assert f"since {reason}; to draw references from sequences, pass a file" in done.out
+
+
+def test_data_that_do_not_fit_are_refused_with_what_to_do(work, tmp_path, make_splits):
+    moved = shutil.copytree(work / "run", tmp_path / "run")
+    write_splits(tmp_path / "d.h5", make_splits(length=40))
+    done = explain(moved, work / "s.fa", "--out", tmp_path / "m")
+    assert done.code == 2
+    assert "the run's data; to draw references from sequences, pass a file" in done.err
+    assert "--background FILE" in done.err
 
 
 def test_references_can_be_named(work, student, splits, tmp_path):
