@@ -28,6 +28,7 @@ from .heads.layout import HeadLayout
 from .heads.prediction import Prediction
 from .metrics.activity import distance, score, wide
 from .metrics.intervals import coverage
+from .metrics.kmer_ridge import KmerRidge
 from .models.predictor import ModelPredictor, StrandAveraged
 from .models.registry import build
 from .models.released.load import load_released
@@ -57,6 +58,7 @@ __all__ = [
     "EvoAug",
     "HeadLayout",
     "InputError",
+    "KmerRidge",
     "MCDropout",
     "ModelPredictor",
     "ModelSpec",
