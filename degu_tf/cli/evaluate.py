@@ -21,7 +21,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     evaluate = verb(
         verbs,
         "evaluate",
-        "metrics of a run: a student and its teachers, or an ensemble and its members",
+        "metrics of a run: a student and its teachers, or an ensemble and its members, beside a "
+        "k-mer ridge",
         "RUN DATA [options]",
         "degu evaluate runs/y d.h5 --out metrics.csv",
         "degu evaluate deepstarr.keras d.h5 --split validation",
@@ -31,6 +32,11 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     option(evaluate, "--out", "FILE", "CSV file to write, with all metrics of all heads")
     flag(evaluate, "--force", FORCE)
     choice(evaluate, "--split", "split to evaluate", SPLITS, "test")
+    what = (
+        "leave out kmer_ridge, a ridge regression on counts of 5-mers that is fitted to the run's "
+    )
+    what += "training sequences and kept in its folder (scalar activity only)"
+    flag(evaluate, "--no-baseline", what)
     target_names_option(evaluate)
     return evaluate
 
@@ -43,4 +49,5 @@ def run(options: argparse.Namespace) -> None:
     from degu_tf.data.hdf5.splits_file import read_splits
 
     splits = read_splits(options.data, options.targets)
-    report(options.run, splits, options.split, options.out)
+    beside = not options.no_baseline
+    report(options.run, splits, options.split, options.out, with_baseline=beside, drawn=False)

@@ -13,7 +13,10 @@ from degu_tf.utils.errors import InputError, blaming
 from degu_tf.utils.files import check_output, is_stream
 
 if TYPE_CHECKING:
-    from degu_tf.data.splits import Splits
+    from pandas import DataFrame
+
+    from degu_tf.data.splits import Split, Splits
+    from degu_tf.distillation.baseline import Baseline
 
 _STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
@@ -175,14 +178,34 @@ def describe(splits: "Splits") -> str:
     return f"{sizes}; {splits.input_shape[0]} bp; columns {', '.join(splits.heads.columns)}"
 
 
-def report(run: str, splits: "Splits", split: str = "test", out: str | None = None) -> None:
-    """Print a run's metrics on a split, and write all of them to a CSV file if one is named."""
+def report(
+    run: str,
+    splits: "Splits",
+    split: str = "test",
+    out: str | None = None,
+    *,
+    with_baseline: bool = True,
+    drawn: bool = True,
+) -> None:
+    """Print a run's metrics on a split, and write all of them to a CSV file if one is named.
+
+    Scalar activity is reported beside a k-mer ridge of the run's training sequences: those of
+    `splits`, or, where they are not `drawn` yet, the subset that the run records.
+    """
+    from pandas import concat
+
+    from degu_tf.distillation.baseline import METHOD
     from degu_tf.distillation.evaluation import evaluate_run
     from degu_tf.metrics.activity import wide
     from degu_tf.metrics.profiles import BY_BIN, COUNTS
     from degu_tf.training.train import write_table
 
-    table = evaluate_run(run, getattr(splits, split), splits.heads)
+    judged = getattr(splits, split)
+    table = evaluate_run(run, judged, splits.heads)
+    baseline = None
+    if with_baseline and judged.targets.ndim == 2:
+        baseline, rows = _baseline(run, splits, judged, drawn)
+        table = concat([table, *rows], ignore_index=True)
     if out is not None:
         write_table(out, table)
     say(f"Pearson r on {split} (single: mean over members)")
@@ -195,8 +218,37 @@ def report(run: str, splits: "Splits", split: str = "test", out: str | None = No
     if len(distances):
         say("RMSE between the activity of student and ensemble")
         say(distances.to_string(float_format=lambda value: f"{value:.3f}"))
-    if set(table["method"]) == {"student"}:
+    if set(table["method"]) - {METHOD} == {"student"}:
         say("The student's teachers were not found where its run recorded them; not evaluated")
+    if baseline is not None:
+        _say_baseline(baseline, table)
+
+
+def _baseline(
+    run: str, splits: "Splits", split: "Split", drawn: bool
+) -> "tuple[Baseline | None, list[DataFrame]]":
+    """The run's k-mer ridge and its metrics; where none can be fitted, the reason is printed."""
+    from degu_tf.distillation.baseline import baseline_of
+
+    try:
+        baseline = baseline_of(run, splits, drawn=drawn)
+        return baseline, [baseline.evaluate(split, splits.heads)]
+    except InputError as error:
+        say(f"No k-mer ridge beside the run: {error}")
+        return None, []
+
+
+def _say_baseline(baseline: "Baseline", table: "DataFrame") -> None:
+    """Print what the ridge is, and which models are below it."""
+    from degu_tf.distillation.baseline import METHOD, below_baseline
+
+    k, n = baseline.ridge.k, counted(baseline.n_train, "training sequence")
+    whose = f"the run's {n}" if baseline.is_runs_data else f"{n} of these data"
+    say(f"{METHOD}: ridge regression on counts of {k}-mers, fitted to {whose}")
+    if not baseline.is_runs_data:
+        say("These may not be the sequences that the run was trained on")
+    for sentence in below_baseline(table, k):
+        say(sentence)
 
 
 def with_flags(message: str, flags: Mapping[str, str]) -> str:

@@ -29,6 +29,11 @@ METRICS = "metrics.csv"
 CALIBRATION = "conformal.npz"
 """A calibration, which may come and go after the run was finished."""
 
+BASELINE = "kmer_ridge.json"
+"""A baseline that was fitted to the run's training sequences, likewise."""
+
+_APART = (MANIFEST, CALIBRATION, BASELINE)
+
 FORMAT = 1
 KINDS = ("model", "student", "ensemble")
 
@@ -103,7 +108,7 @@ class RunFolder:
         files = sorted(
             file
             for file in self.path.rglob("*")
-            if file.is_file() and _whole(file) and file.name not in (MANIFEST, CALIBRATION)
+            if file.is_file() and _whole(file) and file.name not in _APART
         )
         write_json(
             self.path / MANIFEST,

@@ -163,6 +163,7 @@ def test_the_readmes_shell_example_runs(mpra):
     for command in commands.splitlines():
         small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
         assert cli.main(small.split()[1:]) == 0, command
+    assert "kmer_ridge" in set(pd.read_csv("metrics.csv")["method"])
     predictions = pd.read_csv("predictions.tsv", sep="\t")
     assert predictions["name"].tolist() == ["a", "b"]
     assert predictions["interval"].tolist() == ["gaussian", "gaussian"]
@@ -253,7 +254,7 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_python_examples_run(mpra):
-    code, conformal, explained, variants, dynamic = blocks("python")
+    code, baseline, conformal, explained, variants, dynamic = blocks("python")
     small = code.replace("epochs=100", "epochs=1").replace("spec, 10,", "spec, 2,")
     assert small.count("epochs=1)") == 1
     names = {}
@@ -261,6 +262,8 @@ def test_the_readmes_python_examples_run(mpra):
     assert names["teachers"].n_members == 2
     assert names["prediction"].mean.shape == (1, 2)
     assert (names["upper"] > names["lower"]).all()
+    exec(baseline, names)
+    assert set(names["table"]["head"]) == {"activity"}
     exec(conformal, names)
     assert names["after"].columns.tolist() == names["before"].columns.tolist()
     assert len(names["after"]) == 4
