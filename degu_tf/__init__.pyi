@@ -34,7 +34,8 @@ from .models.registry import build
 from .models.released.load import load_released
 from .sequences.genomes.open import open_genome
 from .sequences.genomes.windows import Variant
-from .training.augmentation.schemes import EvoAug, scheme
+from .training.augmentation.names import scheme
+from .training.augmentation.schemes import EvoAug
 from .training.model_spec import ModelSpec
 from .training.run import Run
 from .training.settings import TrainingSettings

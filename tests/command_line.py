@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pandas as pd
 
 from degu_tf import cli
-from degu_tf.training.augmentation.schemes import describe, scheme
+from degu_tf.training.augmentation.names import scheme
+from degu_tf.training.augmentation.schemes import describe
 
 SUFFIXES = ("", "_aleatoric", "_epistemic", "_total", "_lower", "_upper")
 COLUMNS = [
@@ -18,7 +19,8 @@ COLUMNS = [
     *(f"{t}{s}" for t in ("Dev", "Hk") for s in (*SUFFIXES, "_floored")),
     "interval",
 ]
-TRAIN = ("--model", "tiny", "--members", 2, "--epochs", 2, "--learning-rate", 0.01)
+PAPER = ("--recipe", "paper")
+TRAIN = (*PAPER, "--model", "tiny", "--members", 2, "--epochs", 2, "--learning-rate", 0.01)
 
 
 class Terminal(io.StringIO):

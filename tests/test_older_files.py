@@ -19,7 +19,7 @@ from degu_tf.distillation.ensemble import train_ensemble
 from degu_tf.distillation.runs import open_run, teachers_of
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.sequences.encoding import as_float
-from degu_tf.training.augmentation.schemes import scheme
+from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings

@@ -5,13 +5,17 @@ from typing import TYPE_CHECKING
 
 from degu_tf.cli.options import (
     ARCHITECTURES,
+    AUGMENTATIONS,
     FORMS,
+    augmentations,
+    below_one,
     choice,
     dropout_rate,
     flag,
     not_negative,
     option,
     positive,
+    positive_share,
     target_names_option,
     verb,
     whole_number,
@@ -23,6 +27,8 @@ from degu_tf.cli.training_options import (
     finetuning_settings,
     model_spec,
     positive_uncertainty_option,
+    recipe_of,
+    recipe_option,
     run_folder_options,
     run_of,
     settings_options,
@@ -35,11 +41,17 @@ from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from degu_tf.data.splits import Splits
-    from degu_tf.distillation.distill import Augmentation
+    from degu_tf.distillation.distill import Augmentation, DistillationSettings
     from degu_tf.distillation.ensemble import Ensemble
+    from degu_tf.distillation.recipes import Recipe
     from degu_tf.training.model_spec import ModelSpec
     from degu_tf.training.settings import TrainingSettings
+
+STARTS = ("random", "best-teacher")
+"""Values of `--init` that are no file."""
 
 
 def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -50,9 +62,10 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "distil an ensemble into one student with uncertainty; run the same command again to "
         "resume",
         "TEACHERS DATA --out FOLDER [options]",
-        "degu distill runs/x d.h5 --epochs 100 --out runs/y",
-        "degu distill runs/x d.h5 --model deepstarr --width 0.5 --out runs/small",
-        "degu distill runs/x d.h5 --augment evoaug --out runs/dynamic",
+        "degu distill runs/x d.h5 --out runs/y",
+        "degu distill runs/x d.h5 --model deepstarr --width 0.5 --init random --out runs/small",
+        "degu distill runs/x d.h5 --recipe paper --augment evoaug --out runs/dynamic",
+        "degu distill runs/x d.h5 --extra other_library.fa --out runs/y",
     )
     distill.add_argument("teachers", metavar="TEACHERS", help="run folder of `degu train`")
     what = "HDF5 file the teachers were trained on, or one of labels with a student's columns"
@@ -62,9 +75,10 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     option(model, "--model", "NAME", f"{ARCHITECTURES} (default: the teachers')")
     width = "multiplies the number of filters and units (default: the teachers', or 1 for another "
     option(model, "--width", "FACTOR", f"{width}architecture)", positive)
-    option(model, "--init", "FILE", INIT)
-    positive_uncertainty_option(model)
-    dropout = "dropout rate of every dropout layer (default: the architecture's)"
+    init = f"{INIT}; best-teacher: the weights of the member with the lowest validation error; "
+    option(model, "--init", "FILE", f"{init}random (default: the recipe's)")
+    positive_uncertainty_option(model, "the recipe's")
+    dropout = "dropout rate of every dropout layer (default: the recipe's)"
     option(model, "--student-dropout", "RATE", dropout, dropout_rate)
     labels = distill.add_argument_group("labels and loss")
     option(labels, "--members", "N", "use the first N teachers (default: all)", whole_number(2))
@@ -73,24 +87,34 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         what = f"weight of the {name} term in the loss, {letter} in the paper"
         option(labels, f"--{name}-weight", "WEIGHT", what, not_negative, 1.0)
     validation = "labels that choose the best epoch: measured, as in the paper, or the ensemble's"
-    choice(labels, "--validate-on", validation, ("measured", "ensemble"))
+    validation += " (default: the recipe's)"
+    labels.add_argument("--validate-on", choices=("measured", "ensemble"), help=validation)
+    share_of = "weight of the measured activity in the training labels, beside the teachers' "
+    option(labels, "--measured-share", "SHARE", f"{share_of}(default: the recipe's)", below_one)
+    extra = "FASTA, table or HDF5 of more sequences for the teachers to label and the student to "
+    option(labels, "--extra", "FILE", f"{extra}learn from")
+    shuffles = "add dinucleotide shuffles of this share of the training sequences, labelled alike"
+    option(labels, "--extra-shuffles", "SHARE", shuffles, positive_share)
     _augmentation_options(distill)
     target_names_option(subset_options(distill, "the teachers' subset"))
+    recipe_option(distill)
     settings_options(distill)
     return distill
 
 
 def _augmentation_options(distill: argparse.ArgumentParser) -> None:
     augmentation = distill.add_argument_group("augmentation")
-    augmentation.add_argument(
-        "--augment",
-        choices=("evoaug", "mutagenesis", "shuffle", "recombine", "mutate_recombine", "none"),
-        help="augmentation of each minibatch. evoaug: 0 to 2 EvoAug augmentations (exactly one "
-        "with --labels static); mutagenesis: 5 %% random mutations; shuffle: shuffled bases; "
-        "recombine: the head of one sequence and the tail of another; mutate_recombine: half of "
-        "the sequences with 4 %% mutations, half recombined; none: no augmentation, but teachers "
-        "label each minibatch as it is drawn, for profiles a random crop and strand",
-    )
+    what = "augmentation of each minibatch. evoaug: 0 to 2 EvoAug augmentations (exactly one "
+    what += "with --labels static); mutagenesis: 5 %% random mutations; shuffle: shuffled bases; "
+    what += "recombine: the head of one sequence and the tail of another; or a mixture by shares, "
+    what += "such as mutagenesis=0.04:0.5,recombine:0.5. none: no augmentation, but teachers label "
+    what += "each minibatch as it is drawn, for profiles a random crop and strand. off: no "
+    what += "augmentation, labels made once (default: the recipe's)"
+    kind = augmentations(AUGMENTATIONS, "none", "off")
+    option(augmentation, "--augment", "SCHEME", what, kind)
+    pool = "augmented copies of the training sequences, labelled once and kept with the teachers "
+    pool += "for other students; 0: label each minibatch as it is drawn (default: the recipe's)"
+    option(augmentation, "--pool", "COPIES", pool, whole_number(0))
     labels = "labels of augmented sequences. teachers: predicted by the teachers during training; "
     labels += "static: those of the original sequence"
     choice(augmentation, "--labels", labels, ("teachers", "static"))
@@ -107,7 +131,7 @@ def run(options: argparse.Namespace) -> None:
     quiet.tensorflow()
     from dataclasses import replace
 
-    from degu_tf.distillation.distill import DistillationSettings, distill
+    from degu_tf.distillation.distill import distill
     from degu_tf.distillation.ensemble import Ensemble
     from degu_tf.utils.run_folder import RunFolder
 
@@ -119,86 +143,149 @@ def run(options: argparse.Namespace) -> None:
     splits = training_data(options, subset)
     if not (teachers.heads.aleatoric or splits.heads.epistemic):
         splits = splits.without_uncertainty()
+    plain = teachers.spec is None or teachers.spec.head in ("linear", "positive")
+    chosen = recipe_of(options, splits, None if plain else "paper")
     say(describe(splits))
+    say(f"Recipe: {chosen.name}")
     if splits.heads.epistemic:
         say("These data are labels already; the teachers do not label them")
     elif splits.fingerprint != recorded["data"]["fingerprint"]:
         say("These are not the data that the teachers were trained on")
-    base = default_settings(teachers, splits)
+    base, n_train = default_settings(teachers, chosen, splits), len(splits.train)
+    finetune = finetuning_settings(options, base, n_train)
     distill(
         teachers,
         splits,
-        _student_spec(options, teachers),
-        replace(training_settings(options, base), finetune=finetuning_settings(options, base)),
-        run_of(options, subset),
-        distillation=DistillationSettings(
-            options.epistemic_form,
-            options.epistemic_weight,
-            options.aleatoric_weight,
-            augmentation(options),
-            options.validate_on,
-        ),
+        _student_spec(options, teachers, chosen),
+        replace(training_settings(options, base, n_train), finetune=finetune),
+        run_of(options, subset, chosen),
+        distillation=distillation_settings(options, chosen),
+        extra=_extra(options, splits),
     )
     say(f"Student of {teachers.n_members} teachers in {options.out}")
     report(options.out, splits)
 
 
-def _student_spec(options: argparse.Namespace, teachers: "Ensemble") -> "ModelSpec":
-    """The student's architecture, with one rate for all its dropout layers if one was given."""
+def _extra(options: argparse.Namespace, splits: "Splits") -> "np.ndarray | None":
+    """Sequences of `--extra` and `--extra-shuffles`, as tokens; None without them."""
+    import numpy as np
+
+    from degu_tf.data.sources.sequences import read_sequences
+    from degu_tf.sequences.encoding import as_tokens, shuffle_dinucleotides
+
+    found = []
+    if options.extra is not None:
+        length = splits.input_shape[0]
+        found.append(as_tokens(read_sequences(options.extra, length=length).sequences))
+        say(f"{len(found[0]):,} extra sequences from {options.extra}")
+    if options.extra_shuffles is not None:
+        rng = np.random.default_rng(options.seed)
+        tokens = as_tokens(splits.train.sequences)
+        rows = rng.permutation(len(tokens))[: round(options.extra_shuffles * len(tokens))]
+        found.append(shuffle_dinucleotides(tokens[rows], rng))
+    return np.concatenate(found) if found else None
+
+
+def _student_spec(
+    options: argparse.Namespace, teachers: "Ensemble", chosen: "Recipe"
+) -> "ModelSpec":
+    """The student's architecture: the teachers' or the one named, with the recipe's dropout."""
     from dataclasses import replace
 
+    from degu_tf.distillation.recipes import with_dropout
     from degu_tf.models import registry
 
     spec = model_spec(options, teachers.spec)
+    spec = replace(spec, init=None if options.init in STARTS else options.init)
+    head = options.positive_uncertainty
+    usual = replace(chosen.student_spec(spec), init=spec.init)
+    if head is not None:
+        usual = replace(usual, head=spec.head)
     if options.student_dropout is None:
-        return spec
-    names = [name for name in registry.options(spec.name) if "dropout" in name]
-    if not names:
+        return usual
+    if not any("dropout" in name for name in registry.options(spec.name)):
         raise InputError(
             f"expected no --student-dropout with {spec.name}, which has no dropout layers. "
             f"Received: --student-dropout {options.student_dropout:g}"
         )
-    return replace(spec, options={**spec.options, **dict.fromkeys(names, options.student_dropout)})
+    return with_dropout(usual, options.student_dropout)
 
 
-def default_settings(teachers: "Ensemble", splits: "Splits") -> "TrainingSettings":
-    """The paper's settings; profiles are cropped to the teachers' input length."""
+def default_settings(
+    teachers: "Ensemble", chosen: "Recipe", splits: "Splits"
+) -> "TrainingSettings":
+    """The recipe's settings; profiles are cropped to the teachers' input length."""
     from dataclasses import replace
 
-    from degu_tf.training.settings import settings_for
-
-    settings = settings_for(splits.train.targets)
-    if settings.loss == "mse" or teachers.input_length is None:
+    settings = chosen.student_settings(splits)
+    if splits.train.targets.ndim != 3 or teachers.input_length is None:
         return settings
     longer = splits.input_shape[0] > teachers.input_length
     return replace(settings, crop=teachers.input_length if longer else None)
 
 
-def augmentation(options: argparse.Namespace) -> "Augmentation | None":
-    """The augmentation of a student's minibatches; None without `--augment`.
+def distillation_settings(options: argparse.Namespace, chosen: "Recipe") -> "DistillationSettings":
+    """What a student learns from: the recipe's, changed by the options that were given."""
+    from dataclasses import replace
+
+    base = chosen.distillation
+    settings = replace(
+        base,
+        epistemic=options.epistemic_form,
+        epistemic_weight=options.epistemic_weight,
+        aleatoric_weight=options.aleatoric_weight,
+        augmentation=augmentation(options, base.augmentation),
+        pool=None,
+    )
+    named = {"validation": options.validate_on, "measured_share": options.measured_share}
+    if options.init is not None:
+        named["init"] = options.init if options.init in STARTS else "random"
+    elif options.model is not None or options.width is not None:
+        named["init"] = "random"
+    settings = replace(
+        settings, **{name: value for name, value in named.items() if value is not None}
+    )
+    return replace(settings, pool=_pool(options, base.pool, settings.augmentation))
+
+
+def _pool(
+    options: argparse.Namespace, usual: int | None, chosen: "Augmentation | None"
+) -> int | None:
+    """Copies of the pool: as `--pool` says, else the recipe's where a pool can hold the labels."""
+    if options.pool is not None:
+        return options.pool or None
+    if chosen is None or chosen.scheme is None or chosen.append or chosen.labels == "static":
+        return None
+    return usual if options.augment is None else None
+
+
+def augmentation(
+    options: argparse.Namespace, usual: "Augmentation | None" = None
+) -> "Augmentation | None":
+    """The augmentation of a student's minibatches; the recipe's without `--augment`.
 
     Raises
     ------
     InputError
-        If options of an augmentation were given without `--augment`.
+        If options of an augmentation were given without one.
     """
     from degu_tf.distillation.distill import Augmentation
-    from degu_tf.training.augmentation.schemes import scheme
+    from degu_tf.training.augmentation.names import scheme
 
-    if options.augment is None:
+    name = options.augment
+    if name == "off" or (name is None and usual is None):
         defaults = {"append": False, "labels": "teachers", "teacher_dtype": "float32"}
-        for name, default in defaults.items():
-            if getattr(options, name) != default:
+        for option_name, default in defaults.items():
+            if getattr(options, option_name) != default:
                 raise InputError(
-                    f"expected --augment with --{name.replace('_', '-')}. Received: no --augment"
+                    f"expected --augment with --{option_name.replace('_', '-')}. "
+                    f"Received: {'no --augment' if name is None else '--augment off'}"
                 )
         return None
-    name = options.augment
     if name == "evoaug" and options.labels == "static":
         name = "evoaug_one"
-    return Augmentation(
-        None if name == "none" else scheme(name),
-        options.labels,
-        options.append,
-        options.teacher_dtype,
-    )
+    if name is None and usual is not None:
+        made = usual.scheme
+    else:
+        made = None if name == "none" else scheme(str(name))
+    return Augmentation(made, options.labels, options.append, options.teacher_dtype)

@@ -5,6 +5,7 @@ Nothing heavy is imported, so that help appears at once.
 
 import argparse
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -200,4 +201,27 @@ not_negative = _reader(float, lambda value: 0 <= value < math.inf, "a number of 
 probability = _reader(float, lambda value: 0 < value < 1, "a number between 0 and 1")
 positive_share = _reader(float, lambda value: 0 < value <= 1, "a number above 0 and at most 1")
 share = _reader(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+TEACHERS_AUGMENTATIONS = ("evoaug", "mutagenesis", "noise", "deletion", "translocation")
+"""Names that `degu train --augment` takes: those that leave a sequence's label as it is."""
+
+AUGMENTATIONS = (*TEACHERS_AUGMENTATIONS, "shuffle", "recombine", "mutate_recombine")
+"""Names that `degu distill --augment` takes, of `degu_tf.training.augmentation.names.SCHEMES`."""
+
+
+def augmentations(names: Sequence[str], *others: str) -> Callable[[str], str]:
+    """A reader of one of the names, a mixture of them by shares, or one of the other words."""
+
+    def read(text: str) -> str:
+        found = [re.split("[=:]", part.strip())[0] for part in text.split(",")]
+        if text not in others and not set(found) <= set(names):
+            raise argparse.ArgumentTypeError(
+                f"expected {', '.join(others)}, or of {', '.join(names)} one or a mixture, such as "
+                f"mutagenesis=0.04:0.5,noise:0.5. Received: {text}"
+            )
+        return text
+
+    return read
+
+
+below_one = _reader(float, lambda value: 0 <= value < 1, "a number from 0 to below 1")
 dropout_rate = _reader(float, lambda value: 0 <= value < 1, "a rate from 0 to below 1")

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from degu_tf.cli.options import (
     ARCHITECTURES,
+    TEACHERS_AUGMENTATIONS,
     activity_only_option,
+    augmentations,
     option,
     positive,
     target_names_option,
@@ -19,6 +21,8 @@ from degu_tf.cli.training_options import (
     finetuning_settings,
     model_spec,
     positive_uncertainty_option,
+    recipe_of,
+    recipe_option,
     run_folder_options,
     run_of,
     settings_options,
@@ -32,6 +36,7 @@ from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
     from degu_tf.data.splits import Splits
+    from degu_tf.distillation.recipes import Recipe
     from degu_tf.training.released_config import ReleasedConfig
     from degu_tf.training.settings import TrainingSettings
 
@@ -51,8 +56,9 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "train",
         "train an ensemble of teachers; run the same command again to resume",
         "DATA --out FOLDER [options]",
-        "degu train d.h5 --model deepstarr --members 10 --epochs 100 --fraction 0.25 --seed 0 "
-        "--out runs/x",
+        "degu train d.h5 --out runs/x",
+        "degu train d.h5 --model deepstarr --members 5 --fraction 0.25 --width 0.5 --out runs/x",
+        "degu train d.h5 --recipe paper --epochs 100 --out runs/paper",
     )
     train.add_argument(
         "data", metavar="DATA", help="HDF5 file of `degu prepare`, or of any released layout"
@@ -67,14 +73,19 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     option(model, "--init", "FILE", INIT)
     noise = "learn the uncertainty from the activity alone, not from the replicates' deviation"
     model.add_argument("--uncertainty", choices=NOISE_MODELS, help=noise)
-    positive_uncertainty_option(model)
+    positive_uncertainty_option(model, "linear")
     data = subset_options(train, "all")
     activity_only_option(data)
     target_names_option(data)
     augmentation = train.add_argument_group("augmentation")
-    what = "evoaug: exactly one EvoAug augmentation per minibatch; labels stay unchanged"
-    augmentation.add_argument("--augment", choices=("evoaug",), help=what)
+    what = (
+        "augmentation of each minibatch, whose labels stay unchanged: evoaug (exactly one of the "
+    )
+    what += "paper's list), or a mixture such as mutagenesis=0.05:0.3,translocation=20:0.3; none "
+    kind = augmentations(TEACHERS_AUGMENTATIONS, "none")
+    option(augmentation, "--augment", "SCHEME", f"{what}(default: the recipe's)", kind)
     finetuning_options(augmentation)
+    recipe_option(train)
     training = settings_options(train)
     option(training, "--workers", "N", "members trained in parallel", whole_number(1), 1)
     config = "yaml file of the paper's authors: settings for options that are not given"
@@ -91,12 +102,8 @@ def run(options: argparse.Namespace) -> None:
             f"their own. Received: --uncertainty {options.uncertainty}"
         )
     quiet.tensorflow()
-    from dataclasses import replace
-
     from degu_tf.distillation.ensemble import train_ensemble
-    from degu_tf.training.augmentation.schemes import scheme
     from degu_tf.training.model_spec import ModelSpec
-    from degu_tf.training.settings import settings_for
     from degu_tf.uncertainty.noise_models import with_noise_model
     from degu_tf.utils.processes import workers
 
@@ -110,30 +117,54 @@ def run(options: argparse.Namespace) -> None:
         splits = splits.without_uncertainty()
     usual = "cnn_task_base" if splits.train.targets.ndim == 3 else "deepstarr"
     spec = model_spec(options, config.spec or ModelSpec(usual))
-    settings = training_settings(options, default_settings(config, splits))
+    usual_recipe = None if options.config is None and options.uncertainty is None else "paper"
+    chosen = recipe_of(options, splits, usual_recipe)
+    settings = _settings(options, config, chosen, splits)
     if options.uncertainty is not None:
         spec, settings = with_noise_model(options.uncertainty, spec, settings)
-    settings = replace(
-        settings,
-        augment=None if options.augment is None else scheme("evoaug_one"),
-        finetune=finetuning_settings(options, settings_for(splits.train.targets)),
-    )
     say(describe(splits))
+    say(f"Recipe: {chosen.name}")
     with workers(options.workers) as executor:
         ensemble = train_ensemble(
-            splits, spec, options.members, settings, run_of(options, subset), executor=executor
+            splits,
+            spec,
+            options.members,
+            settings,
+            run_of(options, subset, chosen),
+            executor=executor,
         )
     say(f"{ensemble.n_members} members in {options.out}")
     report(options.out, splits)
 
 
-def default_settings(config: "ReleasedConfig", splits: "Splits") -> "TrainingSettings":
-    """A configuration's settings; without one, the paper's for scalar activity or for profiles."""
-    from degu_tf.training.settings import TrainingSettings, settings_for
+def _settings(
+    options: argparse.Namespace, config: "ReleasedConfig", chosen: "Recipe", splits: "Splits"
+) -> "TrainingSettings":
+    """The recipe's settings, or a configuration's, changed by the options that were given."""
+    from dataclasses import replace
+
+    from degu_tf.training.augmentation.names import scheme
+
+    base = default_settings(config, chosen, splits)
+    settings = training_settings(options, base, len(splits.train))
+    if options.augment == "none":
+        settings = replace(settings, augment=None)
+    elif options.augment is not None:
+        name = "evoaug_one" if options.augment == "evoaug" else options.augment
+        settings = replace(settings, augment=scheme(name))
+    finetune = finetuning_settings(options, base, len(splits.train))
+    return replace(settings, finetune=finetune)
+
+
+def default_settings(
+    config: "ReleasedConfig", chosen: "Recipe", splits: "Splits"
+) -> "TrainingSettings":
+    """A configuration's settings, or the recipe's."""
+    from degu_tf.training.settings import TrainingSettings
 
     if config.settings != TrainingSettings():
         return config.settings
-    return settings_for(splits.train.targets)
+    return chosen.teacher_settings(splits)
 
 
 def _config(path: str | None) -> "ReleasedConfig":

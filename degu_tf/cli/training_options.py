@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from degu_tf.cli.options import (
-    choice,
-    flag,
+    below_one,
     option,
     positive,
     positive_share,
@@ -18,6 +17,7 @@ from degu_tf.cli.options import (
 
 if TYPE_CHECKING:
     from degu_tf.data.splits import Splits
+    from degu_tf.distillation.recipes import Recipe
     from degu_tf.training.model_spec import ModelSpec
     from degu_tf.training.run import Run
     from degu_tf.training.settings import TrainingSettings
@@ -50,23 +50,32 @@ def finetuning_options(to: argparse._ActionsContainer) -> None:
     option(to, "--finetune-rate", "RATE", "learning rate of fine-tuning", positive, 1e-4)
 
 
+def recipe_option(to: argparse.ArgumentParser) -> None:
+    """Which recipe the settings are of that no option gives."""
+    what = "settings where no option gives them. best: what measurements on real libraries led "
+    what += "to; paper: those of the paper (default: best, or paper for profiles"
+    to.add_argument("--recipe", choices=("best", "paper"), help=f"{what})")
+
+
 def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """How a model is trained; defaults are those of `TrainingSettings`."""
-    training = to.add_argument_group("training")
-    epochs = "maximum number of epochs (default: 100)"
-    option(training, "--epochs", "N", epochs, whole_number(1))
-    option(training, "--batch-size", "N", "sequences per step (default: 100)", whole_number(1))
-    rate = "initial learning rate of Adam (default: 0.001)"
-    option(training, "--learning-rate", "RATE", rate, positive)
+    """How a model is trained; what is not given is the recipe's."""
+    training = to.add_argument_group("training (defaults: the recipe's)")
+    option(training, "--epochs", "N", "maximum number of epochs", whole_number(1))
+    steps = "optimiser steps, in place of --epochs"
+    option(training, "--steps", "N", steps, whole_number(1))
+    option(training, "--batch-size", "N", "sequences per step", whole_number(1))
+    option(training, "--learning-rate", "RATE", "initial learning rate of Adam", positive)
     schedule = "how the learning rate falls. plateau: where the validation loss stalls, as in the "
     schedule += "paper; cosine: to zero along half a cosine over all steps; constant: not at all"
-    choice(training, "--schedule", schedule, ("plateau", "cosine", "constant"))
+    training.add_argument("--schedule", choices=("plateau", "cosine", "constant"), help=schedule)
     warmup = "steps over which the learning rate first rises from zero (cosine and constant)"
-    option(training, "--warmup", "STEPS", warmup, whole_number(0), 0)
-    patience = "stop after this many epochs without a lower validation loss; 0: never "
-    option(training, "--patience", "N", f"{patience}(default: 10)", whole_number(0))
-    steps = "steps per epoch (default: one pass over the training data)"
-    option(training, "--steps-per-epoch", "N", steps, whole_number(1))
+    option(training, "--warmup", "STEPS", warmup, whole_number(0))
+    ema = "momentum of a moving average of the weights, such as 0.999; 0: no average"
+    option(training, "--ema", "MOMENTUM", ema, below_one)
+    patience = "stop after this many epochs without a lower validation loss; 0: never"
+    option(training, "--patience", "N", patience, whole_number(0))
+    steps = "steps per epoch; 0: one pass over the training data"
+    option(training, "--steps-per-epoch", "N", steps, whole_number(0))
     crop = "profiles: bases of each sequence that the model sees, cropped at random in training; "
     crop += "0: all (default: 2048 if sequences are longer, or the teachers' input length)"
     option(training, "--crop", "BASES", crop, whole_number(0))
@@ -75,21 +84,36 @@ def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return training
 
 
-def positive_uncertainty_option(to: argparse._ActionsContainer) -> None:
+def positive_uncertainty_option(to: argparse._ActionsContainer, default: str) -> None:
     """The output layer of uncertainty columns."""
-    what = "predict standard deviations through softplus, so that they cannot come out negative"
-    flag(to, "--positive-uncertainty", f"{what} (default: linear, as in the paper)")
+    to.add_argument(
+        "--positive-uncertainty",
+        action=argparse.BooleanOptionalAction,
+        help="predict standard deviations through softplus, so that they cannot come out negative; "
+        f"otherwise by a linear layer, as in the paper (default: {default})",
+    )
 
 
-def run_of(options: argparse.Namespace, subset: Mapping[str, Any]) -> "Run":
+def recipe_of(
+    options: argparse.Namespace, splits: "Splits", default: str | None = None
+) -> "Recipe":
+    """The recipe that `--recipe` names, or the one for these data."""
+    from degu_tf.distillation.recipes import default_recipe, recipe
+
+    name = options.recipe or default
+    return default_recipe(splits) if name is None else recipe(name)
+
+
+def run_of(options: argparse.Namespace, subset: Mapping[str, Any], chosen: "Recipe") -> "Run":
     """Folder, seed and records of the run."""
     from degu_tf.cli.output import progress
+    from degu_tf.distillation.recipes import provenance_of
     from degu_tf.training.run import Run
 
     return Run(
         options.out,
         options.seed,
-        provenance={"subset": dict(subset)},
+        provenance={"subset": dict(subset), **provenance_of(chosen)},
         notes={"data_file": _relative(options.data, options.out)},
         progress=progress(options),
     )
@@ -140,7 +164,9 @@ def model_spec(options: argparse.Namespace, base: "ModelSpec | None") -> "ModelS
     name = options.model or base.name
     inherited = base.options if name == base.name else {}
     chosen = {**inherited, **_given(width=options.width)}
-    positive_head = options.positive_uncertainty or base.head == "positive"
+    positive_head = options.positive_uncertainty
+    if positive_head is None:
+        positive_head = base.head == "positive"
     return ModelSpec(name, chosen, options.init, "positive" if positive_head else "linear")
 
 
@@ -149,30 +175,46 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def training_settings(
-    options: argparse.Namespace, base: "TrainingSettings | None" = None
+    options: argparse.Namespace, base: "TrainingSettings", n_train: int
 ) -> "TrainingSettings":
-    """The settings of `base`, or the paper's, changed by the options that were given."""
-    from degu_tf.training.settings import TrainingSettings
+    """The settings of a recipe, changed by the options that were given.
 
-    names = ("epochs", "batch_size", "learning_rate", "patience", "steps_per_epoch", "crop")
-    given = _given(**{name: getattr(options, name) for name in names})
-    if options.schedule != "plateau":
-        given["schedule"] = options.schedule
-    if options.warmup:
-        given["warmup"] = options.warmup
-    for name in {"patience", "crop"} & given.keys():
+    Raises
+    ------
+    InputError
+        If both epochs and steps were given.
+    """
+    from degu_tf.distillation.recipes import in_steps
+    from degu_tf.utils.errors import InputError
+
+    names = ("epochs", "batch_size", "learning_rate", "schedule", "warmup", "patience", "crop")
+    given = _given(**{name: getattr(options, name) for name in (*names, "steps_per_epoch", "ema")})
+    for name in {"patience", "crop", "steps_per_epoch", "ema"} & given.keys():
         given[name] = given[name] or None
-    return replace(base or TrainingSettings(), **given)
+    if options.schedule == "plateau":
+        given.setdefault("warmup", 0)
+    if options.epochs is not None and options.steps is not None:
+        raise InputError(
+            "expected --epochs or --steps, not both. "
+            f"Received: --epochs {options.epochs} --steps {options.steps}"
+        )
+    if options.epochs is not None:
+        # epochs are passes over the data unless their length is given too
+        given.setdefault("steps_per_epoch", None)
+    changed = replace(base, **given)
+    return changed if options.steps is None else in_steps(changed, options.steps, n_train)
 
 
 def finetuning_settings(
-    options: argparse.Namespace, base: "TrainingSettings"
+    options: argparse.Namespace, base: "TrainingSettings", n_train: int
 ) -> "TrainingSettings | None":
     """Settings of the stage without augmentation; None without `--finetune-epochs`."""
     if options.finetune_epochs is None:
         return None
     return replace(
-        training_settings(options, base),
+        training_settings(options, base, n_train),
         epochs=options.finetune_epochs,
         learning_rate=options.finetune_rate,
+        augment=None,
+        steps_per_epoch=options.steps_per_epoch or None,
     )

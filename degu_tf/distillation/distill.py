@@ -2,20 +2,26 @@
 
 import os
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from evoaug_tf.augment import AugmentBase
 
+from degu_tf.data.pipeline import steps_per_epoch
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.label_pool import with_label_pool
 from degu_tf.distillation.labels import Validation, student_splits
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.distillation.teacher import Teacher, usable_dtype
 from degu_tf.heads import Form, HeadLayout
 from degu_tf.models.predictor import ModelPredictor
+from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import describe
+from degu_tf.training.initial_weights import copy_weights
 from degu_tf.training.losses import DistillationLoss, Weight
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.objective import Objective
@@ -32,7 +38,7 @@ class Augmentation:
     Attributes
     ----------
     scheme
-        One of `degu_tf.training.augmentation.schemes.SCHEMES`, or any `AugmentBase`. None for
+        One of `degu_tf.training.augmentation.names.SCHEMES`, or any `AugmentBase`. None for
         unaugmented minibatches: teachers then label the random parts of profiles
         (`TrainingSettings.crop`).
     labels
@@ -52,7 +58,7 @@ class Augmentation:
 
     Examples
     --------
-    >>> from degu_tf.training.augmentation.schemes import scheme
+    >>> from degu_tf.training.augmentation.names import scheme
     >>> Augmentation(scheme("evoaug")).labels
     'teachers'
     """
@@ -71,6 +77,10 @@ class Augmentation:
             raise InputError(
                 "without a scheme there is nothing but the teachers' labels of each minibatch. "
                 f"Received: labels={self.labels!r}, append={self.append}"
+            )
+        if self.labels == "static" and recombines(self.scheme):
+            raise InputError(
+                "a recombined sequence has no label but its teachers'. Received: labels='static'"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,6 +111,20 @@ class DistillationSettings:
     validation
         Labels that choose the best epoch, ``"measured"`` or the ``"ensemble"``'s
         (`degu_tf.distillation.labels.student_splits`).
+    measured_share
+        Weight of the measured activity in the training labels, as in `student_splits`.
+    pool
+        Augmented copies of the training sequences that the teachers label once for all students
+        (`degu_tf.distillation.label_pool.with_label_pool`); an epoch then is as many steps as one
+        pass over the original sequences takes. None to label each minibatch on the fly.
+    init
+        Where the student starts: ``"random"``, or ``"best-teacher"``, the weights of the member
+        with the lowest validation error, in all layers but the last one.
+
+    Raises
+    ------
+    InputError
+        If there is a pool without an augmentation, or labels in it that are not the teachers'.
 
     Examples
     --------
@@ -113,15 +137,41 @@ class DistillationSettings:
     aleatoric_weight: Weight = 1.0
     augmentation: Augmentation | None = None
     validation: Validation = "measured"
+    measured_share: float = 0.0
+    pool: int | None = None
+    init: Literal["random", "best-teacher"] = "random"
+
+    def __post_init__(self) -> None:
+        if self.init not in ("random", "best-teacher"):
+            raise InputError(
+                f"a student starts from 'random' or 'best-teacher'. Received: init={self.init!r}"
+            )
+        if self.pool is None:
+            return
+        if not isinstance(self.pool, Integral) or self.pool < 1:
+            raise InputError(f"pool must be a whole number from 1. Received: {self.pool!r}")
+        chosen = self.augmentation
+        if chosen is None or chosen.scheme is None or chosen.labels != "teachers" or chosen.append:
+            raise InputError(
+                "a pool holds augmented sequences with the teachers' labels, and the originals: "
+                "name an Augmentation with a scheme, labels='teachers', append=False. "
+                f"Received: {chosen!r}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
-        """Weights, augmentation and validation as plain values; the form is in the heads."""
+        """Weights, labels and start as plain values; the form is in the heads."""
         weights = {"epistemic": self.epistemic_weight, "aleatoric": self.aleatoric_weight}
         described: dict[str, Any] = {"loss_weights": weights}
         if self.augmentation is not None:
             described["augmentation"] = self.augmentation.to_dict()
         if self.validation != "measured":
             described["validation"] = self.validation
+        if self.measured_share:
+            described["measured_share"] = self.measured_share
+        if self.pool is not None:
+            described["pool"] = self.pool
+        if self.init != "random":
+            described["start"] = self.init
         return described
 
 
@@ -133,6 +183,7 @@ def distill(
     run: Run | None = None,
     *,
     distillation: DistillationSettings | None = None,
+    extra: Any = None,
 ) -> ModelPredictor:
     """Train a student on an ensemble's labels: static ones, or made for each augmented minibatch.
 
@@ -151,6 +202,8 @@ def distill(
         Folder, seed and what is recorded.
     distillation
         Labels, loss weights and augmentation; the paper's static distillation by default.
+    extra
+        More training sequences, without measurements, that the teachers label: tokens or strings.
 
     Returns
     -------
@@ -182,6 +235,8 @@ def distill(
         distillation.epistemic,
         run.progress,
         validation=distillation.validation,
+        measured_share=distillation.measured_share,
+        extra=extra,
     )
     return train_student(teachers, labelled, spec, settings, run, distillation=distillation)
 
@@ -226,9 +281,15 @@ def train_student(
         distillation.aleatoric_weight,
         error="poisson" if settings.loss == "poisson" else "mse",
     )
+    start = _start(distillation, teachers, labelled)
+    if distillation.pool is not None:
+        labelled, settings = _pooled(teachers, labelled, settings, distillation, run.progress)
 
     def learner(student: keras.Model) -> DistillationModel:
-        return _learner(student, labelled.heads, teachers, distillation.augmentation, run.seed)
+        if start is not None:
+            copy_weights(start, student, labelled.heads.n_targets)
+        on_the_fly = None if distillation.pool else distillation.augmentation
+        return _learner(student, labelled.heads, teachers, on_the_fly, run.seed)
 
     provenance = {
         "kind": "student",
@@ -243,6 +304,37 @@ def train_student(
         objective=Objective(labelled.heads, loss),
         learner=learner,
     )
+
+
+def _pooled(
+    teachers: Ensemble,
+    labelled: Splits,
+    settings: TrainingSettings,
+    distillation: DistillationSettings,
+    progress: bool | None,
+) -> tuple[Splits, TrainingSettings]:
+    """The data with their pool, and settings whose epochs are as long as without it."""
+    if distillation.pool is None or distillation.augmentation is None:
+        return labelled, settings
+    steps = settings.steps_per_epoch or steps_per_epoch(labelled.train, settings.batch_size)
+    scheme = distillation.augmentation.scheme
+    pooled = with_label_pool(teachers, labelled, scheme, distillation.pool, progress=progress)
+    return pooled, replace(settings, steps_per_epoch=steps)
+
+
+def _start(
+    distillation: DistillationSettings, teachers: Ensemble, labelled: Splits
+) -> keras.Model | None:
+    """The member a student starts from: the one nearest to the validation set's activity."""
+    if distillation.init == "random":
+        return None
+    split, heads = labelled.validation.centred(teachers.input_length), labelled.heads
+    activity = heads.take(split.targets, "mean")
+    errors = [
+        float(np.mean((member.predict(split.sequences).mean - activity) ** 2))
+        for member in teachers.members
+    ]
+    return teachers.members[int(np.argmin(errors))].model
 
 
 def _of_student(spec: ModelSpec) -> ModelSpec:

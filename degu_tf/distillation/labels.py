@@ -1,14 +1,16 @@
 """Labels of a student: the ensemble's mean and spread, beside what was measured."""
 
 from dataclasses import replace
-from typing import Literal
+from hashlib import sha256
+from typing import Any, Literal
 
 import numpy as np
 
 from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.heads import Form
+from degu_tf.heads import Form, HeadLayout
 from degu_tf.models.tiling import tiled
+from degu_tf.sequences.encoding import as_tokens
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
 
@@ -23,6 +25,8 @@ def student_splits(
     progress: bool | None = False,
     *,
     validation: Validation = "measured",
+    measured_share: float = 0.0,
+    extra: Any = None,
 ) -> Splits:
     """The data a student learns from, in the student's layout.
 
@@ -48,12 +52,18 @@ def student_splits(
         ``"measured"``, as in the paper: the experiment's labels beside the teachers' spread. Or
         ``"ensemble"``: the teachers' labels, which are far less noisy, so that the best epoch is
         that of the student most like its ensemble. Test labels are always measured.
+    measured_share
+        Weight of the measured activity in the training labels, beside the teachers' mean; 0 as in
+        the paper, which names mixed labels as future work.
+    extra
+        More training sequences that nothing was measured of: tokens or strings of the data's
+        length. The teachers label them.
 
     Raises
     ------
     InputError
-        If teachers and data have different targets, or the data hold epistemic columns but are not
-        in the student's layout.
+        If teachers and data have different targets, the data hold epistemic columns but are not
+        in the student's layout, the share is out of range, or extra sequences have another length.
 
     Examples
     --------
@@ -74,8 +84,13 @@ def student_splits(
             "a student is validated on 'measured' or 'ensemble' labels. "
             f"Received: validation={validation!r}"
         )
+    if not 0.0 <= measured_share < 1.0:
+        raise InputError(
+            f"measured_share must lie in [0, 1). Received: measured_share={measured_share}"
+        )
     heads = teachers.heads.student(epistemic)
     if splits.heads == heads:
+        _refuse_more(measured_share, extra)
         return splits
     if splits.heads.epistemic:
         raise InputError(
@@ -86,22 +101,17 @@ def student_splits(
     if splits.heads.aleatoric and not teachers.heads.aleatoric:
         splits = splits.without_uncertainty()
 
-    def label(split: Split, *, measured: bool) -> Split:
+    def label(split: Split, share: float) -> Split:
         columns = _columns(teachers, split, epistemic, progress)
-        if measured:
-            for role in splits.heads.roles:
-                block = heads.slice(role)
-                columns[..., block] = (
-                    splits.heads.take(split.targets, "mean")
-                    if role == "mean"
-                    else splits.heads.std(split.targets, role)
-                )
-        return replace(split, targets=columns)
+        return replace(split, targets=_mixed(columns, split, splits.heads, heads, share))
 
+    train = label(splits.train, measured_share)
+    if extra is not None:
+        train = _joined(train, _extra_split(extra, splits, teachers, epistemic, progress))
     return Splits(
-        label(splits.train, measured=False),
-        label(splits.validation, measured=validation == "measured"),
-        label(splits.test, measured=True),
+        train,
+        label(splits.validation, 1.0 if validation == "measured" else 0.0),
+        label(splits.test, 1.0),
         heads,
         origin=content_hash(
             [
@@ -109,9 +119,66 @@ def student_splits(
                 splits.fingerprint,
                 epistemic,
                 *([] if validation == "measured" else [validation]),
+                *([["measured share", measured_share]] if measured_share else []),
+                *([] if extra is None else [["extra", _hash(train.sequences)]]),
             ]
         ),
     )
+
+
+def _mixed(
+    columns: np.ndarray, split: Split, measured: HeadLayout, heads: HeadLayout, share: float
+) -> np.ndarray:
+    """The teachers' columns, a share of whose means was measured; all of it, and what else was."""
+    if share == 1.0:
+        for role in measured.roles:
+            columns[..., heads.slice(role)] = (
+                measured.take(split.targets, "mean")
+                if role == "mean"
+                else measured.std(split.targets, role)
+            )
+    elif share:
+        mean = heads.slice("mean")
+        activity = measured.take(split.targets, "mean")
+        columns[..., mean] = (1.0 - share) * columns[..., mean] + share * activity
+    return columns
+
+
+def _refuse_more(measured_share: float, extra: Any) -> None:
+    if measured_share or extra is not None:
+        raise InputError(
+            "these data are labels already, which the teachers do not make again: give what was "
+            "measured, or leave measured_share and extra out. Received: labels"
+        )
+
+
+def _extra_split(
+    extra: Any, splits: Splits, teachers: Ensemble, epistemic: Form, progress: bool | None
+) -> Split:
+    """Sequences without measurements, labelled by the teachers."""
+    tokens, length = as_tokens(extra), splits.input_shape[0]
+    if splits.train.targets.ndim == 3 or splits.train.sequences.ndim == 3:
+        raise InputError(
+            "extra sequences go with sequences of bases that have one value for each target. "
+            "Received: profiles, or sequences that are not one-hot"
+        )
+    if not len(tokens) or tokens.shape[1] != length:
+        raise InputError(
+            f"expected extra sequences of {length} bases, as the data have. "
+            f"Received: {len(tokens)} sequences of {tokens.shape[1]} bases"
+        )
+    return Split(tokens, teachers.columns(tokens, epistemic, progress))
+
+
+def _joined(first: Split, second: Split) -> Split:
+    return Split(
+        np.concatenate([first.sequences, second.sequences]),
+        np.concatenate([first.targets, second.targets]),
+    )
+
+
+def _hash(tokens: np.ndarray) -> str:
+    return sha256(np.ascontiguousarray(tokens).data).hexdigest()
 
 
 def _columns(

@@ -51,7 +51,7 @@ class DistillationModel(keras.Model):
     teacher
         The frozen ensemble; None to learn from the data's labels.
     scheme
-        How batches are augmented: one of `degu_tf.training.augmentation.schemes.SCHEMES`, or any
+        How batches are augmented: one of `degu_tf.training.augmentation.names.SCHEMES`, or any
         `AugmentBase`; None for not at all.
     append
         Keep the originals in the batch beside the augmented ones, which doubles it.

@@ -1,9 +1,11 @@
 """Weights that training starts from: those of a file, or of the member of a run."""
 
 import os
+from itertools import zip_longest
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from degu_tf.models.released.load import load_released_weights
 from degu_tf.utils.errors import InputError
@@ -30,6 +32,75 @@ def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: in
         named.
     """
     load_released_weights(model, _weights_file(Path(path), member))
+
+
+def copy_weights(source: keras.Model, target: keras.Model, n_targets: int) -> None:
+    """Set the weights of a model to those of another one that predicts fewer columns.
+
+    All layers below the output are copied whole, of the output the columns of the means: those of
+    uncertainties have other forms, or the source has none.
+
+    Parameters
+    ----------
+    source, target
+        Models of one architecture whose last layers are made by
+        `degu_tf.models.layers.output_head`.
+    n_targets
+        How many columns are means; they come first.
+
+    Raises
+    ------
+    InputError
+        If the layers' arrays do not fit each other; the first misfit is named.
+
+    Examples
+    --------
+    >>> from degu_tf.heads import HeadLayout
+    >>> from degu_tf.models import registry
+    >>> one, two = HeadLayout(("a",)), HeadLayout(("a",), epistemic="std")
+    >>> teacher = registry.build("deepstarr", (32, 4), one, width=0.05)
+    >>> student = registry.build("deepstarr", (32, 4), two, width=0.05)
+    >>> copy_weights(teacher, student, n_targets=1)
+    >>> x = keras.ops.ones((1, 32, 4))
+    >>> bool(teacher(x)[0, 0] == student(x)[0, 0])
+    True
+    """
+    below = [[layer for layer in model.layers if layer.weights] for model in (source, target)]
+    below = [[layer for layer in side if not _is_output(layer)] for side in below]
+    shapes = [
+        [(layer.name, [tuple(array.shape) for array in layer.weights]) for layer in side]
+        for side in below
+    ]
+    for here, there in zip_longest(*shapes):
+        if here is None or there is None or here[1] != there[1]:
+            raise InputError(
+                "a student that starts from a teacher has the teacher's architecture and size. "
+                f"Received: a teacher's layer {here} and a student's layer {there}"
+            )
+    for here, there in zip(*below, strict=True):
+        there.set_weights(here.get_weights())
+    means, layer = _first_output(source), _first_output(target)
+    layer.set_weights(
+        [
+            np.concatenate([old[..., :n_targets], new[..., n_targets:]], axis=-1)
+            for old, new in zip(means.get_weights(), layer.get_weights(), strict=True)
+        ]
+    )
+
+
+def _is_output(layer: keras.layers.Layer) -> bool:
+    return layer.name == "output" or layer.name.startswith("output_")
+
+
+def _first_output(model: keras.Model) -> keras.layers.Layer:
+    """The layer that puts out the means: the only output layer, or the first of several."""
+    found = [layer for layer in model.layers if layer.weights and _is_output(layer)]
+    if not found:
+        raise InputError(
+            "a student that starts from a teacher has an output layer made by output_head. "
+            f"Received: {model.name}, whose last layer is {model.layers[-1].name}"
+        )
+    return found[0]
 
 
 def weights_hash(path: str | os.PathLike) -> str:

@@ -50,6 +50,9 @@ class TrainingSettings:
     patience
         Training stops after `patience` epochs without a lower validation loss (10 in the released
         configurations); None never stops early.
+    ema
+        Momentum of an exponential moving average of the weights, such as 0.999; validation and the
+        trained model then use the average. None for the weights themselves.
     steps_per_epoch
         Steps that count as an epoch; None for one pass over the data.
     crop
@@ -59,7 +62,7 @@ class TrainingSettings:
         Turn half of each training batch to the reverse complement, profiles with their sequences.
     augment
         How each training minibatch is augmented, such as
-        ``degu_tf.training.augmentation.schemes.scheme("evoaug_one")``, as the paper's EvoAug
+        ``degu_tf.training.augmentation.names.scheme("evoaug_one")``, as the paper's EvoAug
         teachers are; labels stay as they are. None for none.
     finetune
         Settings of a second stage on the data without augmentation, as the released scripts have
@@ -88,6 +91,7 @@ class TrainingSettings:
     reverse_complement: bool = False
     schedule: Schedule = "plateau"
     warmup: int = 0
+    ema: float | None = None
     augment: AugmentBase | None = None
     finetune: "TrainingSettings | None" = None
 
@@ -112,6 +116,8 @@ class TrainingSettings:
                 "a warm-up goes with schedule='cosine' or 'constant'; the plateau rule sets the "
                 f"rate itself. Received: warmup={self.warmup}"
             )
+        if self.ema is not None and not 0.0 < self.ema < 1.0:
+            raise InputError(f"ema must lie between 0 and 1. Received: {self.ema}")
         if self.finetune is not None and (self.finetune.augment or self.finetune.finetune):
             raise InputError(
                 "fine-tuning is one stage without augmentation. "
@@ -148,6 +154,8 @@ class TrainingSettings:
         }
         if self.crop is None:
             del described["crop"]
+        if self.ema is None:
+            del described["ema"]
         if not self.reverse_complement:
             del described["reverse_complement"]
         if self.schedule == "plateau":

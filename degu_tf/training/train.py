@@ -15,6 +15,7 @@ from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, batch_size_of
 from degu_tf.models.released.guarded_loading import load_keras_model
+from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.initial_weights import load_initial_weights, weights_hash
 from degu_tf.training.model_spec import ModelSpec
@@ -108,7 +109,11 @@ def fit(
     check_fits(model, validation, objective.heads)
     steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate(settings, steps * settings.epochs)),
+        optimizer=keras.optimizers.Adam(
+            learning_rate(settings, steps * settings.epochs),
+            use_ema=settings.ema is not None,
+            ema_momentum=settings.ema or 0.99,
+        ),
         loss=objective.loss,
         jit_compile=False,
     )
@@ -134,7 +139,7 @@ def fit(
         validation_data=evaluation_batches(
             validation, batch_size_of(validation.sequences.shape[1])
         ),
-        callbacks=[best_epoch, _rate_callback(settings), epoch_bar],
+        callbacks=[*_averaging(settings), best_epoch, _rate_callback(settings), epoch_bar],
         shuffle=False,
         verbose=0,
     ).history
@@ -180,6 +185,11 @@ class _RateLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+def _averaging(settings: TrainingSettings) -> list[keras.callbacks.Callback]:
+    """Puts the averaged weights in place where an epoch ends: for validation and the best epoch."""
+    return [] if settings.ema is None else [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
 
 
 def _rate_callback(settings: TrainingSettings) -> keras.callbacks.Callback:
@@ -320,13 +330,19 @@ def initial_model(
 
 
 def check_augmentable(splits: Splits, settings: TrainingSettings) -> None:
-    """Refuse to augment sequences without their profiles.
+    """Refuse to augment sequences without their profiles, or to give them others' labels.
 
     Raises
     ------
     InputError
-        If the targets are profiles and there is an augmentation.
+        If the targets are profiles and there is an augmentation, or it recombines sequences.
     """
+    if recombines(settings.augment):
+        raise InputError(
+            "what was measured of a sequence is not the activity of a recombined one; only "
+            "students, whose teachers label it, learn from that. Received: an augmentation that "
+            "recombines sequences"
+        )
     if settings.augment is not None and splits.train.targets.ndim == 3:
         raise InputError(
             "augmentations move bases, and the profile would stay behind; profiles are augmented "

@@ -31,6 +31,8 @@ CALIBRATION = "conformal.npz"
 
 BASELINE = "kmer_ridge.json"
 """A baseline that was fitted to the run's training sequences, likewise."""
+POOLS = "pools"
+"""Folder of the label pools of an ensemble, which come and go like a calibration."""
 
 _APART = (MANIFEST, CALIBRATION, BASELINE)
 
@@ -108,7 +110,10 @@ class RunFolder:
         files = sorted(
             file
             for file in self.path.rglob("*")
-            if file.is_file() and _whole(file) and file.name not in _APART
+            if file.is_file()
+            and _whole(file)
+            and file.name not in _APART
+            and file.relative_to(self.path).parts[0] != POOLS
         )
         write_json(
             self.path / MANIFEST,

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import keras
 import pandas as pd
 import pytest
-from command_line import TRAIN, done
+from command_line import PAPER, TRAIN, done
 
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.models import registry
@@ -52,7 +52,7 @@ def work(tmp_path_factory):
                 terminal=True,
             ),
             "distill": done(
-                *("distill", work / "x", work / "d.h5", "--epochs", 2, "--out", work / "y"),
+                *("distill", work / "x", work / "d.h5", *PAPER, "--epochs", 2, "--out", work / "y"),
                 terminal=True,
             ),
         }

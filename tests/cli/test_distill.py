@@ -1,13 +1,16 @@
 """`degu distill`."""
 
+import shutil
+
 import pandas as pd
 import pytest
-from command_line import degu, described, done, settings
+from command_line import PAPER, degu, described, done, settings
 
 from degu_tf import cli
 from degu_tf.cli.training_options import model_spec
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.recipes import RECIPES
 from degu_tf.distillation.runs import open_run
 from degu_tf.distillation.teacher import has_bfloat16
 from degu_tf.training.model_spec import ModelSpec
@@ -28,7 +31,7 @@ def test_distil_on_the_fly(work, tmp_path):
     run = tmp_path / "dynamic"
     arguments = ("--augment", "mutagenesis", "--append", "--teacher-dtype", "bfloat16")
     done(
-        *("distill", work.x, work.data, "--epochs", 2, *arguments, "--finetune-epochs", 1),
+        *("distill", work.x, work.data, *PAPER, "--epochs", 2, *arguments, "--finetune-epochs", 1),
         *("--batch-size", 20, "--quiet", "--out", run),
     )
     made = settings(run)
@@ -43,7 +46,9 @@ def test_distil_on_the_fly(work, tmp_path):
     history = pd.read_csv(run / "history.csv")
     assert history["epoch"].tolist() == [1, 2, 3]
     assert open_run(run).heads.epistemic == "std"
-    refused = degu("distill", work.x, work.data, "--epochs", 2, *arguments[:2], "--out", run)
+    refused = degu(
+        "distill", work.x, work.data, *PAPER, "--epochs", 2, *arguments[:2], "--out", run
+    )
     assert refused.code == 2
     assert "already holds another run" in refused.err
     assert "augmentation.append" in refused.err
@@ -61,7 +66,7 @@ def test_distil_on_the_fly(work, tmp_path):
     ],
 )
 def test_schemes_and_labels(work, tmp_path, arguments, name, labels):
-    done("distill", work.x, work.data, *arguments.split(), "--out", tmp_path / "y")
+    done("distill", work.x, work.data, *PAPER, *arguments.split(), "--out", tmp_path / "y")
     made = settings(tmp_path / "y")
     assert made["augmentation"]["scheme"] == described(name)
     assert made["augmentation"]["labels"] == labels
@@ -72,7 +77,7 @@ def test_schemes_and_labels(work, tmp_path, arguments, name, labels):
 
 @pytest.mark.parametrize("option", ["--append", "--labels static", "--teacher-dtype bfloat16"])
 def test_what_belongs_to_augmentation_needs_it(work, tmp_path, option):
-    refused = degu("distill", work.x, work.data, *option.split(), "--out", tmp_path / "y")
+    refused = degu("distill", work.x, work.data, *PAPER, *option.split(), "--out", tmp_path / "y")
     assert refused.code == 2
     assert f"expected --augment with {option.split()[0]}. Received: no --augment" in refused.err
     assert not (tmp_path / "y").exists()
@@ -81,7 +86,7 @@ def test_what_belongs_to_augmentation_needs_it(work, tmp_path, option):
 @pytest.mark.usefixtures("untrained")
 def test_a_student_can_be_another_and_smaller_one(work, tmp_path):
     arguments = ("--epochs", 1, "--fraction", 0.25, "--out", tmp_path / "small")
-    done("distill", work.x, work.data, "--width", 0.25, *arguments)
+    done("distill", work.x, work.data, *PAPER, "--width", 0.25, *arguments)
     small, teacher = open_run(tmp_path / "small"), Ensemble.load(work.x).members[0]
     assert settings(tmp_path / "small")["model"]["name"] == "tiny"
     assert settings(tmp_path / "small")["data"]["n_train"] == 20
@@ -108,7 +113,7 @@ def test_options_of_a_student_beyond_the_papers(work, tmp_path):
     """Schedule, dropout, positive deviations, recombination and the ensemble's validation."""
     run = tmp_path / "student"
     done(
-        *("distill", work.x, work.data, "--epochs", 2, "--batch-size", 20, "--quiet"),
+        *("distill", work.x, work.data, *PAPER, "--epochs", 2, "--batch-size", 20, "--quiet"),
         *("--schedule", "cosine", "--warmup", 2, "--learning-rate", 0.01),
         *("--model", "deepstarr", "--width", 0.03, "--student-dropout", 0),
         *("--positive-uncertainty", "--validate-on", "ensemble"),
@@ -128,11 +133,63 @@ def test_options_of_a_student_beyond_the_papers(work, tmp_path):
 
 
 def test_a_warmup_needs_a_schedule(work, tmp_path):
-    refused = degu("distill", work.x, work.data, "--warmup", 5, "--out", tmp_path / "s")
+    refused = degu("distill", work.x, work.data, *PAPER, "--warmup", 5, "--out", tmp_path / "s")
     assert refused.code == 2
     assert "schedule" in refused.err
     none = ("--student-dropout", 0, "--out", tmp_path / "s")
-    refused = degu("distill", work.x, work.data, *none)
+    refused = degu("distill", work.x, work.data, *PAPER, *none)
     assert refused.code == 2
     assert "has no dropout layers" in refused.err
     assert not (tmp_path / "s").exists()
+
+
+def test_the_best_recipe_is_the_default(work, tmp_path):
+    """Six steps of it, and every part of it changed by an option."""
+    teachers = shutil.copytree(work.x, tmp_path / "x")
+    said = done("distill", teachers, work.data, "--steps", 6, "--out", tmp_path / "y")
+    assert "Recipe: best" in said.out
+    made = settings(tmp_path / "y")
+    best = RECIPES["best"]
+    assert made["recipe"] == "best"
+    assert made["model"]["head"] == "positive"
+    assert (made["training"]["schedule"], made["training"]["patience"]) == ("cosine", None)
+    assert (made["training"]["epochs"], made["training"]["steps_per_epoch"]) == (1, 6)
+    assert made["pool"] == best.distillation.pool == len(list(teachers.glob("pools/*/copy_*.h5")))
+    assert made["validation"] == "ensemble"
+    assert made["start"] == "best-teacher"
+    other = (
+        *("--pool", 0, "--augment", "mutagenesis", "--init", "random", "--validate-on", "measured"),
+        *("--no-positive-uncertainty", "--measured-share", 0.25, "--schedule", "constant"),
+    )
+    done("distill", work.x, work.data, *other, "--epochs", 1, "--out", tmp_path / "z")
+    made = settings(tmp_path / "z")
+    assert {"pool", "validation", "start"}.isdisjoint(made)
+    assert made["augmentation"]["scheme"] == described("mutagenesis")
+    assert (made["measured_share"], made["training"]["schedule"]) == (0.25, "constant")
+    assert "head" not in made["model"]
+    off = ("--augment", "off", "--steps", 1, "--out", tmp_path / "off")
+    done("distill", work.x, work.data, *off)
+    assert "augmentation" not in settings(tmp_path / "off")
+
+
+@pytest.mark.usefixtures("untrained")
+def test_more_sequences_from_a_file_and_from_shuffles(work, tmp_path):
+    (tmp_path / "more.fa").write_text("".join(f">s{i}\n{'ACGT' * 8}\n" for i in range(9)))
+    command = ("distill", work.x, work.data, "--augment", "off", "--extra", tmp_path / "more.fa")
+    said = done(*command, "--extra-shuffles", 0.5, "--out", tmp_path / "y").out
+    assert "9 extra sequences" in said
+    assert settings(tmp_path / "y")["data"]["n_train"] == 40 + 9 + 20
+    (tmp_path / "more.fa").write_text(">s\nACGT\n")
+    refused = degu(*command, "--out", tmp_path / "z")
+    assert refused.code == 2
+    assert "32 bases" in refused.err
+    assert not (tmp_path / "z").exists()
+
+
+def test_what_starts_elsewhere_says_so(work, tmp_path):
+    refused = degu(
+        *("distill", work.x, work.data, "--width", 0.25, "--init", "best-teacher", "--steps", 1),
+        *("--augment", "off", "--out", tmp_path / "y"),
+    )
+    assert refused.code == 2
+    assert "architecture and size" in refused.err

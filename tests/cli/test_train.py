@@ -6,15 +6,23 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from command_line import TRAIN, degu, described, done, settings, state
+from command_line import PAPER, TRAIN, degu, described, done, settings, state
 
 from degu_tf import cli
-from degu_tf.cli.training_options import training_settings
-from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.cli.options import AUGMENTATIONS
+from degu_tf.cli.training_options import recipe_of, training_settings
+from degu_tf.data.hdf5.splits_file import read_splits
+from degu_tf.data.simulation.mpra import simulate
+from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.recipes import RECIPES, SHORTEST_EPOCH
+from degu_tf.training.augmentation.names import SCHEMES, scheme
+from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.settings import TrainingSettings
+from degu_tf.utils.errors import InputError
 
 CONFIG = """
 batch_size: {desc: Sequences in a step, value: 16}
@@ -28,14 +36,62 @@ lstm_hidden_channels: {desc: Units, value: 4}
 """
 
 
-def test_defaults_are_those_of_the_package():
-    options = cli.parser().parse_args(["train", "d.h5", "--out", "x"])
-    assert training_settings(options) == TrainingSettings()
-    options = cli.parser().parse_args(["train", "d.h5", "--out", "x", "--patience", "0"])
-    assert training_settings(options).patience is None
-    text = done("train", "--help").out
-    for name in ("epochs", "batch_size", "learning_rate", "patience"):
-        assert f"(default: {getattr(TrainingSettings(), name)})" in " ".join(text.split())
+def chosen(*arguments):
+    """The settings that a command line stands for, of 1,000 sequences."""
+    splits = simulate((1000, 10, 10), length=20).splits
+    options = cli.parser().parse_args(["train", "d.h5", "--out", "x", *map(str, arguments)])
+    base = recipe_of(options, splits).teacher_settings(splits)
+    return training_settings(options, base, len(splits.train))
+
+
+def test_what_is_not_given_is_the_recipes():
+    assert chosen("--recipe", "paper") == TrainingSettings()
+    assert chosen("--recipe", "paper", "--patience", 0).patience is None
+    best = RECIPES["best"]
+    made = chosen()
+    assert made == replace(
+        best.teachers, epochs=best.teacher_steps // SHORTEST_EPOCH, steps_per_epoch=SHORTEST_EPOCH
+    )
+    assert chosen("--ema", 0.9, "--warmup", 5) == replace(made, ema=0.9, warmup=5)
+    passes = chosen("--epochs", 3)
+    assert (passes.epochs, passes.steps_per_epoch, passes.schedule) == (3, None, "cosine")
+    steps = chosen("--steps", 30, "--recipe", "paper")
+    assert (steps.epochs * steps.steps_per_epoch, steps.schedule) == (30, "plateau")
+    plateau = chosen("--schedule", "plateau", "--steps-per-epoch", 0)
+    assert (plateau.schedule, plateau.steps_per_epoch) == ("plateau", None)
+    with pytest.raises(InputError, match=r"--epochs or --steps, not both.*--epochs 3 --steps 4"):
+        chosen("--epochs", 3, "--steps", 4)
+
+
+def test_names_of_augmentations_are_those_of_the_package():
+    assert set(AUGMENTATIONS) | {"evoaug_one", "evoaug_released"} == SCHEMES.keys()
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_run_names_its_recipe(work, tmp_path):
+    said = done("train", work.data, "--model", "tiny", "--members", 2, "--out", tmp_path / "x").out
+    assert "Recipe: best" in said
+    made = settings(tmp_path / "x")
+    assert made["recipe"] == "best"
+    assert made["training"]["schedule"] == "cosine"
+    assert made["augment"] == described("evoaug_one")
+    assert "recipe" not in settings(work.x)
+    other = ("--augment", "mutagenesis=0.1:0.5", "--out", tmp_path / "y")
+    done("train", work.data, "--model", "tiny", "--members", 2, *other)
+    assert settings(tmp_path / "y")["augment"]["shares"] == [0.5]
+    none = ("--augment", "none", "--out", tmp_path / "z")
+    done("train", work.data, "--model", "tiny", "--members", 2, *none)
+    assert "augment" not in settings(tmp_path / "z")
+
+
+def test_teachers_are_not_trained_on_others_labels(work, tmp_path):
+    settings = TrainingSettings(augment=scheme("mutagenesis:0.5,recombine:0.5"))
+    with pytest.raises(InputError, match="not the activity of a recombined one"):
+        train_ensemble(read_splits(work.data), ModelSpec("tiny"), 2, settings)
+    refused = degu("train", work.data, *TRAIN, "--augment", "recombine", "--out", tmp_path / "x")
+    assert refused.code == 2
+    assert "--augment: expected none, or of evoaug, mutagenesis" in refused.err
+    assert not (tmp_path / "x").exists()
 
 
 def test_train_makes_a_run_and_reports_it(work):
@@ -55,7 +111,7 @@ def test_quiet_hides_the_bars_a_terminal_shows(work):
 def test_the_same_command_again_changes_nothing(work):
     before = state(work.folder)
     done("train", work.data, *TRAIN, "--width", 0.5, "--fraction", 0.5, "--out", work.x)
-    done("distill", work.x, work.data, "--epochs", 2, "--out", work.y)
+    done("distill", work.x, work.data, *PAPER, "--epochs", 2, "--out", work.y)
     assert state(work.folder) == before
 
 

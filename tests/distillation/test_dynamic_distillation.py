@@ -21,8 +21,9 @@ from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.distillation.teacher import Bfloat16Warning
 from degu_tf.paper.store import Store
+from degu_tf.training.augmentation.names import SCHEMES, scheme
 from degu_tf.training.augmentation.operations import RandomMutation
-from degu_tf.training.augmentation.schemes import SCHEMES, describe, scheme
+from degu_tf.training.augmentation.schemes import describe
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run, member_seed

@@ -20,7 +20,7 @@ from degu_tf.models.predictor import ModelPredictor, StrandAveraged
 from degu_tf.models.tiling import Tiled, tiled, tiles
 from degu_tf.paper.store import Store
 from degu_tf.sequences.encoding import one_hot
-from degu_tf.training.augmentation.schemes import scheme
+from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run

@@ -20,7 +20,8 @@ from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.distillation.teacher import Teacher
 from degu_tf.heads import HeadLayout
-from degu_tf.training.augmentation.schemes import augmented, scheme
+from degu_tf.training.augmentation.names import scheme
+from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import RunFolder
@@ -510,7 +511,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.training.augmentation.schemes import scheme
+from degu_tf.training.augmentation.names import scheme
 from degu_tf.distillation.teacher import Teacher
 
 teachers = Ensemble.load(sys.argv[1])

@@ -22,7 +22,7 @@ from degu_tf.sequences.encoding import (
     from_one_hot,
     shuffle_positions,
 )
-from degu_tf.training.augmentation import operations, schemes
+from degu_tf.training.augmentation import names, operations, schemes
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.whole_numbers import is_whole
 
@@ -84,7 +84,7 @@ def shifted_sets(
     evoaug = schemes.EvoAug(augmentations, fewest=2, most=2)
 
     small = np.empty_like(tokens)
-    for rows, batch in _augmented(tokens, schemes.scheme("mutagenesis"), "small", seed, batch_size):
+    for rows, batch in _augmented(tokens, names.scheme("mutagenesis"), "small", seed, batch_size):
         small[rows] = from_one_hot(batch)
     intermediate = np.empty((*tokens.shape, 4), np.float32)
     for rows, batch in _augmented(tokens, evoaug, "intermediate", seed, batch_size):

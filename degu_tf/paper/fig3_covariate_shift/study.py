@@ -27,7 +27,7 @@ from degu_tf.paper.fig3_covariate_shift.shifted_sets import (
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
 from degu_tf.paper.trained_models import DYNAMIC, student_seed
-from degu_tf.training.augmentation.schemes import scheme
+from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import member_seed
 from degu_tf.training.settings import TrainingSettings

@@ -20,7 +20,7 @@ from degu_tf.paper.fig6_variants.experiments import Experiment
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
 from degu_tf.paper.trained_models import DYNAMIC, TrainedModels
-from degu_tf.training.augmentation.schemes import scheme
+from degu_tf.training.augmentation.names import scheme
 from degu_tf.utils.errors import InputError
 
 METHODS = ("single", "student", *DYNAMIC, "ensemble")

@@ -97,3 +97,16 @@ class Mixture(Keyed):
             made = tf.where(chosen, augmentation.apply(x, own), made)
             low += share
         return made
+
+
+def recombines(augmentation: object) -> bool:
+    """Whether an augmentation joins sequences to others, so that their labels do not carry over.
+
+    Examples
+    --------
+    >>> from degu_tf.training.augmentation.operations import RandomMutation
+    >>> recombines(RandomMutation()), recombines(Mixture([RandomRecombination()], [0.5]))
+    (False, True)
+    """
+    parts = getattr(augmentation, "augmentations", ())
+    return isinstance(augmentation, RandomRecombination) or any(map(recombines, parts))

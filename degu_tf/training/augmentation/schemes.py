@@ -7,7 +7,7 @@ from a seed, its epoch and its place in the epoch, so they do not depend on how 
 once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -97,31 +97,6 @@ class EvoAug(Keyed):
         return x
 
 
-def _released() -> EvoAug:
-    augmentations = paper_augmentations()
-    augmentations[0] = operations.RandomDeletion(0, 20)
-    return EvoAug(augmentations, fewest=1, most=2)
-
-
-def _mutate_recombine() -> Mixture:
-    return Mixture([operations.RandomMutation(0.04), RandomRecombination()], [0.5, 0.5])
-
-
-SCHEMES: Mapping[str, Callable[[], AugmentBase]] = {
-    "evoaug": EvoAug,
-    "evoaug_one": partial(EvoAug, fewest=1, most=1),
-    "evoaug_released": _released,
-    "mutagenesis": partial(operations.RandomMutation, 0.05),
-    "shuffle": operations.RandomShuffle,
-    "recombine": RandomRecombination,
-    "mutate_recombine": _mutate_recombine,
-}
-"""Schemes by name. For students: `evoaug` (0 to 2 of the list for each minibatch), `mutagenesis`
-(5 %), `shuffle`; for teachers `evoaug_one` (exactly one). `evoaug_released` is what the released
-scripts ran for students instead of `evoaug`: 1 or 2, and deletions drawn for each sequence.
-`recombine` joins the head of one sequence to the tail of another; `mutate_recombine`, half of the
-sequences mutated at 4 %, half recombined, is what students of the recipe `best` see."""
-
 _OURS: Mapping[str, type[AugmentBase]] = {
     cls.__name__: cls
     for cls in (
@@ -139,24 +114,6 @@ _OURS: Mapping[str, type[AugmentBase]] = {
         Mixture,
     )
 }
-
-
-def scheme(name: str) -> AugmentBase:
-    """Make the scheme of a name in `SCHEMES`.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown.
-
-    Examples
-    --------
-    >>> scheme("evoaug_one").most
-    1
-    """
-    if name not in SCHEMES:
-        raise InputError(f"expected one of the schemes {', '.join(SCHEMES)}. Received: {name!r}")
-    return SCHEMES[name]()
 
 
 def is_stateless(scheme: AugmentBase) -> bool:

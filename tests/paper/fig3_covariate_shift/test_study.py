@@ -33,7 +33,8 @@ from degu_tf.paper.fig3_covariate_shift.study import (
 from degu_tf.paper.script import Context, main
 from degu_tf.paper.trained_models import DYNAMIC
 from degu_tf.sequences.encoding import as_float
-from degu_tf.training.augmentation.schemes import describe, scheme
+from degu_tf.training.augmentation.names import scheme
+from degu_tf.training.augmentation.schemes import describe
 from degu_tf.utils.errors import InputError
 
 

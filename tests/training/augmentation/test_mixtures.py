@@ -6,8 +6,9 @@ import tensorflow as tf
 from evoaug_tf.augment import RandomNoise as Foreign
 
 from degu_tf.training.augmentation.mixtures import Mixture, RandomRecombination
+from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.augmentation.operations import Keyed, RandomMutation
-from degu_tf.training.augmentation.schemes import describe, from_description, is_stateless, scheme
+from degu_tf.training.augmentation.schemes import describe, from_description, is_stateless
 from degu_tf.utils.errors import InputError
 
 KEY = tf.constant([3, 4], tf.int64)
@@ -97,3 +98,33 @@ def test_the_key_decides_and_descriptions_make_it_again(made):
 def test_mixtures_that_are_none(augmentations, shares, message):
     with pytest.raises(InputError, match=message):
         Mixture(augmentations, shares)
+
+
+def test_mixtures_are_written_as_text():
+    made = scheme("mutagenesis=0.04:0.5, recombine:0.3")
+    assert describe(made) == describe(
+        Mixture([RandomMutation(0.04), RandomRecombination()], [0.5, 0.3])
+    )
+    assert describe(scheme("mutagenesis=0.1")) == describe(RandomMutation(0.1))
+    assert describe(scheme("recombine:1")) == describe(Mixture([RandomRecombination()], [1.0]))
+    assert describe(scheme("translocation=7"))["shift_max"] == 7
+    assert scheme("noise=0.3").noise_std == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mutagenesis,recombine", "every scheme has its share"),
+        ("mutagenesis:0.5,recombine", "every scheme has its share"),
+        ("mutagenesis:half", "expected a number, not 'half'"),
+        ("mutagenesis=much:0.5", "expected a number, not 'much'"),
+        ("recombine=0.5:0.5", "a strength goes with one of mutagenesis"),
+        ("mutation:0.5", "expected one of the schemes"),
+        ("mutagenesis:0.7,recombine:0.7", "add up to at most 1"),
+        ("deletion=2.5:1", "whole number of bases"),
+        ("mutagenesis:nan", "shares must be"),
+    ],
+)
+def test_texts_that_are_no_mixture(text, message):
+    with pytest.raises(InputError, match=message):
+        scheme(text)

@@ -12,7 +12,7 @@ from scipy import stats
 
 from degu_tf.data.pipeline import epoch_order, training_batches
 from degu_tf.data.splits import Split
-from degu_tf.training.augmentation import operations, schemes
+from degu_tf.training.augmentation import names, operations, schemes
 from degu_tf.training.augmentation.schemes import (
     EvoAug,
     apply,
@@ -173,7 +173,7 @@ class TestEvoAug:
 
 class TestNames:
     def test_the_papers_schemes(self):
-        drawn = {name: schemes.scheme(name) for name in schemes.SCHEMES}
+        drawn = {name: names.scheme(name) for name in names.SCHEMES}
         numbers = {name: (each.fewest, each.most) for name, each in drawn.items() if "ev" in name}
         assert numbers == {"evoaug": (0, 2), "evoaug_one": (1, 1), "evoaug_released": (1, 2)}
         listed = [
@@ -191,11 +191,11 @@ class TestNames:
 
     def test_an_unknown_name(self):
         with pytest.raises(InputError, match=r"evoaug, evoaug_one.*recombine.* Received: 'evo'"):
-            schemes.scheme("evo")
+            names.scheme("evo")
 
-    @pytest.mark.parametrize("name", schemes.SCHEMES)
+    @pytest.mark.parametrize("name", names.SCHEMES)
     def test_each_runs_and_keeps_what_it_must(self, name, batches):
-        dataset = augmented(batches, schemes.scheme(name), 1, 3)
+        dataset = augmented(batches, names.scheme(name), 1, 3)
         assert dataset.element_spec == batches.element_spec
         changed = False
         for (x, y), (x_new, y_new) in zip(taken(batches, 6), taken(dataset, 6), strict=True):
@@ -273,8 +273,8 @@ class TestPipeline:
 
     def test_half_precision_stays(self):
         x = tf.data.Dataset.from_tensors(tf.zeros((2, LENGTH, 4), tf.bfloat16))
-        for name in schemes.SCHEMES:
-            result = augmented(x, schemes.scheme(name), 0, 1)
+        for name in names.SCHEMES:
+            result = augmented(x, names.scheme(name), 0, 1)
             assert result.element_spec == x.element_spec
             assert next(iter(result)).shape == (2, LENGTH, 4)
 
@@ -358,12 +358,12 @@ class TestStateless:
 
 
 class TestDescriptions:
-    @pytest.mark.parametrize("name", schemes.SCHEMES)
+    @pytest.mark.parametrize("name", names.SCHEMES)
     def test_ours_are_made_again_from_theirs(self, name):
-        content = json.loads(json.dumps(describe(schemes.scheme(name))))
+        content = json.loads(json.dumps(describe(names.scheme(name))))
         again = from_description(content)
-        assert type(again) is type(schemes.scheme(name))
-        assert describe(again) == content == describe(schemes.scheme(name))
+        assert type(again) is type(names.scheme(name))
+        assert describe(again) == content == describe(names.scheme(name))
 
     def test_equal_schemes_and_only_those_have_equal_descriptions(self):
         assert describe(EvoAug()) == describe(EvoAug(tuple(schemes.paper_augmentations())))

@@ -1,0 +1,169 @@
+"""Recipes: how teachers and students are trained, by name and as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from degu_tf.data.splits import Splits
+from degu_tf.distillation.distill import Augmentation, DistillationSettings
+from degu_tf.models import registry
+from degu_tf.training.augmentation.names import scheme
+from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.settings import TrainingSettings, settings_for
+from degu_tf.utils.errors import InputError
+
+SHORTEST_EPOCH = 200
+"""Steps between two validations where a length is given in steps: of small data sets several
+passes, whose validations would otherwise take as long as the training."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the teachers and the students of a data set are trained.
+
+    Attributes
+    ----------
+    name
+        The recipe's name, recorded in runs.
+    teachers, students
+        How each is trained. Where a number of steps is given, it takes the place of the epochs.
+    teacher_steps, student_steps
+        Optimiser steps, so that small and large data sets both converge; None for the epochs.
+    distillation
+        What students learn from.
+    student_dropout
+        Rate of every dropout layer of a student; None for the teachers'.
+    positive_uncertainty
+        Whether students predict standard deviations through softplus.
+
+    Examples
+    --------
+    >>> RECIPES["paper"].teachers.schedule, RECIPES["best"].teachers.schedule
+    ('plateau', 'cosine')
+    """
+
+    name: str
+    teachers: TrainingSettings
+    students: TrainingSettings
+    distillation: DistillationSettings
+    teacher_steps: int | None = None
+    student_steps: int | None = None
+    student_dropout: float | None = None
+    positive_uncertainty: bool = False
+
+    def teacher_settings(self, splits: Splits) -> TrainingSettings:
+        """How the teachers of these data are trained.
+
+        Examples
+        --------
+        >>> import degu_tf as degu
+        >>> splits = degu.simulate((1000, 100, 100), length=40).splits
+        >>> settings = RECIPES["best"].teacher_settings(splits)
+        >>> settings.epochs * settings.steps_per_epoch == RECIPES["best"].teacher_steps
+        True
+        """
+        if self.name == "paper":
+            return settings_for(splits.train.targets)
+        return in_steps(self.teachers, self.teacher_steps, len(splits.train))
+
+    def student_settings(self, splits: Splits) -> TrainingSettings:
+        """How a student of these data is trained."""
+        if self.name == "paper":
+            return settings_for(splits.train.targets)
+        return in_steps(self.students, self.student_steps, len(splits.train))
+
+    def student_spec(self, teachers: ModelSpec) -> ModelSpec:
+        """The architecture of a student whose teachers have this one."""
+        spec = replace(teachers, init=None)
+        if self.student_dropout is not None:
+            spec = with_dropout(spec, self.student_dropout)
+        return replace(spec, head="positive") if self.positive_uncertainty else spec
+
+
+def in_steps(settings: TrainingSettings, steps: int | None, n_train: int) -> TrainingSettings:
+    """The settings with epochs that take about so many steps; None leaves them as they are.
+
+    An epoch is one pass over the data, or `SHORTEST_EPOCH` steps where a pass has fewer.
+
+    Examples
+    --------
+    >>> settings = in_steps(TrainingSettings(), 8000, n_train=4000)
+    >>> settings.epochs, settings.steps_per_epoch
+    (40, 200)
+    """
+    if steps is None:
+        return settings
+    a_pass = -(-n_train // settings.batch_size)
+    epoch = max(a_pass, min(SHORTEST_EPOCH, steps))
+    return replace(settings, epochs=max(1, round(steps / epoch)), steps_per_epoch=epoch)
+
+
+def with_dropout(spec: ModelSpec, rate: float) -> ModelSpec:
+    """The architecture with one rate for all its dropout layers, or unchanged if it has none.
+
+    Examples
+    --------
+    >>> with_dropout(ModelSpec("deepstarr"), 0.0).options
+    {'dropout': 0.0}
+    """
+    names = [name for name in registry.options(spec.name) if "dropout" in name]
+    return replace(spec, options={**spec.options, **dict.fromkeys(names, rate)})
+
+
+PAPER = Recipe("paper", TrainingSettings(), TrainingSettings(), DistillationSettings())
+"""The paper's settings: the plateau rule, early stopping, static labels. Profiles have their own
+(`degu_tf.training.settings.PROFILE_SETTINGS`)."""
+
+BEST = Recipe(
+    "best",
+    teachers=TrainingSettings(
+        learning_rate=4e-3,
+        schedule="cosine",
+        patience=None,
+        augment=scheme("evoaug_one"),
+    ),
+    teacher_steps=8_000,
+    students=TrainingSettings(learning_rate=4e-3, schedule="cosine", patience=None),
+    student_steps=12_000,
+    distillation=DistillationSettings(
+        augmentation=Augmentation(scheme("mutagenesis=0.04:0.5,recombine:0.5")),
+        validation="ensemble",
+        pool=10,
+        init="best-teacher",
+    ),
+    student_dropout=0.0,
+    positive_uncertainty=True,
+)
+"""What measurements on real libraries of 4,000 to 36,000 oligos led to; see
+`notebooks/how_much_a_student_keeps.ipynb`."""
+
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (PAPER, BEST)}
+"""Recipes by name."""
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+
+    Examples
+    --------
+    >>> recipe("best").student_dropout
+    0.0
+    """
+    if name not in RECIPES:
+        raise InputError(f"expected one of the recipes {', '.join(RECIPES)}. Received: {name!r}")
+    return RECIPES[name]
+
+
+def default_recipe(splits: Splits) -> Recipe:
+    """The recipe that is used where none is named: `BEST`, or `PAPER` for profiles."""
+    return PAPER if splits.train.targets.ndim == 3 else BEST
+
+
+def provenance_of(chosen: Recipe) -> dict[str, Any]:
+    """What a run records of its recipe: nothing for the paper's, whose settings say it all."""
+    return {} if chosen.name == "paper" else {"recipe": chosen.name}

@@ -1,0 +1,141 @@
+"""Recipes by name, and where students start and what they learn from beside the paper's labels."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from degu_tf.distillation.distill import DistillationSettings, distill
+from degu_tf.distillation.labels import student_splits
+from degu_tf.distillation.recipes import (
+    RECIPES,
+    default_recipe,
+    in_steps,
+    provenance_of,
+    recipe,
+    with_dropout,
+)
+from degu_tf.training.initial_weights import copy_weights
+from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.run import Run
+from degu_tf.training.settings import PROFILE_SETTINGS, TrainingSettings
+from degu_tf.training.train import fit
+from degu_tf.utils.errors import InputError
+
+
+def test_the_papers_recipe_is_the_papers_settings(splits):
+    paper = recipe("paper")
+    assert paper.teacher_settings(splits) == paper.student_settings(splits) == TrainingSettings()
+    assert paper.distillation == DistillationSettings()
+    spec = ModelSpec("deepstarr", {"width": 0.5}, "weights.keras")
+    assert paper.student_spec(spec) == replace(spec, init=None)
+    assert provenance_of(paper) == {}
+
+
+def test_profiles_keep_the_papers_recipe(splits):
+    parts = {
+        name: replace(split, targets=np.zeros((len(split), 32, 4), "f"))
+        for name, split in splits.items()
+    }
+    profiles = replace(splits, **parts)
+    assert default_recipe(profiles).name == "paper"
+    short = replace(PROFILE_SETTINGS, crop=None)
+    assert default_recipe(profiles).teacher_settings(profiles) == short
+    assert default_recipe(splits).name == "best"
+
+
+@pytest.mark.parametrize(
+    ("steps", "n_train", "epochs", "a_pass"),
+    [(8000, 4000, 40, 200), (8000, 36_000, 22, 360), (100, 4000, 1, 100), (500, 90_000, 1, 900)],
+)
+def test_a_length_in_steps_is_kept_whatever_the_data(steps, n_train, epochs, a_pass):
+    made = in_steps(TrainingSettings(), steps, n_train)
+    assert (made.epochs, made.steps_per_epoch) == (epochs, a_pass)
+    assert in_steps(TrainingSettings(), None, n_train) == TrainingSettings()
+
+
+def test_students_of_the_best_recipe(spec):
+    best = RECIPES["best"]
+    student = best.student_spec(ModelSpec("deepstarr", {"width": 0.5, "dropout": 0.4}))
+    assert (student.options["dropout"], student.head) == (0.0, "positive")
+    recurrent = with_dropout(ModelSpec("dream_rnn"), 0.1).options
+    assert len(recurrent) >= 2
+    assert set(recurrent.values()) == {0.1}
+    with pytest.raises(InputError, match="recipes paper, best"):
+        recipe("fast")
+
+
+def test_measured_labels_are_mixed_into_the_activity_alone(teachers, splits):
+    pure = student_splits(teachers, splits)
+    mixed = student_splits(teachers, splits, measured_share=0.3)
+    expected = 0.7 * pure.train.targets[:, :2] + 0.3 * splits.train.targets[:, :2]
+    np.testing.assert_allclose(mixed.train.targets[:, :2], expected, atol=1e-6)
+    np.testing.assert_array_equal(mixed.train.targets[:, 2:], pure.train.targets[:, 2:])
+    np.testing.assert_array_equal(mixed.validation.targets, pure.validation.targets)
+    assert mixed.fingerprint != pure.fingerprint
+    with pytest.raises(InputError, match=r"measured_share must lie in \[0, 1\)"):
+        student_splits(teachers, splits, measured_share=1.0)
+
+
+def test_extra_sequences_are_labelled_by_the_teachers(teachers, splits):
+    extra = np.random.default_rng(0).integers(0, 4, (7, 32)).astype(np.uint8)
+    pure, more = student_splits(teachers, splits), student_splits(teachers, splits, extra=extra)
+    np.testing.assert_array_equal(more.train.sequences[-7:], extra)
+    np.testing.assert_allclose(more.train.targets[-7:], teachers.columns(extra), atol=1e-6)
+    np.testing.assert_array_equal(more.train.targets[:-7], pure.train.targets)
+    assert more.fingerprint != pure.fingerprint
+    with pytest.raises(InputError, match=r"extra sequences of 32 bases.*7 sequences of 30 bases"):
+        student_splits(teachers, splits, extra=extra[:, :30])
+    with pytest.raises(InputError, match="holds no sequence"):
+        student_splits(teachers, splits, extra=extra[:0])
+    with pytest.raises(InputError, match="labels already"):
+        student_splits(teachers, pure, extra=extra)
+
+
+@pytest.mark.parametrize("head", ["linear", "positive"])
+def test_a_student_can_start_from_a_teacher(teachers, splits, spec, head):
+    heads = teachers.heads.student()
+    student = replace(spec, head=head).build((32, 4), heads, 1)
+    one_hot = keras.ops.one_hot(splits.test.sequences, 4)
+    for member in teachers.members:
+        copy_weights(member.model, student, 2)
+        np.testing.assert_allclose(student(one_hot)[:, :2], member.model(one_hot)[:, :2], atol=1e-6)
+    wider = ModelSpec("deepstarr", {**spec.options, "width": 2.0}).build((32, 4), heads, 1)
+    with pytest.raises(InputError, match=r"architecture and size.*conv1"):
+        copy_weights(teachers.members[0].model, wider, 2)
+
+
+def test_the_best_teacher_is_the_nearest_on_the_validation_set(teachers, splits, monkeypatch):
+    begun = []
+    monkeypatch.setattr(
+        "degu_tf.distillation.distill.copy_weights", lambda source, *_: begun.append(source)
+    )
+    settings = TrainingSettings(epochs=1, batch_size=200)
+    run = Run(progress=False)
+    how = DistillationSettings(init="best-teacher")
+    distill(teachers, splits, settings=settings, run=run, distillation=how)
+    errors = [
+        np.mean(
+            (member.predict(splits.validation.sequences).mean - splits.validation.targets[:, :2])
+            ** 2
+        )
+        for member in teachers.members
+    ]
+    assert begun == [teachers.members[int(np.argmin(errors))].model]
+    with pytest.raises(InputError, match="'random' or 'best-teacher'"):
+        DistillationSettings(init="teacher")
+
+
+def test_averaged_weights_are_kerass_average(splits, spec):
+    """Momentum near 1: the average stays after the first step, of 1e-3; near 0: it follows."""
+    model = spec.build((32, 4), splits.heads, 1)
+    start = model.get_layer("dense1").kernel.numpy()
+    fit(model, splits, TrainingSettings(epochs=2, ema=1 - 1e-7), progress=False)
+    np.testing.assert_allclose(model.get_layer("dense1").kernel.numpy(), start, atol=1.1e-3)
+    plain, averaged = (spec.build((32, 4), splits.heads, 1) for _ in range(2))
+    history = fit(plain, splits, TrainingSettings(epochs=2), progress=False)
+    followed = fit(averaged, splits, TrainingSettings(epochs=2, ema=1e-6), progress=False)
+    np.testing.assert_allclose(followed["val_loss"], history["val_loss"], rtol=1e-3)
+    with pytest.raises(InputError, match="ema must lie between 0 and 1"):
+        TrainingSettings(ema=1.0)
