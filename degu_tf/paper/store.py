@@ -115,10 +115,17 @@ class Store:
     def _labels(
         self, teachers: Ensemble, splits: Splits, distillation: DistillationSettings
     ) -> Splits:
-        form, validation = distillation.epistemic, distillation.validation
-        key = (teachers.fingerprint(), splits.fingerprint, form, validation)
+        how = (distillation.epistemic, distillation.validation, distillation.measured_share)
+        key = (teachers.fingerprint(), splits.fingerprint, *how)
         if key not in self._labelled:
-            labelled = student_splits(teachers, splits, form, self.progress, validation=validation)
+            labelled = student_splits(
+                teachers,
+                splits,
+                distillation.epistemic,
+                self.progress,
+                validation=distillation.validation,
+                measured_share=distillation.measured_share,
+            )
             self._labelled = {key: labelled}
         return self._labelled[key]
 

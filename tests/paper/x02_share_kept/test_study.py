@@ -1,0 +1,52 @@
+"""Shares kept by recipe and size, against the package's own scores."""
+
+import numpy as np
+import pytest
+
+from degu_tf.metrics.activity import score
+from degu_tf.metrics.kmer_ridge import KmerRidge
+from degu_tf.paper.x02_share_kept.study import Settings, shares
+
+
+def pearson(prediction, splits, target):
+    table = score(prediction, splits.test.targets, splits.heads)
+    rows = (table["metric"] == "pearson") & (table["head"] == "activity")
+    return table[rows & (table["target"] == target)]["value"].item()
+
+
+def test_rows_say_what_models_and_ridge_score(teachers, student, splits, spec):
+    asked = []
+
+    class Trained:
+        """A store that holds one ensemble and one student, and notes what it was asked for."""
+
+        def teachers(self, part, *arguments):
+            asked.append(("teachers", len(part.train), arguments[2].schedule))
+            return teachers
+
+        def student(self, of, part, student_spec, settings, seed, *, distillation):
+            asked.append(("student", len(part.train), settings.schedule, distillation.pool))
+            return student
+
+    settings = Settings(spec, 2, 1, (100, None))
+    table = shares(splits, settings, Trained(), seed=0)
+    assert asked[:4] == [
+        ("teachers", 100, "plateau"),
+        ("student", 100, "plateau", None),
+        ("teachers", 100, "cosine"),
+        ("student", 100, "cosine", 10),
+    ]
+    assert table["n_train"].tolist() == [100] * 6 + [400] * 6
+    row = table[(table["n_train"] == 400) & (table["target"] == "Hk")].iloc[0]
+    test = splits.test.sequences
+    single = [pearson(member.predict(test), splits, "Hk") for member in teachers.members]
+    assert row["single"] == pytest.approx(np.mean(single))
+    assert row["best_single"] == pytest.approx(max(single))
+    assert row["ensemble"] == pytest.approx(pearson(teachers.predict(test), splits, "Hk"))
+    assert row["student"] == pytest.approx(pearson(student.predict(test), splits, "Hk"))
+    ridge = KmerRidge().fit(splits.train.sequences, splits.train.targets[:, :2])
+    r = np.corrcoef(ridge.predict(test)[:, 1], splits.test.targets[:, 1])[0, 1]
+    assert row["kmer_ridge"] == pytest.approx(r)
+    spreads = [each.predict(test).epistemic[:, 1] for each in (student, teachers)]
+    assert row["spread"] == pytest.approx(spreads[0].mean() / spreads[1].mean())
+    assert row["epistemic"] == pytest.approx(np.corrcoef(*spreads)[0, 1])
