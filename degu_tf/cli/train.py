@@ -103,6 +103,7 @@ def run(options: argparse.Namespace) -> None:
         )
     quiet.tensorflow()
     from degu_tf.distillation.ensemble import train_ensemble
+    from degu_tf.distillation.evaluation import unlearned_members
     from degu_tf.training.model_spec import ModelSpec
     from degu_tf.uncertainty.noise_models import with_noise_model
     from degu_tf.utils.processes import workers
@@ -134,6 +135,12 @@ def run(options: argparse.Namespace) -> None:
             executor=executor,
         )
     say(f"{ensemble.n_members} members in {options.out}")
+    if splits.validation.targets.ndim == 2:
+        for member, target in unlearned_members(ensemble, splits.validation, splits.heads):
+            say(
+                f"Member {member} did not learn {target}: on the validation set its error is not "
+                "below that of the mean"
+            )
     report(options.out, splits)
 
 

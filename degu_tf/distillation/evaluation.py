@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from degu_tf.data.splits import Split
@@ -73,6 +74,40 @@ def evaluate_ensemble(ensemble: Ensemble, split: Split, heads: HeadLayout) -> pd
         tables.append(distance(prediction, pooled, **labels))
     tables.append(_judged(pooled, split, heads, method="ensemble"))
     return pd.concat(tables, ignore_index=True)
+
+
+def unlearned_members(ensemble: Ensemble, split: Split, heads: HeadLayout) -> list[tuple[int, str]]:
+    """Members that predict a target no better than its mean does, as numbers and targets.
+
+    Such a member adds noise to the ensemble and to the labels of its students.
+
+    Parameters
+    ----------
+    ensemble
+        The members.
+    split
+        Sequences that they were not trained on, with one measured value for each target.
+    heads
+        Layout of the measured columns.
+
+    Examples
+    --------
+    >>> import degu_tf as degu
+    >>> splits = degu.simulate((40, 20, 20), length=40).splits
+    >>> model = degu.build("deepstarr", (40, 4), splits.heads, width=0.05)
+    >>> model.set_weights([0 * weights for weights in model.get_weights()])
+    >>> zero = degu.ModelPredictor(model, splits.heads)
+    >>> unlearned_members(Ensemble([zero, zero]), splits.validation, splits.heads)
+    [(0, 'Dev'), (0, 'Hk'), (1, 'Dev'), (1, 'Hk')]
+    """
+    measured = heads.take(split.targets, "mean")
+    variance = measured.var(axis=0)
+    found = []
+    for index, member in enumerate(ensemble.members):
+        error = np.mean((member.predict(split.sequences).mean - measured) ** 2, axis=0)
+        worse = error >= variance
+        found += [(index, heads.targets[target]) for target in np.flatnonzero(worse)]
+    return found
 
 
 def _judged(

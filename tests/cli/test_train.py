@@ -102,6 +102,19 @@ def test_train_makes_a_run_and_reports_it(work):
     assert Ensemble.load(work.x).n_members == 2
 
 
+@pytest.mark.usefixtures("untrained")
+def test_members_that_did_not_learn_are_named(work, tmp_path):
+    said = done("train", work.data, *TRAIN, "--out", tmp_path / "x").out
+    ensemble, splits = Ensemble.load(tmp_path / "x"), read_splits(work.data)
+    for index, member in enumerate(ensemble.members):
+        error = (member.predict(splits.validation.sequences).mean
+                 - splits.validation.targets[:, :2])  # fmt: skip
+        failed = (error**2).mean(axis=0) >= splits.validation.targets[:, :2].var(axis=0)
+        for name, each in zip(("Dev", "Hk"), failed, strict=True):
+            assert (f"Member {index} did not learn {name}: " in said) == each
+    assert "did not learn" in said
+
+
 def test_quiet_hides_the_bars_a_terminal_shows(work):
     assert "epochs" in work.shown["distill"].err
     assert "members" not in work.shown["train"].err
