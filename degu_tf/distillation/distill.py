@@ -282,8 +282,15 @@ def train_student(
         error="poisson" if settings.loss == "poisson" else "mse",
     )
     start = _start(distillation, teachers, labelled)
-    if distillation.pool is not None:
-        labelled, settings = _pooled(teachers, labelled, settings, distillation, run.progress)
+    if distillation.pool is not None and settings.steps_per_epoch is None:
+        a_pass = steps_per_epoch(labelled.train, settings.batch_size)
+        settings = replace(settings, steps_per_epoch=a_pass)
+
+    def prepare(data: Splits) -> Splits:
+        if distillation.pool is None or distillation.augmentation is None:
+            return data
+        scheme = distillation.augmentation.scheme
+        return with_label_pool(teachers, data, scheme, distillation.pool, progress=run.progress)
 
     def learner(student: keras.Model) -> DistillationModel:
         if start is not None:
@@ -303,23 +310,8 @@ def train_student(
         run.recording(provenance, {"teachers": _relative(teachers.folder, run.folder)}),
         objective=Objective(labelled.heads, loss),
         learner=learner,
+        prepare=prepare,
     )
-
-
-def _pooled(
-    teachers: Ensemble,
-    labelled: Splits,
-    settings: TrainingSettings,
-    distillation: DistillationSettings,
-    progress: bool | None,
-) -> tuple[Splits, TrainingSettings]:
-    """The data with their pool, and settings whose epochs are as long as without it."""
-    if distillation.pool is None or distillation.augmentation is None:
-        return labelled, settings
-    steps = settings.steps_per_epoch or steps_per_epoch(labelled.train, settings.batch_size)
-    scheme = distillation.augmentation.scheme
-    pooled = with_label_pool(teachers, labelled, scheme, distillation.pool, progress=progress)
-    return pooled, replace(settings, steps_per_epoch=steps)
 
 
 def _start(

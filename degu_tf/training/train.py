@@ -237,6 +237,7 @@ def train(
     *,
     objective: Objective | None = None,
     learner: Callable[[keras.Model], keras.Model] | None = None,
+    prepare: Callable[[Splits], Splits] | None = None,
 ) -> ModelPredictor:
     """Build a model from its seed, train it, and keep it in a run folder if one is named.
 
@@ -259,6 +260,9 @@ def train(
     learner
         Makes of the built model what is fitted in the first stage, such as a `DistillationModel`
         around it; the model itself by default.
+    prepare
+        Makes of the data what the first stage is fitted to, such as a label pool, once the run is
+        known to be one that is to be trained. What it does belongs into `run.provenance`.
 
     Raises
     ------
@@ -284,32 +288,29 @@ def train(
         folder.begin(identity)
         return load_model(folder.path)
     model = initial_model(splits, spec, settings, objective.heads, run)
+    fitted = model if learner is None else learner(model)
     if folder is not None:
         folder.begin(identity)
-    history = _fit_stages(model, learner, splits, settings, objective, run)
+    data = splits if prepare is None else prepare(splits)
+    history = fit(fitted, data, settings, objective=objective, seed=run.seed, progress=run.progress)
+    if settings.finetune is not None:
+        history = _finetuned(history, model, splits, settings.finetune, objective, run)
     predictor = ModelPredictor(model, objective.heads)
     if folder is not None:
         _write_model(folder, predictor, splits, history, run.notes)
     return predictor
 
 
-def _fit_stages(
+def _finetuned(
+    history: pd.DataFrame,
     model: keras.Model,
-    learner: Callable[[keras.Model], keras.Model] | None,
     splits: Splits,
     settings: TrainingSettings,
     objective: Objective,
     run: Run,
 ) -> pd.DataFrame:
-    """History of the first stage and, if there is one, the second, epochs counted through."""
-
-    def stage(fitted: keras.Model, how: TrainingSettings) -> pd.DataFrame:
-        return fit(fitted, splits, how, objective=objective, seed=run.seed, progress=run.progress)
-
-    history = stage(model if learner is None else learner(model), settings)
-    if settings.finetune is None:
-        return history
-    second = stage(model, settings.finetune)
+    """The history with that of a second stage on the data as they are, epochs counted through."""
+    second = fit(model, splits, settings, objective=objective, seed=run.seed, progress=run.progress)
     return pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
 
 

@@ -165,7 +165,8 @@ def apply(scheme: AugmentBase, x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
 
     Examples
     --------
-    >>> apply(scheme("shuffle"), tf.zeros((2, 8, 4)), draw_key("example", 0)).shape
+    >>> shuffle = operations.RandomShuffle()
+    >>> apply(shuffle, tf.zeros((2, 8, 4)), draw_key("example", 0)).shape
     TensorShape([2, 8, 4])
     """
     x = tf.convert_to_tensor(x)
@@ -293,7 +294,7 @@ def from_description(content: Mapping[str, Any]) -> AugmentBase:
 
     Examples
     --------
-    >>> from_description(describe(scheme("evoaug_one"))).most
+    >>> from_description(describe(EvoAug(fewest=1, most=1))).most
     1
     """
     name = content.get("name") if isinstance(content, Mapping) else None
