@@ -20,6 +20,7 @@ from .distillation.distill import (
 from .distillation.ensemble import Ensemble, train_ensemble
 from .distillation.evaluation import evaluate_run
 from .distillation.labels import student_splits
+from .distillation.recipes import recipe
 from .distillation.released_ensemble import released_ensemble
 from .distillation.runs import open_run
 from .distillation.student_model import DistillationModel
@@ -91,6 +92,7 @@ __all__ = [
     "read_splits",
     "read_starrseq",
     "read_table",
+    "recipe",
     "released_ensemble",
     "saliency",
     "saturate",

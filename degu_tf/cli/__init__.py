@@ -36,8 +36,8 @@ DNA sequence and its uncertainty.
 
 the usual order:
   degu prepare table T.tsv --sequence seq --targets HepG2_log2 K562_log2 --group group --out d.h5
-  degu train d.h5 --model deepstarr --members 10 --epochs 100 --out runs/teachers
-  degu distill runs/teachers d.h5 --epochs 100 --out runs/student
+  degu train d.h5 --members 10 --out runs/teachers
+  degu distill runs/teachers d.h5 --out runs/student
   degu evaluate runs/student d.h5
   degu calibrate runs/student d.h5
   degu predict runs/student seqs.fa --out p.tsv

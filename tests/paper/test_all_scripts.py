@@ -1,6 +1,7 @@
 """Every numbered script and notebook runs, and the README's commands are those that CI runs."""
 
 import ast
+import dataclasses
 import json
 import re
 import shlex
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import degu_tf as degu
 from degu_tf import cli
 from degu_tf.data.simulation.atac import simulate_profiles
 from degu_tf.heads import HeadLayout
@@ -157,12 +159,19 @@ def mpra(tmp_path, monkeypatch):
     return texts
 
 
+def small(command):
+    """The same command with little training."""
+    command = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
+    if command.startswith(("degu train", "degu distill")) and "--epochs" not in command:
+        command = re.sub(" --steps [0-9]+", "", command) + " --steps 4"
+    return command.split()[1:]
+
+
 @pytest.mark.slow
 def test_the_readmes_shell_example_runs(mpra):
     (commands,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     for command in commands.splitlines():
-        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
-        assert cli.main(small.split()[1:]) == 0, command
+        assert cli.main(small(command)) == 0, command
     assert "kmer_ridge" in set(pd.read_csv("metrics.csv")["method"])
     predictions = pd.read_csv("predictions.tsv", sep="\t")
     assert predictions["name"].tolist() == ["a", "b"]
@@ -195,8 +204,7 @@ def test_the_readmes_example_of_calibration_runs(mpra):
     calibrated = calibrated.replace("runs/student", "runs/teachers")
     noise = ["degu train d.h5 --uncertainty heteroscedastic --epochs 1 --members 2 --out runs/h"]
     for command in first.splitlines()[:2] + calibrated.splitlines() + noise:
-        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
-        assert cli.main(small.split()[1:]) == 0, command
+        assert cli.main(small(command)) == 0, command
     table = pd.read_csv("calibrated.tsv", sep="\t")
     assert table["interval"].tolist() == ["conformal", "conformal"]
     assert len(pd.read_csv("runs/h/metrics.csv"))
@@ -207,8 +215,7 @@ def test_the_readmes_example_of_attribution_runs(mpra):
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     (explained,) = (block for block in blocks("sh") if block.startswith("degu explain"))
     for command in first.splitlines()[:3] + explained.splitlines():
-        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
-        assert cli.main(small.replace("--top 200", "--top 3").split()[1:]) == 0, command
+        assert cli.main(small(command.replace("--top 200", "--top 3"))) == 0, command
     for folder in ("maps", "new_maps"):
         assert {file.suffix for file in Path(folder).rglob("*.*")} >= {".npz", ".h5", ".png"}
 
@@ -218,8 +225,7 @@ def test_the_readmes_example_of_variants_runs(mpra):
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     (scored,) = (block for block in blocks("sh") if block.startswith("degu variants"))
     for command in first.splitlines()[:3] + scored.splitlines():
-        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
-        assert cli.main(small.split()[1:]) == 0, command
+        assert cli.main(small(command)) == 0, command
     assert pd.read_csv("effects.tsv", sep="\t")["position"].tolist() == [161, 161, 161]
     assert Path("scored.vcf.gz.tbi").is_file()
     assert {file.suffix for file in Path("saturation").rglob("*.*")} >= {".tsv", ".png"}
@@ -235,8 +241,8 @@ def test_the_readmes_example_of_profiles_runs(tmp_path, monkeypatch):
         replicate.rename(f"rep{number}.bw")
     (commands,) = (block for block in blocks("sh") if block.startswith("degu prepare atac"))
     for command in commands.splitlines():
-        small = command.replace("--members 10", "--members 2 --width 0.02")
-        assert cli.main(small.replace("--epochs 100", "--epochs 1").split()[1:]) == 0, command
+        narrow = command.replace("--members 10", "--members 10 --width 0.02")
+        assert cli.main(small(narrow)) == 0, command
     tracks = {file.name for file in Path("tracks").glob("*.bw")}
     assert tracks == {"ATAC.bw", "ATAC_aleatoric.bw", "ATAC_epistemic.bw"}
 
@@ -245,20 +251,20 @@ def test_the_readmes_example_of_profiles_runs(tmp_path, monkeypatch):
 def test_the_readmes_example_of_augmentation_runs(mpra):
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     augmented = [block for block in blocks("sh") if "--augment" in block]
-    assert len(augmented) == 2
+    assert len(augmented) == 2  # recipes, dynamic distillation
     for command in first.splitlines()[:2] + "".join(augmented).splitlines():
-        small = command.replace("--members 10", "--members 2").replace("--epochs 100", "--epochs 1")
-        assert cli.main(small.split()[1:]) == 0, command
+        assert cli.main(small(command)) == 0, command
     assert Path("dynamic.keras").is_file()
 
 
 @pytest.mark.slow
-def test_the_readmes_python_examples_run(mpra):
+def test_the_readmes_python_examples_run(mpra, monkeypatch):
     code, baseline, conformal, explained, variants, dynamic = blocks("python")
-    small = code.replace("epochs=100", "epochs=1").replace("spec, 10,", "spec, 2,")
-    assert small.count("epochs=1)") == 1
+    little = code.replace("spec, 10,", "spec, 2,").replace("ACGT...", mpra[0])
+    trial = dataclasses.replace(degu.recipe("best"), teacher_steps=4, student_steps=4)
+    monkeypatch.setattr(degu, "recipe", lambda name: {"best": trial}[name])
     names = {}
-    exec(small.replace("ACGT...", mpra[0]), names)
+    exec(little, names)
     assert names["teachers"].n_members == 2
     assert names["prediction"].mean.shape == (1, 2)
     assert (names["upper"] > names["lower"]).all()
