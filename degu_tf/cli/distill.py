@@ -63,7 +63,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "resume",
         "TEACHERS DATA --out FOLDER [options]",
         "degu distill runs/x d.h5 --out runs/y",
-        "degu distill runs/x d.h5 --model deepstarr --width 0.5 --init random --out runs/small",
+        "degu distill runs/x d.h5 --model deepstarr --width 0.5 --out runs/small",
         "degu distill runs/x d.h5 --recipe paper --augment evoaug --out runs/dynamic",
         "degu distill runs/x d.h5 --extra other_library.fa --out runs/y",
     )
@@ -152,14 +152,14 @@ def run(options: argparse.Namespace) -> None:
     elif splits.fingerprint != recorded["data"]["fingerprint"]:
         say("These are not the data that the teachers were trained on")
     base, n_train = default_settings(teachers, chosen, splits), len(splits.train)
-    finetune = finetuning_settings(options, base, n_train)
+    settings = training_settings(options, base, n_train)
     distill(
         teachers,
         splits,
         _student_spec(options, teachers, chosen),
-        replace(training_settings(options, base, n_train), finetune=finetune),
+        replace(settings, finetune=finetuning_settings(options, base, n_train)),
         run_of(options, subset, chosen),
-        distillation=distillation_settings(options, chosen),
+        distillation=distillation_settings(options, chosen.student_labels(splits, settings)),
         extra=_extra(options, splits),
     )
     say(f"Student of {teachers.n_members} teachers in {options.out}")
@@ -224,11 +224,12 @@ def default_settings(
     return replace(settings, crop=teachers.input_length if longer else None)
 
 
-def distillation_settings(options: argparse.Namespace, chosen: "Recipe") -> "DistillationSettings":
+def distillation_settings(
+    options: argparse.Namespace, base: "DistillationSettings"
+) -> "DistillationSettings":
     """What a student learns from: the recipe's, changed by the options that were given."""
     from dataclasses import replace
 
-    base = chosen.distillation
     settings = replace(
         base,
         epistemic=options.epistemic_form,

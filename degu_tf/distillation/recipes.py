@@ -1,9 +1,11 @@
 """Recipes: how teachers and students are trained, by name and as data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from degu_tf.data.pipeline import steps_per_epoch
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.models import registry
@@ -30,7 +32,9 @@ class Recipe:
     teacher_steps, student_steps
         Optimiser steps, so that small and large data sets both converge; None for the epochs.
     distillation
-        What students learn from.
+        What students learn from, but for the size of the label pool.
+    pool_size
+        Augmented sequences that the teachers label once, about; None for none.
     student_dropout
         Rate of every dropout layer of a student; None for the teachers'.
     positive_uncertainty
@@ -46,6 +50,7 @@ class Recipe:
     teachers: TrainingSettings
     students: TrainingSettings
     distillation: DistillationSettings
+    pool_size: int | None = None
     teacher_steps: int | None = None
     student_steps: int | None = None
     student_dropout: float | None = None
@@ -71,6 +76,33 @@ class Recipe:
         if self.name == "paper":
             return settings_for(splits.train.targets)
         return in_steps(self.students, self.student_steps, len(splits.train))
+
+    def student_labels(
+        self, splits: Splits, settings: TrainingSettings | None = None
+    ) -> DistillationSettings:
+        """What a student of these data learns from, with the copies of its label pool.
+
+        Parameters
+        ----------
+        splits
+            The data.
+        settings
+            How the student is trained, if not as this recipe has it: the pool holds no more than
+            it sees.
+
+        Examples
+        --------
+        >>> import degu_tf as degu
+        >>> splits = degu.simulate((1000, 100, 100), length=40).splits
+        >>> recipe("best").student_labels(splits).pool * 1000 == recipe("best").pool_size
+        True
+        """
+        if self.pool_size is None:
+            return self.distillation
+        settings, n = settings or self.student_settings(splits), len(splits.train)
+        steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
+        seen = settings.epochs * steps * settings.batch_size
+        return replace(self.distillation, pool=math.ceil(min(self.pool_size, seen) / n))
 
     def student_spec(self, teachers: ModelSpec) -> ModelSpec:
         """The architecture of a student whose teachers have this one."""
@@ -123,14 +155,13 @@ BEST = Recipe(
         augment=scheme("evoaug_one"),
     ),
     teacher_steps=8_000,
-    students=TrainingSettings(learning_rate=4e-3, schedule="cosine", patience=None),
-    student_steps=12_000,
+    students=TrainingSettings(learning_rate=1e-2, schedule="cosine", patience=None),
+    student_steps=16_000,
     distillation=DistillationSettings(
         augmentation=Augmentation(scheme("mutagenesis=0.04:0.5,recombine:0.5")),
         validation="ensemble",
-        pool=10,
-        init="best-teacher",
     ),
+    pool_size=500_000,
     student_dropout=0.0,
     positive_uncertainty=True,
 )

@@ -10,7 +10,6 @@ from degu_tf import cli
 from degu_tf.cli.training_options import model_spec
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.recipes import RECIPES
 from degu_tf.distillation.runs import open_run
 from degu_tf.distillation.teacher import has_bfloat16
 from degu_tf.training.model_spec import ModelSpec
@@ -144,26 +143,28 @@ def test_a_warmup_needs_a_schedule(work, tmp_path):
 
 
 def test_the_best_recipe_is_the_default(work, tmp_path):
-    """Six steps of it, and every part of it changed by an option."""
+    """Two steps of it, and every part of it changed by an option."""
     teachers = shutil.copytree(work.x, tmp_path / "x")
-    said = done("distill", teachers, work.data, "--steps", 6, "--out", tmp_path / "y")
+    said = done("distill", teachers, work.data, "--steps", 2, "--out", tmp_path / "y")
     assert "Recipe: best" in said.out
     made = settings(tmp_path / "y")
-    best = RECIPES["best"]
     assert made["recipe"] == "best"
     assert made["model"]["head"] == "positive"
     assert (made["training"]["schedule"], made["training"]["patience"]) == ("cosine", None)
-    assert (made["training"]["epochs"], made["training"]["steps_per_epoch"]) == (1, 6)
-    assert made["pool"] == best.distillation.pool == len(list(teachers.glob("pools/*/copy_*.h5")))
+    assert (made["training"]["epochs"], made["training"]["steps_per_epoch"]) == (1, 2)
+    # two steps of 100 see five copies of 40 sequences
+    assert made["pool"] == 5 == len(list(teachers.glob("pools/*/copy_*.h5")))
     assert made["validation"] == "ensemble"
-    assert made["start"] == "best-teacher"
+    assert "start" not in made
     other = (
-        *("--pool", 0, "--augment", "mutagenesis", "--init", "random", "--validate-on", "measured"),
+        *("--pool", 0, "--augment", "mutagenesis", "--validate-on", "measured"),
+        *("--init", "best-teacher"),
         *("--no-positive-uncertainty", "--measured-share", 0.25, "--schedule", "constant"),
     )
     done("distill", work.x, work.data, *other, "--epochs", 1, "--out", tmp_path / "z")
     made = settings(tmp_path / "z")
-    assert {"pool", "validation", "start"}.isdisjoint(made)
+    assert {"pool", "validation"}.isdisjoint(made)
+    assert made["start"] == "best-teacher"
     assert made["augmentation"]["scheme"] == described("mutagenesis")
     assert (made["measured_share"], made["training"]["schedule"]) == (0.25, "constant")
     assert "head" not in made["model"]

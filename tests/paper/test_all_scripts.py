@@ -261,7 +261,9 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 def test_the_readmes_python_examples_run(mpra, monkeypatch):
     code, baseline, conformal, explained, variants, dynamic = blocks("python")
     little = code.replace("spec, 10,", "spec, 2,").replace("ACGT...", mpra[0])
-    trial = dataclasses.replace(degu.recipe("best"), teacher_steps=4, student_steps=4)
+    trial = dataclasses.replace(
+        degu.recipe("best"), teacher_steps=4, student_steps=4, pool_size=400
+    )
     monkeypatch.setattr(degu, "recipe", lambda name: {"best": trial}[name])
     names = {}
     exec(little, names)

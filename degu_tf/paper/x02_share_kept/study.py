@@ -93,7 +93,7 @@ def _students(
                 recipe.student_spec(settings.spec),
                 recipe.student_settings(splits),
                 student_seed(seed, index),
-                distillation=recipe.distillation,
+                distillation=recipe.student_labels(splits),
             ),
         )
 

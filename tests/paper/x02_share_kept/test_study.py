@@ -34,7 +34,7 @@ def test_rows_say_what_models_and_ridge_score(teachers, student, splits, spec):
         ("teachers", 100, "plateau"),
         ("student", 100, "plateau", None),
         ("teachers", 100, "cosine"),
-        ("student", 100, "cosine", 10),
+        ("student", 100, "cosine", 5_000),
     ]
     assert table["n_train"].tolist() == [100] * 6 + [400] * 6
     row = table[(table["n_train"] == 400) & (table["target"] == "Hk")].iloc[0]
