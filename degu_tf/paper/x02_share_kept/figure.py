@@ -36,9 +36,9 @@ def share_kept_figure(table: pd.DataFrame) -> Figure:
     for index, recipe in enumerate(recipes):
         own = rows[rows["recipe"] == recipe]
         x = own["n_train"] * 1.08 ** (index - (len(recipes) - 1) / 2)
-        errors = [own["share"] - own["low"], own["high"] - own["share"]]
         colour = f"C{index + 3}"
-        last.errorbar(x, own["share"], errors, fmt="o", markersize=5, color=colour, label=recipe)
+        last.vlines(x, own["low"], own["high"], colors=colour, linewidth=2.0)
+        last.plot(x, own["share"], "o", markersize=5, color=colour, label=recipe)
     last.set(title="Share of the gain kept", xscale="log", xlabel="Training sequences")
     last.set_ylim(max(-1.0, last.get_ylim()[0]), min(2.0, last.get_ylim()[1]))
     last.legend(frameon=False)

@@ -1,10 +1,12 @@
 """Shares kept by recipe and size, against the package's own scores."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from degu_tf.metrics.activity import score
 from degu_tf.metrics.kmer_ridge import KmerRidge
+from degu_tf.paper.x02_share_kept.figure import share_kept_figure
 from degu_tf.paper.x02_share_kept.study import Settings, shares
 
 
@@ -50,3 +52,17 @@ def test_rows_say_what_models_and_ridge_score(teachers, student, splits, spec):
     spreads = [each.predict(test).epistemic[:, 1] for each in (student, teachers)]
     assert row["spread"] == pytest.approx(spreads[0].mean() / spreads[1].mean())
     assert row["epistemic"] == pytest.approx(np.corrcoef(*spreads)[0, 1])
+
+
+def test_the_figure_takes_intervals_beside_the_share():
+    """A percentile interval need not hold the share itself."""
+    row = {"target": "mean", "single": 0.5, "ensemble": 0.6, "student": 0.58, "kmer_ridge": 0.4}
+    row |= {"share": 0.8, "low": 0.85, "high": 0.95}
+    table = pd.DataFrame(
+        [row | {"recipe": name, "n_train": n} for name in ("paper", "best") for n in (64, 256)]
+    )
+    figure = share_kept_figure(table)
+    assert [axes.get_title() for axes in figure.axes] == [
+        "recipe paper", "recipe best", "Share of the gain kept",
+    ]  # fmt: skip
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["64", "256"]
