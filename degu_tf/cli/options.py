@@ -204,7 +204,13 @@ share = _reader(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
 TEACHERS_AUGMENTATIONS = ("evoaug", "mutagenesis", "noise", "deletion", "translocation")
 """Names that `degu train --augment` takes: those that leave a sequence's label as it is."""
 
-AUGMENTATIONS = (*TEACHERS_AUGMENTATIONS, "shuffle", "recombine", "mutate_recombine")
+AUGMENTATIONS = (
+    *TEACHERS_AUGMENTATIONS,
+    "shuffle",
+    "recombine",
+    "mutate_recombine",
+    "mosaic",
+)
 """Names that `degu distill --augment` takes, of `degu_tf.training.augmentation.names.SCHEMES`."""
 
 

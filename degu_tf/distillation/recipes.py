@@ -158,7 +158,7 @@ BEST = Recipe(
     students=TrainingSettings(learning_rate=1e-2, schedule="cosine", patience=None),
     student_steps=16_000,
     distillation=DistillationSettings(
-        augmentation=Augmentation(scheme("mutagenesis=0.04:0.5,recombine:0.5")),
+        augmentation=Augmentation(scheme("mosaic:0.85,mutagenesis=0.04:0.15")),
         validation="ensemble",
     ),
     pool_size=500_000,

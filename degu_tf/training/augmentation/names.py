@@ -7,7 +7,7 @@ from typing import Any
 from evoaug_tf.augment import AugmentBase
 
 from degu_tf.training.augmentation import operations
-from degu_tf.training.augmentation.mixtures import Mixture, RandomRecombination
+from degu_tf.training.augmentation.mixtures import Mixture, RandomMosaic, RandomRecombination
 from degu_tf.training.augmentation.schemes import EvoAug, paper_augmentations
 from degu_tf.utils.errors import InputError
 
@@ -22,6 +22,12 @@ def _mutate_recombine() -> Mixture:
     return Mixture([operations.RandomMutation(0.04), RandomRecombination()], [0.5, 0.5])
 
 
+def _mosaic(segments: float = 4) -> EvoAug:
+    """Mosaics with 2 % mutations, always both."""
+    parts = [RandomMosaic(_whole(segments)), operations.RandomMutation(0.02)]
+    return EvoAug(parts, fewest=2, most=2)
+
+
 SCHEMES: Mapping[str, Callable[[], AugmentBase]] = {
     "evoaug": EvoAug,
     "evoaug_one": partial(EvoAug, fewest=1, most=1),
@@ -32,27 +38,31 @@ SCHEMES: Mapping[str, Callable[[], AugmentBase]] = {
     "translocation": partial(operations.RandomTranslocation, 0, 20),
     "noise": operations.RandomNoise,
     "recombine": RandomRecombination,
+    "mosaic": _mosaic,
     "mutate_recombine": _mutate_recombine,
 }
 """Schemes by name. For students: `evoaug` (0 to 2 of the list for each minibatch), `mutagenesis`
 (5 %), `shuffle`; for teachers `evoaug_one` (exactly one). `evoaug_released` is what the released
 scripts ran for students instead of `evoaug`: 1 or 2, and deletions drawn for each sequence.
-`recombine` joins the head of one sequence to the tail of another; `mutate_recombine`, half of the
-sequences mutated at 4 %, half recombined, is what students of the recipe `best` see."""
+`recombine` joins the head of one sequence to the tail of another; `mutate_recombine` has half of
+the sequences mutated at 4 %, half recombined. `mosaic` makes sequences of up to four segments, on
+either strand, with 2 % mutations: the students of the recipe `best` see mostly these."""
 
 STRENGTHS: Mapping[str, Callable[[float], AugmentBase]] = {
     "mutagenesis": operations.RandomMutation,
     "noise": partial(operations.RandomNoise, 0.0),
     "deletion": lambda longest: operations.RandomDeletion(0, _whole(longest)),
+    "mosaic": _mosaic,
     "translocation": lambda longest: operations.RandomTranslocation(0, _whole(longest)),
 }
 """Augmentations that are named with a strength: the share of bases that is mutated, the standard
-deviation of the noise, and the most bases that are deleted or that a sequence is moved by."""
+deviation of the noise, the most segments of a mosaic, and the most bases that are deleted or that a
+sequence is moved by."""
 
 
 def _whole(value: float) -> int:
-    if not value.is_integer():
-        raise InputError(f"expected a whole number of bases. Received: {value}")
+    if not float(value).is_integer():
+        raise InputError(f"expected a whole number. Received: {value}")
     return int(value)
 
 

@@ -18,7 +18,7 @@ from evoaug_tf import augment as evoaug
 from evoaug_tf.augment import AugmentBase
 
 from degu_tf.training.augmentation import operations
-from degu_tf.training.augmentation.mixtures import Mixture, RandomRecombination
+from degu_tf.training.augmentation.mixtures import Mixture, RandomMosaic, RandomRecombination
 from degu_tf.training.augmentation.operations import Keyed
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
@@ -111,6 +111,7 @@ _OURS: Mapping[str, type[AugmentBase]] = {
         operations.RandomRC,
         operations.RandomRCBatch,
         RandomRecombination,
+        RandomMosaic,
         Mixture,
     )
 }

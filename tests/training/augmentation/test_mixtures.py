@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from evoaug_tf.augment import RandomNoise as Foreign
 
-from degu_tf.training.augmentation.mixtures import Mixture, RandomRecombination
+from degu_tf.distillation.distill import Augmentation
+from degu_tf.training.augmentation.mixtures import Mixture, RandomMosaic, RandomRecombination
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.augmentation.operations import Keyed, RandomMutation
 from degu_tf.training.augmentation.schemes import describe, from_description, is_stateless
@@ -121,10 +122,59 @@ def test_mixtures_are_written_as_text():
         ("recombine=0.5:0.5", "a strength goes with one of mutagenesis"),
         ("mutation:0.5", "expected one of the schemes"),
         ("mutagenesis:0.7,recombine:0.7", "add up to at most 1"),
-        ("deletion=2.5:1", "whole number of bases"),
+        ("deletion=2.5:1", "whole number"),
         ("mutagenesis:nan", "shares must be"),
     ],
 )
 def test_texts_that_are_no_mixture(text, message):
     with pytest.raises(InputError, match=message):
         scheme(text)
+
+
+def turned(text):
+    return text.translate(str.maketrans("0123", "3210"))[::-1]
+
+
+def test_a_segment_is_a_whole_sequence_turned_and_moved_half_the_time():
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 4, (2000, 30))
+    made = letters(RandomMosaic(1).apply(tf.one_hot(tokens, 4), KEY))
+    given = {"".join(map(str, row)) for row in tokens}
+    kept = reverse = in_place = 0
+    for row in made:
+        text = "".join(map(str, row))
+        places = {text[-i:] + text[:-i] for i in range(30)}
+        forward, backward = places & given, {turned(each) for each in places} & given
+        assert forward or backward
+        kept, reverse = kept + bool(forward), reverse + bool(backward)
+        in_place += text in given or turned(text) in given
+    assert kept / 2000 == pytest.approx(0.5, abs=0.05)  # 4.5 standard errors
+    assert reverse / 2000 == pytest.approx(0.5, abs=0.05)
+    assert in_place / 2000 == pytest.approx(0.5 + 0.5 / 30, abs=0.05)
+
+
+def test_mosaics_have_one_to_four_segments():
+    x = tf.one_hot(np.repeat(np.arange(4)[:, np.newaxis], 200, axis=1).repeat(1000, axis=0), 4)
+    made = letters(RandomMosaic(4).apply(x, KEY))
+    changes = (np.diff(made, axis=1) != 0).sum(axis=1)
+    assert changes.max() == 3
+    # a quarter has one segment; neighbours share their letter by chance one time in four
+    one = 1 / 4 * (1 + 1 / 4 + 1 / 16 + 1 / 64)
+    assert (changes == 0).mean() == pytest.approx(one, abs=0.035)
+    np.testing.assert_allclose(np.bincount(made.ravel()) / made.size, 0.25, atol=0.02)
+
+
+def test_mosaics_keep_unknown_bases_and_need_a_number():
+    x = np.zeros((8, 12, 4), "f")
+    assert not RandomMosaic().apply(tf.constant(x), KEY).numpy().any()
+    assert describe(from_description(describe(RandomMosaic(3)))) == {
+        "name": "RandomMosaic",
+        "segments": 3,
+    }
+    assert is_stateless(scheme("mosaic"))
+    assert scheme("mosaic=6").augmentations[0].segments == 6
+    for bad in (0, 1.5, True):
+        with pytest.raises(InputError, match="one or more segments"):
+            RandomMosaic(bad)
+    with pytest.raises(InputError, match="recombined sequence has no label"):
+        Augmentation(scheme("mosaic"), "static")
