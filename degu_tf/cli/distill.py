@@ -106,8 +106,11 @@ def _augmentation_options(distill: argparse.ArgumentParser) -> None:
     augmentation = distill.add_argument_group("augmentation")
     what = "augmentation of each minibatch. evoaug: 0 to 2 EvoAug augmentations (exactly one "
     what += "with --labels static); mutagenesis: 5 %% random mutations; shuffle: shuffled bases; "
-    what += "recombine: the head of one sequence and the tail of another; or a mixture by shares, "
-    what += "such as mutagenesis=0.04:0.5,recombine:0.5. none: no augmentation, but teachers label "
+    what += (
+        "recombine: the head of one sequence and the tail of another; mosaic: up to four segments "
+    )
+    what += "of others, on either strand; or a mixture by shares, such as "
+    what += "mosaic:0.85,mutagenesis=0.04:0.15. none: no augmentation, but teachers label "
     what += "each minibatch as it is drawn, for profiles a random crop and strand. off: no "
     what += "augmentation, labels made once (default: the recipe's)"
     kind = augmentations(AUGMENTATIONS, "none", "off")
