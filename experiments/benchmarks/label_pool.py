@@ -1,0 +1,108 @@
+"""Time one and ten students of one ensemble: labels from a pool against labels on the fly.
+
+In every round, processor seconds are measured of (a) labelling a pool of augmented copies, (b) a
+student's training steps on labels that are there, (c) the same number of steps with labels made on
+the fly. A student by the pool costs (b), and the ensemble pays (a) once. The lengths are those of
+the recipe `best` scaled to what was measured, so the ratios do not depend on `--steps`.
+"""
+
+import argparse
+import time
+from statistics import median
+
+import degu_tf as degu
+from degu_tf.utils import quiet
+
+quiet.tensorflow()
+
+import numpy as np  # noqa: E402
+
+from degu_tf.distillation.label_pool import with_label_pool  # noqa: E402
+from degu_tf.training.augmentation.names import scheme  # noqa: E402
+
+LENGTH = 230
+BATCH = 100
+
+
+def main() -> None:
+    """Print medians over rounds, and what one and ten students cost."""
+    options = _options()
+    best = degu.recipe("best")
+    splits = _splits(options.steps * BATCH // 4)
+    spec = degu.ModelSpec("deepstarr", {"width": options.width, "dropout": 0.0})
+    teachers = degu.Ensemble(
+        [
+            degu.ModelPredictor(spec.build((LENGTH, 4), splits.heads, seed), splits.heads)
+            for seed in range(options.members)
+        ],
+        spec,
+    )
+    labelled = degu.student_splits(teachers, splits)
+    augmentation = degu.Augmentation(scheme("mosaic"))
+    settings = degu.TrainingSettings(
+        epochs=1, steps_per_epoch=options.steps, schedule="constant", patience=None
+    )
+    on_the_fly = degu.DistillationSettings(augmentation=augmentation)
+    seconds: dict[str, list[float]] = {"label": [], "step": [], "step on the fly": []}
+    for round_ in range(options.rounds + 1):
+        run = degu.Run(seed=round_, progress=False)
+        times = {
+            "label": _timed(lambda: with_label_pool(teachers, labelled, augmentation.scheme, 1))
+            / len(splits.train),
+            "step": _timed(
+                lambda run=run: degu.train_student(teachers, labelled, spec, settings, run)
+            )
+            / options.steps,
+            "step on the fly": _timed(
+                lambda run=run: degu.train_student(
+                    teachers, labelled, spec, settings, run, distillation=on_the_fly
+                )
+            )
+            / options.steps,
+        }
+        if round_:
+            for name, value in times.items():
+                seconds[name].append(value)
+    label, step, fly = (median(values) for values in seconds.values())
+    print(f"{options.members} teachers, width {options.width}; medians of {options.rounds} rounds")
+    print(
+        f"labelling 100 sequences {100e3 * label:.1f} ms, a step {1e3 * step:.1f} ms, a step with"
+    )
+    print(f"labels on the fly {1e3 * fly:.1f} ms (processor time, start of training included)")
+    for students in (1, 10):
+        pool = (best.pool_size or 0) * label + students * (best.student_steps or 0) * step
+        dynamic = students * (best.student_steps or 0) * fly
+        print(
+            f"{students} student(s): pool {pool / 60:.1f} min, on the fly {dynamic / 60:.1f} min, "
+            f"ratio {pool / dynamic:.2f}"
+        )
+
+
+def _splits(n: int) -> degu.Splits:
+    rng = np.random.default_rng(0)
+    heads = degu.HeadLayout(("a", "b"))
+
+    def part(size: int) -> degu.Split:
+        tokens = rng.integers(0, 4, (size, LENGTH), dtype=np.uint8)
+        return degu.Split(tokens, rng.normal(size=(size, 2)).astype(np.float32))
+
+    return degu.Splits(part(n), part(100), part(100), heads)
+
+
+def _timed(run) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=float, default=0.25, help="of teachers and student")
+    parser.add_argument("--members", type=int, default=10, help="teachers")
+    parser.add_argument("--steps", type=int, default=200, help="training steps in a round")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds after the first")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
