@@ -33,7 +33,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 def test_script_runs_at_smoke(script, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, str(script), "--preset", "smoke", "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     assert {"figure.png", "figure.pdf", "table.csv", "claims.csv", "settings.json"} <= {
         file.name for file in out.iterdir()
@@ -55,13 +55,18 @@ def test_notebook_runs(notebook, tmp_path):
 
     content = nbformat.read(notebook, as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(content, timeout=600, kernel_name="python3", resources=resources).execute()
-    cells = [cell for cell in content.cells if cell.cell_type == "code"]
-    outputs = [output for cell in cells for output in cell.outputs]
-    assert any("image/png" in output.get("data", {}) for output in outputs)
+    NotebookClient(content, timeout=1200, kernel_name="python3", resources=resources).execute()
     stored = nbformat.read(notebook, as_version=4)
-    assert all(cell.outputs for cell in stored.cells if cell.cell_type == "code" and cell.outputs)
-    assert sum(len(cell.get("outputs", ())) for cell in stored.cells) == len(outputs)
+    made, kept = results(content), results(stored)
+    assert any("image/png" in output["data"] for output in made)
+    # what is printed may hold a warning in one run and not in another
+    assert [sorted(output["data"]) for output in kept] == [sorted(each["data"]) for each in made]
+
+
+def results(notebook):
+    """Outputs of a notebook's cells, without what they print."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [output for cell in cells for output in cell.outputs if "data" in output]
 
 
 def test_the_readme_has_the_two_commands_that_ci_runs():
