@@ -73,7 +73,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     option(model, "--init", "FILE", INIT)
     noise = "learn the uncertainty from the activity alone, not from the replicates' deviation"
     model.add_argument("--uncertainty", choices=NOISE_MODELS, help=noise)
-    positive_uncertainty_option(model, "linear")
+    positive_uncertainty_option(model, "the recipe's")
     data = subset_options(train, "all")
     activity_only_option(data)
     target_names_option(data)
@@ -121,6 +121,8 @@ def run(options: argparse.Namespace) -> None:
     usual_recipe = None if options.config is None and options.uncertainty is None else "paper"
     chosen = recipe_of(options, splits, usual_recipe)
     settings = _settings(options, config, chosen, splits)
+    if options.positive_uncertainty is None:
+        spec = chosen.teacher_spec(spec, splits.heads)
     if options.uncertainty is not None:
         spec, settings = with_noise_model(options.uncertainty, spec, settings)
     say(describe(splits))

@@ -8,6 +8,7 @@ from typing import Any
 from degu_tf.data.pipeline import steps_per_epoch
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
+from degu_tf.heads import HeadLayout
 from degu_tf.models import registry
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.model_spec import ModelSpec
@@ -38,7 +39,7 @@ class Recipe:
     student_dropout
         Rate of every dropout layer of a student; None for the teachers'.
     positive_uncertainty
-        Whether students predict standard deviations through softplus.
+        Whether standard deviations are predicted through softplus, by students and teachers.
 
     Examples
     --------
@@ -103,6 +104,19 @@ class Recipe:
         steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
         seen = settings.epochs * steps * settings.batch_size
         return replace(self.distillation, pool=math.ceil(min(self.pool_size, seen) / n))
+
+    def teacher_spec(self, spec: ModelSpec, heads: HeadLayout) -> ModelSpec:
+        """The architecture of teachers that predict columns of this layout.
+
+        Examples
+        --------
+        >>> spec = ModelSpec("deepstarr")
+        >>> recipe("best").teacher_spec(spec, HeadLayout(("Dev",), aleatoric="std")).head
+        'positive'
+        """
+        if self.positive_uncertainty and heads.aleatoric == "std":
+            return replace(spec, head="positive")
+        return spec
 
     def student_spec(self, teachers: ModelSpec) -> ModelSpec:
         """The architecture of a student whose teachers have this one."""

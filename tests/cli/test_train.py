@@ -74,14 +74,16 @@ def test_a_run_names_its_recipe(work, tmp_path):
     made = settings(tmp_path / "x")
     assert made["recipe"] == "best"
     assert made["training"]["schedule"] == "cosine"
+    assert made["model"]["head"] == "positive"  # the data have a deviation of replicates
     assert made["augment"] == described("evoaug_one")
     assert "recipe" not in settings(work.x)
     other = ("--augment", "mutagenesis=0.1:0.5", "--out", tmp_path / "y")
     done("train", work.data, "--model", "tiny", "--members", 2, *other)
     assert settings(tmp_path / "y")["augment"]["shares"] == [0.5]
-    none = ("--augment", "none", "--out", tmp_path / "z")
+    none = ("--augment", "none", "--no-positive-uncertainty", "--out", tmp_path / "z")
     done("train", work.data, "--model", "tiny", "--members", 2, *none)
     assert "augment" not in settings(tmp_path / "z")
+    assert "head" not in settings(tmp_path / "z")["model"]
 
 
 def test_teachers_are_not_trained_on_others_labels(work, tmp_path):
