@@ -151,7 +151,7 @@ def profiles(folder):
 
 ONE_FILE = (
     "02_fig3_covariate_shift", "s03_evoaug_teachers", "s04_ensemble_size", "s05_shifted_activity",
-    "s06_dynamic_test_performance",
+    "s06_dynamic_test_performance", "x02_share_kept",
 )  # fmt: skip
 VARIANTS = (
     "05_fig6_variant_effects", "s14_variant_effects_other_elements", "s15_effect_and_uncertainty",
@@ -208,7 +208,7 @@ def test_a_script_runs_on_users_data(name, layout, starrseq, lentimpra, runs, tm
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(out / "table.csv", low_memory=False)
-    numbers = next(name for name in ("value", "mean", "predicted") if name in table)
+    numbers = next(name for name in ("value", "mean", "predicted", "share") if name in table)
     assert table[numbers].dtype == float
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert len(pd.read_csv(out / "claims.csv"))
