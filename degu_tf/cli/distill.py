@@ -106,10 +106,8 @@ def _augmentation_options(distill: argparse.ArgumentParser) -> None:
     augmentation = distill.add_argument_group("augmentation")
     what = "augmentation of each minibatch. evoaug: 0 to 2 EvoAug augmentations (exactly one "
     what += "with --labels static); mutagenesis: 5 %% random mutations; shuffle: shuffled bases; "
-    what += (
-        "recombine: the head of one sequence and the tail of another; mosaic: up to four segments "
-    )
-    what += "of others, on either strand; or a mixture by shares, such as "
+    what += "recombine: the head of one sequence and the tail of another; mosaic: up to four "
+    what += "segments of others, on either strand; or a mixture by shares, such as "
     what += "mosaic:0.85,mutagenesis=0.04:0.15. none: no augmentation, but teachers label "
     what += "each minibatch as it is drawn, for profiles a random crop and strand. off: no "
     what += "augmentation, labels made once (default: the recipe's)"
@@ -244,8 +242,6 @@ def distillation_settings(
     named = {"validation": options.validate_on, "measured_share": options.measured_share}
     if options.init is not None:
         named["init"] = options.init if options.init in STARTS else "random"
-    elif options.model is not None or options.width is not None:
-        named["init"] = "random"
     settings = replace(
         settings, **{name: value for name, value in named.items() if value is not None}
     )

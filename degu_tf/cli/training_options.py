@@ -52,7 +52,7 @@ def finetuning_options(to: argparse._ActionsContainer) -> None:
 
 def recipe_option(to: argparse.ArgumentParser) -> None:
     """Which recipe the settings are of that no option gives."""
-    what = "settings where no option gives them. best: what measurements on real libraries led "
+    what = "settings where no option gives them. best: what measurements on a real library led "
     what += "to; paper: those of the paper (default: best, or paper for profiles"
     to.add_argument("--recipe", choices=("best", "paper"), help=f"{what})")
 

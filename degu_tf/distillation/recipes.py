@@ -179,7 +179,7 @@ BEST = Recipe(
     student_dropout=0.0,
     positive_uncertainty=True,
 )
-"""What measurements on real libraries of 4,000 to 36,000 oligos led to; see
+"""What measurements on a real library led to, with 4,000 and 12,000 training oligos; see
 `notebooks/how_much_a_student_keeps.ipynb`."""
 
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (PAPER, BEST)}

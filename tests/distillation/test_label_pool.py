@@ -15,6 +15,7 @@ from degu_tf.distillation.labels import student_splits
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.run import Run
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.run_folder import RunFolder
 
 MIXED = scheme("mutagenesis=0.04:0.5,recombine:0.5")
 
@@ -103,6 +104,8 @@ def test_more_members_can_be_trained_beside_a_pool(kept, labelled, splits, spec,
     kept.folder.joinpath("manifest.json").unlink()
     finished = train_ensemble(splits, spec, 2, quick, run)
     assert finished.fingerprint() == kept.fingerprint()
+    listed = RunFolder(kept.folder).manifest()["files"]
+    assert not [name for name in listed if name.startswith("pools")]
     shutil.rmtree(kept.folder / "pools")
     assert Ensemble.load(kept.folder).fingerprint() == kept.fingerprint()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from degu_tf.training.augmentation.operations import Keyed
+from degu_tf.training.augmentation.operations import Keyed, random_integers
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.whole_numbers import is_whole
 
@@ -49,8 +49,9 @@ class RandomMosaic(Keyed):
     company, order and orientation. Labels do not carry over: for students, whose teachers label
     what was made.
 
-    Students of EvoAug teachers on 12,000 real oligos kept 78 % of their ensemble's gain on mosaics,
-    67 % on mutated and once recombined sequences, of as many labels and steps.
+    Students of EvoAug teachers on 12,000 real oligos kept 76 % of their ensemble's gain on mosaics
+    with some mutated sequences, 67 % on half mutated and half recombined ones, in as many steps
+    (`notebooks/how_much_a_student_keeps.ipynb`; one seed each).
 
     Parameters
     ----------
@@ -80,17 +81,17 @@ class RandomMosaic(Keyed):
         n, length = tf.shape(x)[0], tf.shape(x)[1]
         keys = tf.unstack(tf.random.split(key, 6))
         each, cuts = (n, self.segments), (n, self.segments - 1)
-        number = _integers((n, 1), keys[0], 1, self.segments + 1)
-        cut = _integers(cuts, keys[1], 1, tf.maximum(length, 2))
+        number = random_integers((n, 1), keys[0], 1, self.segments + 1)
+        cut = random_integers(cuts, keys[1], 1, tf.maximum(length, 2))
         cut = tf.where(tf.range(self.segments - 1) < number - 1, cut, length)
         segment = tf.reduce_sum(
             tf.cast(tf.range(length)[:, tf.newaxis] >= cut[:, tf.newaxis], tf.int32), axis=2
         )
-        source = _integers(each, keys[2], 0, n)
+        source = random_integers(each, keys[2], 0, n)
         moved = tf.where(
-            _integers(each, keys[3], 0, 2) == 1, 0, _integers(each, keys[4], 0, length)
+            random_integers(each, keys[3], 0, 2) == 1, 0, random_integers(each, keys[4], 0, length)
         )
-        turned = _integers(each, keys[5], 0, 2)
+        turned = random_integers(each, keys[5], 0, 2)
         source, moved, turned = (
             tf.gather(values, segment, batch_dims=1) for values in (source, moved, turned)
         )
@@ -173,8 +174,3 @@ def recombines(augmentation: object) -> bool:
     parts = getattr(augmentation, "augmentations", ())
     mixed = isinstance(augmentation, RandomRecombination | RandomMosaic)
     return mixed or any(map(recombines, parts))
-
-
-def _integers(shape: tuple, key: tf.Tensor, low: int, high: int | tf.Tensor) -> tf.Tensor:
-    """Uniform on `low` to `high - 1`."""
-    return tf.random.stateless_uniform(shape, key, minval=low, maxval=high, dtype=tf.int32)

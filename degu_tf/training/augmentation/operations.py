@@ -80,8 +80,8 @@ class _Deletion(Keyed):
             return x
         draws = (1,) if self.together else (n, 1)
         for_size, for_start, for_dna = tf.unstack(tf.random.split(key, 3))
-        size = _integers(draws, for_size, self.delete_min, self.delete_max + 1)
-        start = _integers(draws, for_start, 0, length - self.delete_max + 1)
+        size = random_integers(draws, for_size, self.delete_min, self.delete_max + 1)
+        start = random_integers(draws, for_start, 0, length - self.delete_max + 1)
         before, place = size // 2, tf.range(length)
         source = place - before
         source += tf.where(source >= start, size, 0)
@@ -144,8 +144,8 @@ class _Translocation(Keyed):
         x, n, length = _batch(x, self.shift_max + 1, f"shifts of up to {self.shift_max} bases")
         draws = (1,) if self.together else (n, 1)
         for_size, for_sign = tf.unstack(tf.random.split(key, 2))
-        size = _integers(draws, for_size, self.shift_min, self.shift_max + 1)
-        sign = 2 * _integers(draws, for_sign, 0, 2) - 1
+        size = random_integers(draws, for_size, self.shift_min, self.shift_max + 1)
+        sign = 2 * random_integers(draws, for_sign, 0, 2) - 1
         return _rows(x, (tf.range(length) - sign * size) % length)
 
 
@@ -374,14 +374,21 @@ def _known(x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_any(x != 0, axis=-1, keepdims=True)
 
 
-def _integers(
+def random_integers(
     shape: tuple | tf.Tensor, key: tf.Tensor, low: int, high: int | tf.Tensor
 ) -> tf.Tensor:
+    """Uniform whole numbers from `low` to `high - 1`, int32, decided by the key.
+
+    Examples
+    --------
+    >>> random_integers((3,), tf.constant([1, 2], tf.int64), 5, 6).numpy().tolist()
+    [5, 5, 5]
+    """
     return tf.random.stateless_uniform(shape, key, low, high, tf.int32)
 
 
 def _random_dna(shape: tuple | tf.Tensor, key: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    return tf.one_hot(_integers(shape, key, 0, 4), 4, dtype=dtype)
+    return tf.one_hot(random_integers(shape, key, 0, 4), 4, dtype=dtype)
 
 
 def _distinct(shape: tuple, key: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
