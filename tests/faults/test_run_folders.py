@@ -6,14 +6,13 @@ Run with ``pytest -n 0 -m slow -s tests/faults`` to see the counts.
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import warnings
 
 import numpy as np
 import pytest
 from faults.damage import DETECTED, HARMLESS, SILENT, Counts, damages, write
+from faults.processes import begin
 
 from degu_tf.data.hdf5.splits_file import read_splits, write_splits
 from degu_tf.distillation.runs import open_run
@@ -105,19 +104,9 @@ COMMANDS = {
 }
 
 
-def begin(work, command):
-    return subprocess.Popen(
-        [sys.executable, "-m", "degu_tf", *command.split()],
-        cwd=work,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-
-
 def killed(work, command, n_files):
     """Kill a command once its output holds so many files; whether it was still running."""
-    process = begin(work, command)
+    process = begin(work, "-m", "degu_tf", *command.split())
     while process.poll() is None:
         if sum(path.is_file() for path in (work / "o").rglob("*")) >= n_files:
             process.send_signal(signal.SIGKILL)
@@ -129,7 +118,7 @@ def killed(work, command, n_files):
 
 
 def finished(work, command):
-    process = begin(work, command)
+    process = begin(work, "-m", "degu_tf", *command.split())
     _, err = process.communicate()
     assert process.returncode == 0, err
 

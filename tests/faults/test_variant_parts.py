@@ -3,17 +3,15 @@
 Run with ``pytest -n 0 -m slow -s tests/faults`` to see the counts.
 """
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import warnings
 
 import numpy as np
 import pytest
 from faults.damage import DETECTED, HARMLESS, SILENT, Counts, damages, write
+from faults.processes import begin
 from variant_files import write_variants
 
 from degu_tf.utils.errors import InputError
@@ -116,19 +114,9 @@ score_vcf(Scoring("run", "g.fa"), "v.vcf", {out!r}, chunk=1, block=8, progress=F
 """
 
 
-def begin(work, out):
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(out=str(out))],
-        cwd=work,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-
-
 def killed(work, out, n_files):
     """Kill a scoring once its folder holds so many files; whether it was still running."""
-    process = begin(work, out)
+    process = begin(work, "-c", SCRIPT.format(out=str(out)))
     folder = out.with_name(f"{out.name}.parts")
     while process.poll() is None:
         if folder.is_dir() and len(list(folder.iterdir())) >= n_files:
@@ -145,7 +133,7 @@ def test_killed_scorings_are_resumed(work, scoring, tmp_path):
     out = tmp_path / "o.tsv"
     n_killed = sum(killed(work, out, n_files) for n_files in (1, 2, 3, 6, 15, 30, 45, 60, 90))
     assert n_killed >= 7
-    process = begin(work, out)
+    process = begin(work, "-c", SCRIPT.format(out=str(out)))
     _, err = process.communicate()
     assert process.returncode == 0, err
     assert out.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
