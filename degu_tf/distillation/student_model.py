@@ -13,6 +13,7 @@ from degu_tf.distillation.teacher import Teacher
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.keras_metrics import head_metrics
 from degu_tf.training.augmentation.schemes import augmented, describe, from_description
+from degu_tf.training.forward import TrainingForward
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.utils.errors import InputError
 
@@ -95,6 +96,7 @@ class DistillationModel(keras.Model):
         if append and scheme is None:
             raise InputError("append keeps originals beside augmented sequences: name a scheme")
         self.student = student
+        self._forward: Any = TrainingForward(student)
         self.heads = heads
         self.append = append
         self.seed = seed
@@ -137,7 +139,9 @@ class DistillationModel(keras.Model):
 
     def call(self, sequences: Any, training: bool = False) -> Any:
         """The student's output `(N, n_columns)` or `(N, length, n_columns)`."""
-        return self.student(sequences, training=training)
+        if training:
+            return self._forward(sequences)
+        return self.student(sequences, training=False)
 
     def compile(
         self,

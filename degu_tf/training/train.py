@@ -15,8 +15,10 @@ from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, batch_size_of
 from degu_tf.models.released.guarded_loading import load_keras_model
+from degu_tf.training.adam import OneOperationAdam
 from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import augmented
+from degu_tf.training.forward import Learner, trains_itself
 from degu_tf.training.initial_weights import load_initial_weights, weights_hash
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.objective import Objective, measured_objective
@@ -31,6 +33,10 @@ from degu_tf.utils.run_folder import (
     MODEL,
     RunFolder,
 )
+
+STEPS_AT_ONCE = 20
+"""Training steps that TensorFlow may take before Python is asked again, which costs milliseconds.
+An interruption waits for them."""
 
 _COUNTS = (
     "targets of 0 or more for the Poisson loss; negate the values of minus-strand tracks, or "
@@ -108,13 +114,15 @@ def fit(
     validation = splits.validation.centred(settings.crop)
     check_fits(model, validation, objective.heads)
     steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
-    model.compile(
-        optimizer=keras.optimizers.Adam(
+    learner = model if trains_itself(model) else Learner(model)
+    learner.compile(
+        optimizer=OneOperationAdam(
             learning_rate(settings, steps * settings.epochs),
             use_ema=settings.ema is not None,
             ema_momentum=settings.ema or 0.99,
         ),
         loss=objective.loss,
+        steps_per_execution=_steps_at_once(steps),
         jit_compile=False,
     )
     epoch_bar = _EpochBar(settings.epochs, progress)
@@ -132,7 +140,7 @@ def fit(
     )
     if settings.augment is not None:
         batches = augmented(batches, settings.augment, seed, steps)
-    history = model.fit(
+    history = learner.fit(
         batches,
         epochs=settings.epochs,
         steps_per_epoch=steps,
@@ -154,6 +162,11 @@ def fit(
         "seconds": epoch_bar.seconds,
     }
     return pd.DataFrame({**columns, **history})
+
+
+def _steps_at_once(steps: int) -> int:
+    """Steps between two returns to Python: the most that divide an epoch, up to `STEPS_AT_ONCE`."""
+    return max(n for n in range(1, STEPS_AT_ONCE + 1) if steps % n == 0)
 
 
 def learning_rate(
