@@ -74,7 +74,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     model = distill.add_argument_group("student")
     option(model, "--model", "NAME", f"{ARCHITECTURES} (default: the teachers')")
     width = "multiplies the number of filters and units (default: the teachers', or 1 for another "
-    option(model, "--width", "FACTOR", f"{width}architecture)", positive)
+    width += "architecture, times the recipe's factor; with --init the teachers')"
+    option(model, "--width", "FACTOR", width, positive)
     init = f"{INIT}; best-teacher: the weights of the member with the lowest validation error; "
     option(model, "--init", "FILE", f"{init}random (default: the recipe's)")
     positive_uncertainty_option(model, "the recipe's")
@@ -199,6 +200,8 @@ def _student_spec(
     spec = model_spec(options, teachers.spec)
     spec = replace(spec, init=None if options.init in STARTS else options.init)
     head = options.positive_uncertainty
+    if options.width is not None or options.init not in (None, "random"):
+        chosen = replace(chosen, student_width=1.0)  # weights to start from have a width
     usual = replace(chosen.student_spec(spec), init=spec.init)
     if head is not None:
         usual = replace(usual, head=spec.head)

@@ -36,6 +36,8 @@ class Recipe:
         What students learn from, but for the size of the label pool.
     pool_size
         Augmented sequences that the teachers label once, about; None for none.
+    student_width
+        A student's width as a multiple of its teachers'.
     student_dropout
         Rate of every dropout layer of a student; None for the teachers'.
     positive_uncertainty
@@ -54,6 +56,7 @@ class Recipe:
     pool_size: int | None = None
     teacher_steps: int | None = None
     student_steps: int | None = None
+    student_width: float = 1.0
     student_dropout: float | None = None
     positive_uncertainty: bool = False
 
@@ -68,14 +71,10 @@ class Recipe:
         >>> settings.epochs * settings.steps_per_epoch == RECIPES["best"].teacher_steps
         True
         """
-        if self.name == "paper":
-            return settings_for(splits.train.targets)
         return in_steps(self.teachers, self.teacher_steps, len(splits.train))
 
     def student_settings(self, splits: Splits) -> TrainingSettings:
         """How a student of these data is trained."""
-        if self.name == "paper":
-            return settings_for(splits.train.targets)
         return in_steps(self.students, self.student_steps, len(splits.train))
 
     def student_labels(
@@ -119,11 +118,32 @@ class Recipe:
         return spec
 
     def student_spec(self, teachers: ModelSpec) -> ModelSpec:
-        """The architecture of a student whose teachers have this one."""
+        """The architecture of a student whose teachers have this one.
+
+        Examples
+        --------
+        >>> recipe("best").student_spec(ModelSpec("deepstarr", {"width": 0.25})).options
+        {'width': 0.5, 'dropout': 0.0}
+        """
         spec = replace(teachers, init=None)
+        if self.student_width != 1.0:
+            width = self.student_width * spec.options.get("width", 1.0)
+            spec = replace(spec, options={**spec.options, "width": width})
         if self.student_dropout is not None:
             spec = with_dropout(spec, self.student_dropout)
         return replace(spec, head="positive") if self.positive_uncertainty else spec
+
+
+class PaperRecipe(Recipe):
+    """The paper's: its settings of a data set depend on whether the targets are profiles."""
+
+    def teacher_settings(self, splits: Splits) -> TrainingSettings:
+        """The paper's settings for activity or for profiles."""
+        return settings_for(splits.train.targets)
+
+    def student_settings(self, splits: Splits) -> TrainingSettings:
+        """Those of the teachers."""
+        return settings_for(splits.train.targets)
 
 
 def in_steps(settings: TrainingSettings, steps: int | None, n_train: int) -> TrainingSettings:
@@ -156,7 +176,7 @@ def with_dropout(spec: ModelSpec, rate: float) -> ModelSpec:
     return replace(spec, options={**spec.options, **dict.fromkeys(names, rate)})
 
 
-PAPER = Recipe("paper", TrainingSettings(), TrainingSettings(), DistillationSettings())
+PAPER = PaperRecipe("paper", TrainingSettings(), TrainingSettings(), DistillationSettings())
 """The paper's settings: the plateau rule, early stopping, static labels. Profiles have their own
 (`degu_tf.training.settings.PROFILE_SETTINGS`)."""
 
@@ -176,6 +196,7 @@ BEST = Recipe(
         validation="ensemble",
     ),
     pool_size=500_000,
+    student_width=2.0,
     student_dropout=0.0,
     positive_uncertainty=True,
 )

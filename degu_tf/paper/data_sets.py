@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.data.splits import FRACTION_SEED, Splits
+from degu_tf.distillation.recipes import BEST, Recipe
 from degu_tf.heads import HeadLayout
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
@@ -23,11 +24,38 @@ PANEL = ["dataset", "target"]
 
 @dataclass(frozen=True)
 class Setup:
-    """An architecture, how it is trained, and sizes of train, validation and test (None: all)."""
+    """An architecture, how it is trained, and how much data there is.
+
+    Attributes
+    ----------
+    spec
+        Architecture of teachers and, but for what a recipe changes, students.
+    training
+        How both are trained where there is no recipe.
+    sizes
+        Most training, validation and test sequences; None for all.
+    recipe
+        How teachers and students are trained instead.
+    """
 
     spec: ModelSpec
-    training: TrainingSettings
+    training: TrainingSettings = field(default_factory=TrainingSettings)
     sizes: tuple[int, int, int] | None = None
+    recipe: Recipe | None = None
+
+    def teacher_settings(self, splits: Splits) -> TrainingSettings:
+        """How teachers of these data are trained."""
+        return self.training if self.recipe is None else self.recipe.teacher_settings(splits)
+
+    def student(self, splits: Splits) -> dict[str, Any]:
+        """Arguments of `Store.student` for a student of these data, but for its seed."""
+        if self.recipe is None:
+            return {"spec": self.spec, "settings": self.training}
+        return {
+            "spec": self.recipe.student_spec(self.spec),
+            "settings": self.recipe.student_settings(splits),
+            "distillation": self.recipe.student_labels(splits),
+        }
 
 
 def small_setup(
@@ -43,6 +71,12 @@ def small_setup(
         epochs=epochs, batch_size=32, steps_per_epoch=steps, learning_rate=learning_rate
     )
     return Setup(ModelSpec(name, options), training, sizes)
+
+
+def best_setup(name: str, options: dict, steps: int, sizes: tuple[int, int, int]) -> Setup:
+    """The recipe `best` in so many steps, of teachers and of students each."""
+    recipe = dataclasses.replace(BEST, teacher_steps=steps, student_steps=steps)
+    return Setup(ModelSpec(name, options), sizes=sizes, recipe=recipe)
 
 
 def published_setup(name: str) -> Setup:

@@ -145,11 +145,13 @@ def test_a_warmup_needs_a_schedule(work, tmp_path):
 def test_the_best_recipe_is_the_default(work, tmp_path):
     """Two steps of it, and every part of it changed by an option."""
     teachers = shutil.copytree(work.x, tmp_path / "x")
+    teacher_width = settings(teachers)["model"]["options"].get("width", 1.0)
     said = done("distill", teachers, work.data, "--steps", 2, "--out", tmp_path / "y")
     assert "Recipe: best" in said.out
     made = settings(tmp_path / "y")
     assert made["recipe"] == "best"
     assert made["model"]["head"] == "positive"
+    assert made["model"]["options"]["width"] == 2 * teacher_width
     assert (made["training"]["schedule"], made["training"]["patience"]) == ("cosine", None)
     assert (made["training"]["epochs"], made["training"]["steps_per_epoch"]) == (1, 2)
     # two steps of 100 see five copies of 40 sequences
@@ -165,12 +167,14 @@ def test_the_best_recipe_is_the_default(work, tmp_path):
     made = settings(tmp_path / "z")
     assert {"pool", "validation"}.isdisjoint(made)
     assert made["start"] == "best-teacher"
+    assert made["model"]["options"].get("width", 1.0) == teacher_width
     assert made["augmentation"]["scheme"] == described("mutagenesis")
     assert (made["measured_share"], made["training"]["schedule"]) == (0.25, "constant")
     assert "head" not in made["model"]
-    off = ("--augment", "off", "--steps", 1, "--out", tmp_path / "off")
+    off = ("--augment", "off", "--steps", 1, "--width", 0.25, "--out", tmp_path / "off")
     done("distill", work.x, work.data, *off)
     assert "augmentation" not in settings(tmp_path / "off")
+    assert settings(tmp_path / "off")["model"]["options"]["width"] == 0.25
 
 
 @pytest.mark.usefixtures("untrained")

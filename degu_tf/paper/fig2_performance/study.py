@@ -3,8 +3,10 @@
 import pandas as pd
 
 from degu_tf.data.splits import Splits
+from degu_tf.distillation.baseline import Baseline
 from degu_tf.distillation.evaluation import evaluate_ensemble
 from degu_tf.metrics.activity import score
+from degu_tf.metrics.kmer_ridge import KmerRidge
 from degu_tf.paper.data_sets import Setup
 from degu_tf.paper.script import Context
 from degu_tf.paper.trained_models import student_seed
@@ -13,15 +15,23 @@ from degu_tf.paper.trained_models import student_seed
 def compare(splits: Splits, setup: Setup, context: Context) -> pd.DataFrame:
     """Train teachers and students and score each of them, and the ensemble, on the test set.
 
+    Beside them stands a ridge on k-mer counts of the same training sequences (`kmer_ridge`).
     `context.settings` has `n_members` and `n_students`. Every row has a `seed`: the number of the
     member or student, 0 for the ensemble.
     """
     settings, store, seed = context.settings, context.store, context.seed
-    teachers = store.teachers(splits, setup.spec, settings.n_members, setup.training, seed)
-    tables = [evaluate_ensemble(teachers, splits.test, splits.heads)]
+    teachers = store.teachers(
+        splits, setup.spec, settings.n_members, setup.teacher_settings(splits), seed
+    )
+    means = splits.heads.take(splits.train.targets, "mean")
+    ridge = Baseline(KmerRidge().fit(splits.train.sequences, means), len(means), is_runs_data=True)
+    tables = [
+        evaluate_ensemble(teachers, splits.test, splits.heads),
+        ridge.evaluate(splits.test, splits.heads),
+    ]
     for index in range(settings.n_students):
         student = store.student(
-            teachers, splits, settings=setup.training, seed=student_seed(seed, index)
+            teachers, splits, **setup.student(splits), seed=student_seed(seed, index)
         )
         prediction = student.predict(splits.test.sequences)
         labels = {"method": "student", "member": index}
