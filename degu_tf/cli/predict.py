@@ -187,11 +187,9 @@ def prediction_table(
     Returns
     -------
     pandas.DataFrame
-        `name`; for each target t the columns `t`, `t_aleatoric`, `t_epistemic`, `t_total`,
-        `t_lower`, `t_upper`, in the target's unit, and `t_floored`, the uncertainties that came
-        out below zero and are no measure (`degu_tf.heads.floored_words`); and `interval`:
-        ``conformal``, ``gaussian``, or ``none`` where the predictor gives no uncertainty.
-        Components that a predictor does not give are NaN, which CSV leaves empty.
+        The columns of `Prediction.to_frame`, and `interval`: ``conformal``, ``gaussian``, or
+        ``none`` where the predictor gives no uncertainty. Components that a predictor does not give
+        are NaN, which CSV leaves empty.
 
     Raises
     ------
@@ -207,42 +205,11 @@ def prediction_table(
     >>> prediction_table(prediction, ["a"]).columns.tolist()[:4]
     ['name', 'Dev', 'Dev_aleatoric', 'Dev_epistemic']
     """
-    import numpy as np
-    import pandas as pd
-
-    from degu_tf.heads import floored_words
-
-    if prediction.mean.ndim != 2:
-        raise InputError(
-            "expected one number per sequence and target; profiles are written as tracks along a "
-            "genome, by `degu predict --bigwig --fasta GENOME`. "
-            f"Received: profiles of shape {prediction.mean.shape}"
-        )
-    if len(names) != len(prediction):
-        raise InputError(
-            f"expected {len(prediction)} names, one for each sequence. Received: {len(names)}"
-        )
-    kind, (lower, upper) = "none", (None, None)
     if conformal is not None:
-        kind, (lower, upper) = "conformal", conformal.predict(prediction, level)
-    elif prediction.total is not None:
-        kind, (lower, upper) = "gaussian", prediction.interval(level)
-    parts = {
-        "": prediction.mean,
-        "_aleatoric": prediction.aleatoric,
-        "_epistemic": prediction.epistemic,
-        "_total": prediction.total,
-        "_lower": lower,
-        "_upper": upper,
-    }
-    columns: dict[str, object] = {"name": list(names)}
-    words = np.broadcast_to(floored_words(prediction.floored), prediction.mean.shape)
-    for index, target in enumerate(prediction.targets):
-        for suffix, values in parts.items():
-            columns[target + suffix] = np.nan if values is None else values[:, index]
-        columns[f"{target}_floored"] = words[:, index]
-    columns["interval"] = kind
-    return pd.DataFrame(columns)
+        kind, interval = "conformal", conformal.predict(prediction, level)
+    else:
+        kind, interval = "none" if prediction.total is None else "gaussian", None
+    return prediction.to_frame(names, level, interval).assign(interval=kind)
 
 
 def missing_components(prediction: "Prediction") -> list[str]:

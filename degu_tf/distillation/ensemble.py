@@ -80,6 +80,13 @@ class Ensemble:
         self.spec = spec
         self.folder = folder
 
+    def __repr__(self) -> str:
+        name = "" if self.spec is None else f" of {self.spec.name}"
+        length = "any length" if self.input_length is None else f"{self.input_length} bp"
+        where = "" if self.folder is None else f"; in {self.folder}"
+        columns = ", ".join(self.heads.columns)
+        return f"Ensemble({self.n_members} members{name}; {length}; columns {columns}{where})"
+
     @property
     def heads(self) -> HeadLayout:
         """The members' layout."""
@@ -234,7 +241,8 @@ def train_ensemble(
     ensemble = Ensemble(_train_members(tasks, run.progress, executor), spec, run.folder)
     if run.folder is not None:
         test = splits.test.centred(ensemble.input_length)
-        table = score(ensemble.predict(test.sequences), test.targets, splits.heads, split="test")
+        prediction = ensemble.predict(test.sequences)
+        table = score(prediction, test.targets, splits.heads, split=splits.test_name)
         write_table(folder / METRICS, table)
         folder.finish(n_members=n_members, **run.notes)
     return ensemble

@@ -386,7 +386,8 @@ def _write_model(
     write_table(folder / HISTORY, history)
     test = splits.test.centred(predictor.input_length)
     prediction = predictor.predict(test.sequences)
-    write_table(folder / METRICS, score(prediction, test.targets, splits.heads, split="test"))
+    table = score(prediction, test.targets, splits.heads, split=splits.test_name)
+    write_table(folder / METRICS, table)
     folder.finish(**notes)
 
 
