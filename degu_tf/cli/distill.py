@@ -20,9 +20,10 @@ from degu_tf.cli.options import (
     verb,
     whole_number,
 )
-from degu_tf.cli.output import check_out_folder, describe, report, say
+from degu_tf.cli.output import describe, report, say
 from degu_tf.cli.training_options import (
     INIT,
+    check_outputs,
     finetuning_options,
     finetuning_settings,
     model_spec,
@@ -128,7 +129,7 @@ def _augmentation_options(distill: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Distil the teachers of a run into a student."""
-    check_out_folder(options.out)
+    check_outputs(options)
     quiet.tensorflow()
     from dataclasses import replace
 

@@ -107,8 +107,8 @@ def run_argument(to: argparse.ArgumentParser) -> None:
 
 
 def quiet_option(to: argparse.ArgumentParser) -> None:
-    """The option that hides progress bars."""
-    flag(to, "--quiet", "hide progress bars")
+    """The option that hides progress."""
+    flag(to, "--quiet", "hide progress: bars on terminals, lines elsewhere")
 
 
 def activity_only_option(to: argparse._ActionsContainer) -> None:

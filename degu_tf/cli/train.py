@@ -14,9 +14,10 @@ from degu_tf.cli.options import (
     verb,
     whole_number,
 )
-from degu_tf.cli.output import check_out_folder, describe, report, say
+from degu_tf.cli.output import describe, report, say
 from degu_tf.cli.training_options import (
     INIT,
+    check_outputs,
     finetuning_options,
     finetuning_settings,
     model_spec,
@@ -95,7 +96,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Train an ensemble of teachers."""
-    check_out_folder(options.out)
+    check_outputs(options)
     if options.positive_uncertainty and options.uncertainty is not None:
         raise InputError(
             "expected --positive-uncertainty without --uncertainty, whose models have an output of "

@@ -379,15 +379,11 @@ class Splits:
 
     def without_uncertainty(self) -> "Splits":
         """The same data with the targets' means only, for single-task training."""
-        return replace(
-            self,
-            heads=self.heads.without_uncertainty(),
-            origin=None,
-            **{
-                name: replace(split, targets=self.heads.take(split.targets, "mean"))
-                for name, split in self.items()
-            },
-        )
+        parts: dict[str, Any] = {
+            name: replace(split, targets=self.heads.take(split.targets, "mean"))
+            for name, split in self.items()
+        }
+        return replace(self, heads=self.heads.without_uncertainty(), origin=None, **parts)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -287,15 +287,16 @@ class Prediction:
             raise InputError(
                 f"expected {len(self)} names, one for each sequence. Received: {len(names)}"
             )
-        if interval is None:
-            interval = (None, None) if self.total is None else self.interval(level)
+        if interval is None and self.total is not None:
+            interval = self.interval(level)
+        lower, upper = interval or (None, None)
         parts = {
             "": self.mean,
             "_aleatoric": self.aleatoric,
             "_epistemic": self.epistemic,
             "_total": self.total,
-            "_lower": interval[0],
-            "_upper": interval[1],
+            "_lower": lower,
+            "_upper": upper,
         }
         words = np.broadcast_to(floored_words(self.floored), self.mean.shape)
         columns: dict[str, object] = {} if names is None else {"name": list(names)}

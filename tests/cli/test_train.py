@@ -240,3 +240,20 @@ def test_teachers_with_positive_deviations_and_a_schedule(work, tmp_path):
     )  # fmt: skip
     assert refused.code == 2
     assert "--positive-uncertainty without --uncertainty" in refused.err
+
+
+def test_training_speaks_in_lines_and_into_a_log(work, tmp_path):
+    log = tmp_path / "log.jsonl"
+    command = ("train", work.data, *TRAIN, "--out", tmp_path / "x", "--log", log)
+    shown = done(*command)
+    assert re.search(r"^member 1: epoch 2 of 2, loss .* validation .* left$", shown.err, re.M)
+    assert re.search(r"^members trained: 2 of 2, 00:00 left$", shown.err, re.M)
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(row["name"], row["epoch"]) for row in rows] == [
+        (f"member {member}", epoch) for member in (0, 1) for epoch in (1, 2)
+    ]
+    log.write_text("something else\n")
+    refused = degu(*command)
+    assert refused.code == 2
+    assert f"--log {log}: expected a new log" in refused.err
+    assert done(*command[:-2], "--quiet").err == ""
