@@ -17,6 +17,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, check_out_folder, counted, say
+from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
@@ -76,6 +77,10 @@ def run(options: argparse.Namespace) -> None:
     _check_sources(options)
     inputs = [options.run, options.sequences, options.bed, options.fasta]
     check_out(options.out, force=options.force, inputs=inputs)
+    check_run(options.run)
+    check_files("a file of sequences", options.sequences)
+    check_files("a BED file", options.bed)
+    check_files("a genome FASTA", options.fasta)
     quiet.tensorflow()
     from degu_tf.distillation.runs import open_run
     from degu_tf.models.predictor import StrandAveraged
@@ -141,6 +146,8 @@ def _predict_tracks(options: argparse.Namespace) -> None:
             f"are predicted along a genome. Received: --fasta {options.fasta}"
         )
     check_out_folder(options.out)
+    check_run(options.run)
+    check_files("a genome FASTA", options.fasta)
     quiet.tensorflow()
     from degu_tf.distillation.runs import open_run
     from degu_tf.models.genome_tracks import predict_tracks

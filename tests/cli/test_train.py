@@ -14,7 +14,7 @@ from command_line import PAPER, TRAIN, degu, described, done, settings, state
 
 from degu_tf import cli
 from degu_tf.cli.options import AUGMENTATIONS
-from degu_tf.cli.training_options import recipe_of, training_settings
+from degu_tf.cli.shared.training_options import recipe_of, training_settings
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble

@@ -24,6 +24,7 @@ from degu_tf.data.zenodo.download import (
 )
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import read_json, write_json
+from degu_tf.utils.readable import readable_size
 
 DOI = "10.5281/zenodo.14145284"
 """The authors' data and weights (paper, "Data availability"), in their newest version."""
@@ -33,8 +34,6 @@ BASE_URL = "https://zenodo.org/api"
 
 CACHE = "DEGU_CACHE"
 """Environment variable that names the folder for what is fetched."""
-
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True)
@@ -347,17 +346,3 @@ def listing(record: Record) -> str:
     lines += [f"{readable_size(file.size):>8}  {file.name}" for file in record.files]
     count = "1 file" if len(record.files) == 1 else f"{len(record.files)} files"
     return "\n".join([*lines, f"{count}, {readable_size(record.size)}"])
-
-
-def readable_size(size: int) -> str:
-    """Bytes in the unit that suits them, thousands of the next smaller one.
-
-    Examples
-    --------
-    >>> readable_size(999), readable_size(1_250_000)
-    ('999 B', '1.2 MB')
-    """
-    value, unit = float(size), 0
-    while value >= 999.5 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    return f"{value:.0f} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
