@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -330,8 +330,15 @@ def _describe(error: Exception) -> str:
     return f"no {error}" if isinstance(error, KeyError) else str(error)
 
 
-def listing(record: Record) -> str:
+def listing(record: Record, figures: Callable[[str], str | None] | None = None) -> str:
     """A record and its files as text, a line each: size, name.
+
+    Parameters
+    ----------
+    record
+        The record.
+    figures
+        Which figures of the paper a file serves, by its name; they end the line.
 
     Examples
     --------
@@ -343,6 +350,9 @@ def listing(record: Record) -> str:
     """
     version = f", version {record.version}" if record.version else ""
     lines = [f"{record.title or 'Files'} (Zenodo record {record.number}{version})"]
-    lines += [f"{readable_size(file.size):>8}  {file.name}" for file in record.files]
+    for file in record.files:
+        served = None if figures is None else figures(file.name)
+        note = f"  (figures {served})" if served else ""
+        lines.append(f"{readable_size(file.size):>8}  {file.name}{note}")
     count = "1 file" if len(record.files) == 1 else f"{len(record.files)} files"
     return "\n".join([*lines, f"{count}, {readable_size(record.size)}"])
