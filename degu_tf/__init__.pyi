@@ -18,6 +18,7 @@ from .distillation.distill import (
     train_student,
 )
 from .distillation.ensemble import Ensemble, train_ensemble
+from .distillation.estimator import DEGU
 from .distillation.evaluation import evaluate_run
 from .distillation.labels import student_splits
 from .distillation.recipes import recipe
@@ -52,6 +53,7 @@ from .variants.scorer import score_variants
 __version__: str
 
 __all__ = [
+    "DEGU",
     "Augmentation",
     "Conformal",
     "DistillationModel",

@@ -4,6 +4,7 @@
 """
 
 import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +165,11 @@ def server(monkeypatch, tmp_path):
     monkeypatch.setattr(record, "BASE_URL", server.url)
     yield server
     server.close()
+
+
+@pytest.fixture
+def closed_port():
+    """A port of this machine at which nobody answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        yield probe.getsockname()[1]

@@ -22,6 +22,7 @@ from degu_tf.cli import (
     mutagenize,
     predict,
     prepare,
+    runs,
     train,
     variants,
 )
@@ -44,6 +45,7 @@ the usual order:
   degu explain runs/student seqs.fa --out maps
   degu variants runs/student --vcf v.vcf.gz --fasta genome.fa --out effects.tsv
   degu mutagenize runs/student elements.fa --out saturated
+  degu runs
 
 data and models released by the paper's authors:
   degu fetch --list
@@ -84,6 +86,7 @@ VERBS: tuple[Verb, ...] = (
     explain,
     variants,
     mutagenize,
+    runs,
     fetch,
     convert,
 )

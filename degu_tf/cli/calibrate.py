@@ -14,6 +14,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import say
+from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
 
 
@@ -50,6 +51,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Fit conformal prediction to a run, and print the coverage on sequences not used for it."""
+    check_run(options.run)
+    check_files("an HDF5 file", options.data)
     quiet.tensorflow()
     from degu_tf.data.hdf5.splits_file import read_splits
     from degu_tf.heads import gaussian_factor

@@ -3,8 +3,17 @@
 import argparse
 from pathlib import Path
 
-from degu_tf.cli.options import ARCHITECTURES, FORMS, flag, option, several, verb, whole_number
+from degu_tf.cli.options import (
+    ARCHITECTURES,
+    FORMS,
+    flag,
+    option,
+    several,
+    verb,
+    whole_number,
+)
 from degu_tf.cli.output import check_out_model, say
+from degu_tf.cli.shared.inputs import check_files, check_model
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
@@ -42,6 +51,9 @@ def run(options: argparse.Namespace) -> None:
             "Received: no --targets"
         )
     check_out_model(Path(options.out), Path(options.source), force=options.force)
+    check_model(options.model)
+    if not Path(options.source).is_dir():
+        check_files("a file of weights", options.source)
     quiet.tensorflow()
     from degu_tf.heads import HeadLayout
     from degu_tf.models.released import card

@@ -1,6 +1,7 @@
 """`degu distill`: the teachers of a run into one student."""
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from degu_tf.cli.options import (
@@ -20,9 +21,11 @@ from degu_tf.cli.options import (
     verb,
     whole_number,
 )
-from degu_tf.cli.output import check_out_folder, describe, report, say
-from degu_tf.cli.training_options import (
+from degu_tf.cli.output import describe, report, say
+from degu_tf.cli.shared.inputs import check_exists, check_files, check_model, check_run
+from degu_tf.cli.shared.training_options import (
     INIT,
+    check_outputs,
     finetuning_options,
     finetuning_settings,
     model_spec,
@@ -129,7 +132,15 @@ def _augmentation_options(distill: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Distil the teachers of a run into a student."""
-    check_out_folder(options.out)
+    check_outputs(options)
+    if os.path.isfile(options.teachers):
+        raise InputError(f"expected the folder of a run. Received: {options.teachers}")
+    check_run(options.teachers)
+    check_files("an HDF5 file", options.data)
+    check_files("a file of sequences", options.extra)
+    check_model(options.model)
+    if options.init not in STARTS:
+        check_exists("a file of weights or the folder of a run", options.init)
     quiet.tensorflow()
     from dataclasses import replace
 

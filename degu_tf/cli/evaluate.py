@@ -13,6 +13,7 @@ from degu_tf.cli.options import (
     verb,
 )
 from degu_tf.cli.output import check_out, report
+from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
 
 
@@ -45,6 +46,8 @@ def run(options: argparse.Namespace) -> None:
     """Print a run's metrics on a split, and write all of them if a file is named."""
     if options.out is not None:
         check_out(options.out, force=options.force, inputs=[options.run, options.data])
+    check_run(options.run)
+    check_files("an HDF5 file", options.data)
     quiet.tensorflow()
     from degu_tf.data.hdf5.splits_file import read_splits
 

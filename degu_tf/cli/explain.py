@@ -16,6 +16,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out_folder, progress, say
+from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import blaming
 
@@ -80,6 +81,10 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Explain the sequences of a file by a run."""
     check_out_folder(options.out)
+    check_run(options.run)
+    check_files("a file of sequences", options.sequences)
+    if options.background != "dinucleotide":
+        check_files("a file of reference sequences", options.background)
     quiet.tensorflow()
     from degu_tf.attribution.background import DINUCLEOTIDE
     from degu_tf.attribution.explain_run import explain_run

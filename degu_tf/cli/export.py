@@ -6,6 +6,7 @@ from typing import Any
 
 from degu_tf.cli.options import flag, verb
 from degu_tf.cli.output import check_out_model, say
+from degu_tf.cli.shared.inputs import check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
@@ -31,6 +32,7 @@ def run(options: argparse.Namespace) -> None:
     """Write the model of a run, folded, as a Keras file with its card."""
     run, out = Path(options.run), Path(options.out)
     check_out_model(out, run, force=options.force)
+    check_run(options.run)
     quiet.tensorflow()
     from degu_tf.distillation.ensemble import Ensemble
     from degu_tf.distillation.runs import open_run

@@ -18,7 +18,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     fetch.add_argument("names", nargs="*", metavar="NAME", help="files of the record")
     several(fetch, "--match", "GLOB", "files whose names match, such as '*.h5'; '*' for all files")
-    flag(fetch, "--list", "list the record's files and their sizes, without downloading")
+    what = "list the record's files, their sizes and the figures they serve, without downloading; "
+    flag(fetch, "--list", f"{what}offline, what is known of them")
     where = "output folder (default: a folder in $DEGU_CACHE or the user's cache)"
     option(fetch, "--out", "FOLDER", where)
     flag(fetch, "--unpack", "unpack tar and zip archives into the folder they are in")
@@ -32,13 +33,13 @@ def run(options: argparse.Namespace) -> None:
     """List a record's files, or download some and unpack them."""
     if options.out is not None and not options.list:
         check_out_folder(options.out)
+    if options.list:
+        _list(options.record)
+        return
     from degu_tf.data.zenodo import archives
     from degu_tf.data.zenodo import record as zenodo
 
     record = zenodo.read_record(options.record or zenodo.DOI)
-    if options.list:
-        say(zenodo.listing(record))
-        return
     files = zenodo.fetch(
         options.names,
         options.match or (),
@@ -51,3 +52,23 @@ def run(options: argparse.Namespace) -> None:
         if options.unpack and archives.is_archive(file):
             unpacked = archives.unpack(file, file.parent, progress=progress(options))
             say(f"  {len(unpacked)} files unpacked into {file.parent}")
+
+
+def _list(number: str | None) -> None:
+    """List the files of a record, asking Zenodo once; offline, what is known of the authors'."""
+    from degu_tf.data.zenodo import known_files
+    from degu_tf.data.zenodo import record as zenodo
+    from degu_tf.data.zenodo.download import Connection, UnreachableError
+
+    at_once = Connection(attempts=1, timeout=(3.0, 10.0))
+    try:
+        record = zenodo.read_record(number or zenodo.DOI, connection=at_once)
+    except UnreachableError as error:
+        if number is not None:
+            raise
+        reason = str(error).split(". ")[0]
+        say(f"Offline: {reason}")
+        say(f"What is known of the authors' record, {zenodo.DOI}, without asking it:")
+        say(known_files.known_listing())
+        return
+    say(zenodo.listing(record, known_files.figures_of if number is None else None))

@@ -17,6 +17,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, counted, progress, say
+from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError, blaming
 
@@ -65,6 +66,8 @@ def run(options: argparse.Namespace) -> None:
     """Score every single-nucleotide variant of the sequences of a file."""
     out = Path(options.out)
     check_out(out / TABLE, force=options.force, inputs=[options.run, options.sequences])
+    check_run(options.run)
+    check_files("a file of sequences", options.sequences)
     quiet.tensorflow()
     from degu_tf.distillation.runs import open_run
     from degu_tf.uncertainty.calibration import find_calibration

@@ -9,7 +9,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-ARCHITECTURES = "cnn_task_base, deepstarr, dream_rnn, mprann or residualbind"
+MODEL_NAMES = ("cnn_task_base", "deepstarr", "dream_rnn", "mprann", "residualbind")
+"""Names of `degu_tf.models.registry`, known without loading it."""
+
+ARCHITECTURES = f"{', '.join(MODEL_NAMES[:-1])} or {MODEL_NAMES[-1]}"
 """Names for `--model`, in help."""
 
 FORCE = "overwrite the output file"
@@ -107,8 +110,8 @@ def run_argument(to: argparse.ArgumentParser) -> None:
 
 
 def quiet_option(to: argparse.ArgumentParser) -> None:
-    """The option that hides progress bars."""
-    flag(to, "--quiet", "hide progress bars")
+    """The option that hides progress."""
+    flag(to, "--quiet", "hide progress: bars on terminals, lines elsewhere")
 
 
 def activity_only_option(to: argparse._ActionsContainer) -> None:

@@ -84,7 +84,7 @@ def _is_standard_output(path: str) -> bool:
 
 
 def progress(options: argparse.Namespace) -> bool | None:
-    """Whether to show progress bars: never with `--quiet`, else on a terminal."""
+    """Whether to show progress: never with `--quiet`, else bars on a terminal, lines elsewhere."""
     return False if options.quiet else None
 
 

@@ -17,6 +17,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, check_out_folder, counted, say
+from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
@@ -76,6 +77,10 @@ def run(options: argparse.Namespace) -> None:
     _check_sources(options)
     inputs = [options.run, options.sequences, options.bed, options.fasta]
     check_out(options.out, force=options.force, inputs=inputs)
+    check_run(options.run)
+    check_files("a file of sequences", options.sequences)
+    check_files("a BED file", options.bed)
+    check_files("a genome FASTA", options.fasta)
     quiet.tensorflow()
     from degu_tf.distillation.runs import open_run
     from degu_tf.models.predictor import StrandAveraged
@@ -141,6 +146,8 @@ def _predict_tracks(options: argparse.Namespace) -> None:
             f"are predicted along a genome. Received: --fasta {options.fasta}"
         )
     check_out_folder(options.out)
+    check_run(options.run)
+    check_files("a genome FASTA", options.fasta)
     quiet.tensorflow()
     from degu_tf.distillation.runs import open_run
     from degu_tf.models.genome_tracks import predict_tracks
@@ -187,11 +194,9 @@ def prediction_table(
     Returns
     -------
     pandas.DataFrame
-        `name`; for each target t the columns `t`, `t_aleatoric`, `t_epistemic`, `t_total`,
-        `t_lower`, `t_upper`, in the target's unit, and `t_floored`, the uncertainties that came
-        out below zero and are no measure (`degu_tf.heads.floored_words`); and `interval`:
-        ``conformal``, ``gaussian``, or ``none`` where the predictor gives no uncertainty.
-        Components that a predictor does not give are NaN, which CSV leaves empty.
+        The columns of `Prediction.to_frame`, and `interval`: ``conformal``, ``gaussian``, or
+        ``none`` where the predictor gives no uncertainty. Components that a predictor does not give
+        are NaN, which CSV leaves empty.
 
     Raises
     ------
@@ -207,42 +212,11 @@ def prediction_table(
     >>> prediction_table(prediction, ["a"]).columns.tolist()[:4]
     ['name', 'Dev', 'Dev_aleatoric', 'Dev_epistemic']
     """
-    import numpy as np
-    import pandas as pd
-
-    from degu_tf.heads import floored_words
-
-    if prediction.mean.ndim != 2:
-        raise InputError(
-            "expected one number per sequence and target; profiles are written as tracks along a "
-            "genome, by `degu predict --bigwig --fasta GENOME`. "
-            f"Received: profiles of shape {prediction.mean.shape}"
-        )
-    if len(names) != len(prediction):
-        raise InputError(
-            f"expected {len(prediction)} names, one for each sequence. Received: {len(names)}"
-        )
-    kind, (lower, upper) = "none", (None, None)
     if conformal is not None:
-        kind, (lower, upper) = "conformal", conformal.predict(prediction, level)
-    elif prediction.total is not None:
-        kind, (lower, upper) = "gaussian", prediction.interval(level)
-    parts = {
-        "": prediction.mean,
-        "_aleatoric": prediction.aleatoric,
-        "_epistemic": prediction.epistemic,
-        "_total": prediction.total,
-        "_lower": lower,
-        "_upper": upper,
-    }
-    columns: dict[str, object] = {"name": list(names)}
-    words = np.broadcast_to(floored_words(prediction.floored), prediction.mean.shape)
-    for index, target in enumerate(prediction.targets):
-        for suffix, values in parts.items():
-            columns[target + suffix] = np.nan if values is None else values[:, index]
-        columns[f"{target}_floored"] = words[:, index]
-    columns["interval"] = kind
-    return pd.DataFrame(columns)
+        kind, interval = "conformal", conformal.predict(prediction, level)
+    else:
+        kind, interval = "none" if prediction.total is None else "gaussian", None
+    return prediction.to_frame(names, level, interval).assign(interval=kind)
 
 
 def missing_components(prediction: "Prediction") -> list[str]:

@@ -17,6 +17,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, describe, say
+from degu_tf.cli.shared.inputs import check_exists, check_files
 from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -209,6 +210,9 @@ def run(options: argparse.Namespace) -> None:
         _write_atac(options)
         return
     check_out(options.out, force=options.force, inputs=_inputs(options))
+    check_files("a table file", getattr(options, "table", None))
+    check_exists("a table file, or a folder of them", *getattr(options, "tables", ()))
+    check_files("a file of sequences", getattr(options, "sequences", None))
     from degu_tf.data.hdf5.splits_file import write_splits
 
     splits = options.read(options)
@@ -293,6 +297,11 @@ def _read_simulate(options: argparse.Namespace) -> "Splits":
 
 def _write_atac(options: argparse.Namespace) -> None:
     """Cut a genome and its tracks into bins, and write them as a stream."""
+    labels = _named_tracks(options.labels) if options.labels else {}
+    inputs = [options.genome, *(options.replicates or ()), *labels.values()]
+    check_out(options.out, force=options.force, inputs=inputs)
+    check_files("a genome FASTA", options.genome)
+    check_files("a bigWig file", *(options.replicates or ()), *labels.values())
     from degu_tf.data.sources.atac import write_profiles
     from degu_tf.data.sources.chromosomes import Chromosomes
     from degu_tf.data.tracks import (
@@ -303,9 +312,6 @@ def _write_atac(options: argparse.Namespace) -> None:
         write_columns,
     )
 
-    labels = _named_tracks(options.labels) if options.labels else {}
-    inputs = [options.genome, *(options.replicates or ()), *labels.values()]
-    check_out(options.out, force=options.force, inputs=inputs)
     if labels:
         columns = label_columns(labels)
     else:

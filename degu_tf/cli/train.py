@@ -14,9 +14,11 @@ from degu_tf.cli.options import (
     verb,
     whole_number,
 )
-from degu_tf.cli.output import check_out_folder, describe, report, say
-from degu_tf.cli.training_options import (
+from degu_tf.cli.output import describe, report, say
+from degu_tf.cli.shared.inputs import check_exists, check_files, check_model
+from degu_tf.cli.shared.training_options import (
     INIT,
+    check_outputs,
     finetuning_options,
     finetuning_settings,
     model_spec,
@@ -95,7 +97,11 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Train an ensemble of teachers."""
-    check_out_folder(options.out)
+    check_outputs(options)
+    check_model(options.model)
+    check_exists("a file of weights or the folder of a run", options.init)
+    check_files("an HDF5 file", options.data)
+    check_files("a yaml file", options.config)
     if options.positive_uncertainty and options.uncertainty is not None:
         raise InputError(
             "expected --positive-uncertainty without --uncertainty, whose models have an output of "

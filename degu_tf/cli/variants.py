@@ -15,6 +15,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, counted, progress, say
+from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
 
 _CHUNK = 16384
@@ -71,6 +72,9 @@ def run(options: argparse.Namespace) -> None:
     inputs = [options.run, options.vcf, options.fasta]
     resumed = os.path.isdir(f"{options.out}.parts")
     check_out(options.out, force=options.force or resumed, inputs=inputs)
+    check_run(options.run)
+    check_files("a VCF or BCF", options.vcf)
+    check_files("a genome FASTA", options.fasta)
     quiet.tensorflow()
     from degu_tf.variants.vcf.parts import Scoring
     from degu_tf.variants.vcf.score import score_vcf

@@ -5,15 +5,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from html import escape
+from typing import Any, Self
 
 import numpy as np
 
+from degu_tf.data.arrays import measured_columns, sequence_array
 from degu_tf.heads import HeadLayout
 from degu_tf.sequences.alphabet import blocks
 from degu_tf.sequences.encoding import check_sequences
 from degu_tf.sequences.intervals import middle_names
-from degu_tf.utils.errors import InputError
+from degu_tf.utils.errors import InputError, blaming
 
 FRACTION_SEED = 1234
 """Seed with which the released training subsets were drawn."""
@@ -85,6 +87,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.sequences)
+
+    def __repr__(self) -> str:
+        targets = " x ".join(map(str, self.targets.shape[1:]))
+        return f"Split({len(self)} sequences, {self.sequences.shape[1]} bp; targets {targets})"
 
     def name_of(self, row: int) -> str:
         """The name of a row, or its number where rows have no names."""
@@ -162,6 +168,9 @@ class Splits:
     origin
         Where targets are labels computed by models: what they were computed from. Their last bits
         depend on the processor, so `fingerprint` is then made of this in place of the targets.
+    has_test
+        False where there is no test set and the validation set stands in for it; what is measured
+        on it is then called ``"validation"``.
 
     Raises
     ------
@@ -182,6 +191,74 @@ class Splits:
     test: Split
     heads: HeadLayout
     origin: str | None = None
+    has_test: bool = True
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x_train: Any,
+        y_train: Any,
+        x_val: Any,
+        y_val: Any,
+        x_test: Any = None,
+        y_test: Any = None,
+        *,
+        targets: Sequence[str] | None = None,
+        aleatoric: bool = True,
+    ) -> Self:
+        """Splits from arrays, lists, or columns of a DataFrame.
+
+        Parameters
+        ----------
+        x_train, x_val, x_test
+            Sequences of one length: strings, tokens `(N, L)`, one-hot `(N, L, 4)` in the order
+            A C G T, or numbers `(N, L, 4)` that are not one-hot and stay as they are.
+        y_train, y_val, y_test
+            What was measured: `(N,)`, `(N, targets)`, or with replicates as a third axis
+            `(N, targets, replicates)`, NaN where one is missing. Replicates give the mean, and as
+            the aleatoric column their population standard deviation.
+        targets
+            Names of the targets; by default those of a DataFrame's columns or a Series, else
+            ``"activity"`` for one, ``"target_0"`` and so on for several.
+        aleatoric
+            Whether replicates give aleatoric columns.
+
+        Returns
+        -------
+        Splits
+            Without test data the validation set stands in for the test set (`has_test`).
+
+        Raises
+        ------
+        InputError
+            If sequences or values cannot be read, splits differ in length, targets or replicates,
+            or a row has fewer than two measured replicates.
+
+        Examples
+        --------
+        >>> splits = Splits.from_arrays(["ACGT", "AAAA"], [1.0, 2.0], ["CCCC"], [1.5])
+        >>> splits
+        Splits(2 train, 1 validation, no test; 4 bp; columns activity)
+        """
+        if (x_test is None) != (y_test is None):
+            raise InputError("expected x_test and y_test together. Received: one of them")
+        parts = {"train": (x_train, y_train), "validation": (x_val, y_val)}
+        if x_test is not None:
+            parts["test"] = (x_test, y_test)
+        made, layouts = {}, {}
+        for name, (x, y) in parts.items():
+            with blaming(name):
+                columns, layouts[name] = measured_columns(y, targets, aleatoric)
+                made[name] = Split(sequence_array(x), columns)
+            if layouts[name] != layouts["train"]:
+                raise InputError(
+                    f"{name}: expected the columns of train, {layouts['train'].columns}. "
+                    f"Received: {layouts[name].columns}"
+                )
+        test = made.get("test", made["validation"])
+        return cls(
+            made["train"], made["validation"], test, layouts["train"], has_test=x_test is not None
+        )
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, Split], heads: HeadLayout) -> Self:
@@ -197,6 +274,35 @@ class Splits:
                     f"{split.sequences.shape[1]} bases in {name}"
                 )
             self.heads.check(split.targets, f"targets of {name}")
+
+    def __repr__(self) -> str:
+        sizes = [f"{len(split)} {name}" for name, split in self.items()]
+        if not self.has_test:
+            sizes[-1] = "no test"
+        columns = ", ".join(self.heads.columns)
+        return f"Splits({', '.join(sizes)}; {self.input_shape[0]} bp; columns {columns})"
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the size of each split, mean and deviation of each target."""
+        import pandas as pd
+
+        rows: dict[str, dict[str, object]] = {}
+        for name, split in self.items():
+            if name == "test" and not self.has_test:
+                continue
+            mean = self.heads.take(split.targets, "mean").reshape(-1, self.heads.n_targets)
+            rows[name] = {"sequences": len(split)}
+            for index, target in enumerate(self.heads.targets):
+                values = mean[:, index]
+                rows[name][target] = f"{values.mean():.3g} ± {values.std():.3g}"
+        return (
+            f"<p>{escape(repr(self))}</p>{pd.DataFrame.from_dict(rows, orient='index').to_html()}"
+        )
+
+    @property
+    def test_name(self) -> str:
+        """What the test split is: ``"test"``, or ``"validation"`` where that stands in."""
+        return "test" if self.has_test else "validation"
 
     @property
     def input_shape(self) -> tuple[int, int]:
@@ -273,15 +379,11 @@ class Splits:
 
     def without_uncertainty(self) -> "Splits":
         """The same data with the targets' means only, for single-task training."""
-        return replace(
-            self,
-            heads=self.heads.without_uncertainty(),
-            origin=None,
-            **{
-                name: replace(split, targets=self.heads.take(split.targets, "mean"))
-                for name, split in self.items()
-            },
-        )
+        parts: dict[str, Any] = {
+            name: replace(split, targets=self.heads.take(split.targets, "mean"))
+            for name, split in self.items()
+        }
+        return replace(self, heads=self.heads.without_uncertainty(), origin=None, **parts)
 
     @cached_property
     def fingerprint(self) -> str:

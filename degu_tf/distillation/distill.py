@@ -307,7 +307,10 @@ def train_student(
         labelled,
         _of_student(spec) if spec is teachers.spec else spec,
         settings,
-        run.recording(provenance, {"teachers": _relative(teachers.folder, run.folder)}),
+        replace(
+            run.recording(provenance, {"teachers": _relative(teachers.folder, run.folder)}),
+            name="student",
+        ),
         objective=Objective(labelled.heads, loss),
         learner=learner,
         prepare=prepare,

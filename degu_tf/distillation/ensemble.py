@@ -28,7 +28,7 @@ from degu_tf.training.train import (
 )
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
-from degu_tf.utils.progress import bar
+from degu_tf.utils.progress import bar, in_lines, told
 from degu_tf.utils.run_folder import METRICS, MODEL, SETTINGS, RunFolder
 
 CHUNK = 4096
@@ -79,6 +79,13 @@ class Ensemble:
         self.members = list(members)
         self.spec = spec
         self.folder = folder
+
+    def __repr__(self) -> str:
+        name = "" if self.spec is None else f" of {self.spec.name}"
+        length = "any length" if self.input_length is None else f"{self.input_length} bp"
+        where = "" if self.folder is None else f"; in {self.folder}"
+        columns = ", ".join(self.heads.columns)
+        return f"Ensemble({self.n_members} members{name}; {length}; columns {columns}{where})"
 
     @property
     def heads(self) -> HeadLayout:
@@ -234,7 +241,8 @@ def train_ensemble(
     ensemble = Ensemble(_train_members(tasks, run.progress, executor), spec, run.folder)
     if run.folder is not None:
         test = splits.test.centred(ensemble.input_length)
-        table = score(ensemble.predict(test.sequences), test.targets, splits.heads, split="test")
+        prediction = ensemble.predict(test.sequences)
+        table = score(prediction, test.targets, splits.heads, split=splits.test_name)
         write_table(folder / METRICS, table)
         folder.finish(n_members=n_members, **run.notes)
     return ensemble
@@ -247,11 +255,11 @@ def _train_members(
     tasks: Sequence[_Task], progress: bool | None, executor: Executor | None
 ) -> list[ModelPredictor]:
     if executor is None:
-        return [_train_member(task) for task in bar(tasks, "members", progress, keep=True)]
+        return [_train_member(task) for task in told(tasks, "members trained", progress)]
     futures = [executor.submit(_train_elsewhere, task) for task in tasks]
     try:
         done = as_completed(futures)
-        for future in bar(done, "members", progress, total=len(tasks), keep=True):
+        for future in told(done, "members trained", progress, total=len(tasks)):
             future.result()
     finally:
         for future in futures:
@@ -267,7 +275,8 @@ def _train_member(task: _Task) -> ModelPredictor:
 def _train_elsewhere(task: _Task) -> None:
     """Train without bars and return nothing: the model comes back through its folder."""
     splits, spec, settings, run, objective = task
-    train(splits, spec, settings, replace(run, progress=False), objective=objective)
+    progress = None if in_lines(run.progress) else False
+    train(splits, spec, settings, replace(run, progress=progress), objective=objective)
 
 
 def _check_request(
@@ -284,6 +293,11 @@ def _check_request(
         raise InputError(
             "members trained by an executor are loaded from their folder: name one "
             "(run=Run(folder)). Received: no folder"
+        )
+    if executor is not None and run.callbacks:
+        raise InputError(
+            "callbacks reach members that are trained in this process: leave the executor out. "
+            f"Received: callbacks={run.callbacks!r}"
         )
     check_augmentable(splits, settings)
     if splits.heads.epistemic and settings.likelihood is None:

@@ -113,6 +113,7 @@ def student_splits(
         label(splits.validation, 1.0 if validation == "measured" else 0.0),
         label(splits.test, 1.0),
         heads,
+        has_test=splits.has_test,
         origin=content_hash(
             [
                 teachers.fingerprint(),

@@ -93,6 +93,24 @@ class HeadLayout:
                 f"Received: aleatoric={self.aleatoric!r}, epistemic={self.epistemic!r}"
             )
 
+    def __repr__(self) -> str:
+        forms = {"aleatoric": self.aleatoric, "epistemic": self.epistemic}
+        given = [f"{name}={form!r}" for name, form in forms.items() if form is not None]
+        return f"HeadLayout({', '.join([repr(self.targets), *given])})"
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: each column with its target, its role and its form."""
+        import pandas as pd
+
+        roles = [role for role in self.roles for _ in self.targets]
+        columns = {
+            "column": self.columns,
+            "target": self.targets * len(self.roles),
+            "role": roles,
+            "form": [getattr(self, role, None) or "" for role in roles],
+        }
+        return pd.DataFrame(columns).to_html()
+
     @property
     def roles(self) -> tuple[str, ...]:
         """What each block of columns is: `mean`, and for example `aleatoric`, `epistemic`."""

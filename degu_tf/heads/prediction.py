@@ -2,17 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from degu_tf.utils.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIN_STD = 1e-6
 """Standard deviations below this, negative ones included, are raised to it (and flagged)."""
 
 COMPONENTS = ("aleatoric", "epistemic", "total")
 """What an uncertainty is of: the measurement's noise, the models' disagreement, or both."""
+
+
+SHOWN = 10
+"""Rows that Jupyter shows of a prediction."""
 
 
 class FlooredUncertaintyWarning(UserWarning):
@@ -145,6 +154,23 @@ class Prediction:
     def __len__(self) -> int:
         return len(self.mean)
 
+    def __repr__(self) -> str:
+        uncertainty = " and ".join(self._present) or "no uncertainty"
+        length = f", {self.mean.shape[1]} positions" if self.mean.ndim == 3 else ""
+        n_flagged = int(self.flagged().sum())
+        flagged = f"; {n_flagged} values flagged" if n_flagged else ""
+        return (
+            f"Prediction({len(self)} sequences{length}; targets {', '.join(self.targets)}; "
+            f"{uncertainty}{flagged})"
+        )
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the first rows of the table, of profiles the summary."""
+        head = f"<p>{escape(repr(self))}</p>"
+        if self.mean.ndim == 3:
+            return head
+        return head + self.select(slice(SHOWN)).to_frame().to_html(float_format="{:.4g}".format)
+
     @property
     def total(self) -> np.ndarray | None:
         """Total standard deviation, the root of the summed variances of what is present.
@@ -209,6 +235,76 @@ class Prediction:
             )
         half = gaussian_factor(level) * std
         return self.mean - half, self.mean + half
+
+    def to_frame(
+        self,
+        names: Sequence[str] | None = None,
+        level: float = 0.95,
+        interval: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> "pd.DataFrame":
+        """One row for each sequence: mean, uncertainties and interval of every target.
+
+        Parameters
+        ----------
+        names
+            A name for each sequence, which become the first column; None for no such column.
+        level
+            Nominal coverage of the Gaussian interval.
+        interval
+            Lower and upper ends of other intervals, such as `Conformal.predict` gives.
+
+        Returns
+        -------
+        pandas.DataFrame
+            For each target t the columns `t`, `t_aleatoric`, `t_epistemic`, `t_total`, `t_lower`,
+            `t_upper`, in the target's unit, and `t_floored`, the uncertainties that came out below
+            zero and are no measure (`floored_words`). What a predictor does not give is NaN.
+
+        Raises
+        ------
+        InputError
+            If the prediction is a profile, or names do not match it.
+
+        Examples
+        --------
+        >>> from degu_tf.heads import HeadLayout
+        >>> layout = HeadLayout(("activity",), epistemic="std")
+        >>> frame = layout.prediction(np.array([[1.0, 0.5]])).to_frame(["a"])
+        >>> frame[["name", "activity", "activity_total"]].values.tolist()
+        [['a', 1.0, 0.5]]
+        """
+        import pandas as pd
+
+        if self.mean.ndim != 2:
+            received = f"Received: profiles of shape {self.mean.shape}"
+            raise InputError(
+                "expected one number per sequence and target; of profiles take positions, or a "
+                f"mean over them, from the arrays. {received}",
+                "expected one number per sequence and target; profiles are written as tracks along "
+                f"a genome, by `degu predict --bigwig --fasta GENOME`. {received}",
+            )
+        if names is not None and len(names) != len(self):
+            raise InputError(
+                f"expected {len(self)} names, one for each sequence. Received: {len(names)}"
+            )
+        if interval is None and self.total is not None:
+            interval = self.interval(level)
+        lower, upper = interval or (None, None)
+        parts = {
+            "": self.mean,
+            "_aleatoric": self.aleatoric,
+            "_epistemic": self.epistemic,
+            "_total": self.total,
+            "_lower": lower,
+            "_upper": upper,
+        }
+        words = np.broadcast_to(floored_words(self.floored), self.mean.shape)
+        columns: dict[str, object] = {} if names is None else {"name": list(names)}
+        for index, target in enumerate(self.targets):
+            for suffix, values in parts.items():
+                columns[target + suffix] = np.nan if values is None else values[:, index]
+            columns[f"{target}_floored"] = words[:, index]
+        return pd.DataFrame(columns, index=range(len(self)))
 
     def select(self, rows: Sequence[int] | np.ndarray | slice) -> "Prediction":
         """The prediction for some of the sequences."""

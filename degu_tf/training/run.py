@@ -1,15 +1,21 @@
 """Where a trained model is kept, the seed it is made from, and what is recorded beside it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from degu_tf.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from keras.callbacks import Callback
+
+Callbacks: TypeAlias = "Sequence[Callback] | Callable[[Run], Sequence[Callback]]"
+"""Keras callbacks, or a function that makes them for a run."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +34,24 @@ class Run:
     notes
         Plain values for the manifest, such as where files lay: not part of the identity.
     progress
-        Show bars; None where standard error is a terminal.
+        Show bars; None where standard error is a terminal, and elsewhere a line an epoch.
     member
         Place of the model in its ensemble, which chooses its weights where `ModelSpec.init` is an
         ensemble's run.
+    name
+        What is trained, in reports: ``"member 3"``.
+    log
+        File to which a line of JSON is added for each epoch.
+    callbacks
+        Keras callbacks that watch each training, such as TensorBoard's. Members train one after
+        another with the same ones; a function of the member's `Run` makes new ones for each. They
+        are no part of the identity: one that changes the training makes a run that its settings do
+        not describe.
 
     Raises
     ------
     InputError
-        If the seed is negative or no whole number.
+        If the seed is negative or no whole number, or what is given are no callbacks.
 
     Examples
     --------
@@ -51,6 +66,9 @@ class Run:
     notes: Mapping[str, Any] = field(default_factory=dict)
     progress: bool | None = None
     member: int = 0
+    name: str = "model"
+    log: Path | None = None
+    callbacks: Callbacks = ()
 
     def __init__(
         self,
@@ -60,18 +78,24 @@ class Run:
         notes: Mapping[str, Any] | None = None,
         progress: bool | None = None,
         member: int = 0,
+        name: str = "model",
+        log: str | os.PathLike | None = None,
+        callbacks: Callbacks = (),
     ) -> None:
         if not isinstance(seed, Integral) or seed < 0:
             raise InputError(f"seed must be a whole number from 0. Received: seed={seed!r}")
-        for name, value in (
+        for attribute, value in (
             ("folder", None if folder is None else Path(folder)),
             ("seed", int(seed)),
             ("provenance", dict(provenance or {})),
             ("notes", dict(notes or {})),
             ("progress", progress),
             ("member", member),
+            ("name", name),
+            ("log", None if log is None else Path(log)),
+            ("callbacks", callbacks if callable(callbacks) else _checked(callbacks)),
         ):
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, attribute, value)
 
     def of_member(self, member: int) -> "Run":
         """The run of one member of an ensemble: its own folder, and a seed of its own."""
@@ -81,7 +105,20 @@ class Run:
             seed=member_seed(self.seed, member),
             notes={},
             member=member,
+            name=f"member {member}",
         )
+
+    def keras_callbacks(self) -> "list[Callback]":
+        """The callbacks of one model's training.
+
+        Examples
+        --------
+        >>> from keras.callbacks import CSVLogger
+        >>> run = Run("runs/x", callbacks=lambda run: [CSVLogger(f"{run.folder}.csv")])
+        >>> run.of_member(3).keras_callbacks()[0].filename
+        'runs/x/member_03.csv'
+        """
+        return _checked(self.callbacks(self)) if callable(self.callbacks) else list(self.callbacks)
 
     def recording(self, provenance: Mapping[str, Any], notes: Mapping[str, Any]) -> "Run":
         """The same run with more provenance and notes; those it has already take precedence."""
@@ -90,6 +127,21 @@ class Run:
             provenance={**provenance, **self.provenance},
             notes={**notes, **self.notes},
         )
+
+
+def _checked(callbacks: Any) -> "list[Callback]":
+    found = list(callbacks) if isinstance(callbacks, Sequence) else [callbacks]
+    if not found:
+        return []
+    from keras.callbacks import Callback
+
+    for each in found:
+        if not isinstance(each, Callback):
+            raise InputError(
+                "callbacks must be a list of Keras callbacks, or a function of the run that makes "
+                f"one. Received: {callbacks!r}"
+            )
+    return found
 
 
 def member_seed(seed: int, member: int) -> int:

@@ -1,8 +1,8 @@
 """Train one model: the paper's settings, the best validation epoch, its run folder."""
 
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from degu_tf.models.released.guarded_loading import load_keras_model
 from degu_tf.training.adam import OneOperationAdam
 from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import augmented
+from degu_tf.training.epoch_reports import EpochBar, epoch_lines
 from degu_tf.training.forward import Learner, trains_itself
 from degu_tf.training.initial_weights import load_initial_weights, weights_hash
 from degu_tf.training.model_spec import ModelSpec
@@ -26,7 +27,6 @@ from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write
-from degu_tf.utils.progress import bar
 from degu_tf.utils.run_folder import (
     HISTORY,
     METRICS,
@@ -44,27 +44,6 @@ _COUNTS = (
 )
 
 
-class _EpochBar(keras.callbacks.Callback):
-    """A bar over epochs with the time left, and the losses beside it."""
-
-    def __init__(self, epochs: int, progress: bool | None) -> None:
-        super().__init__()
-        self._bar = bar(None, "epochs", progress, total=epochs)
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._started = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.seconds.append(time.perf_counter() - self._started)
-        shown = {name: f"{(logs or {})[name]:.4f}" for name in ("loss", "val_loss")}
-        self._bar.set_postfix(**shown)
-        self._bar.update()
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        self._bar.close()
-
-
 def fit(
     model: keras.Model,
     splits: Splits,
@@ -73,6 +52,7 @@ def fit(
     objective: Objective | None = None,
     seed: int = 0,
     progress: bool | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> pd.DataFrame:
     """Train a model; afterwards it holds the weights of the epoch with the lowest validation loss.
 
@@ -92,6 +72,8 @@ def fit(
         Decides the order of the training data and the augmentation.
     progress
         Show a bar over epochs; None where standard error is a terminal.
+    callbacks
+        More Keras callbacks; they come after those used here, and see the rate they log.
 
     Returns
     -------
@@ -125,7 +107,7 @@ def fit(
         steps_per_execution=_steps_at_once(steps),
         jit_compile=False,
     )
-    epoch_bar = _EpochBar(settings.epochs, progress)
+    epoch_bar = EpochBar(settings.epochs, progress)
     best_epoch = keras.callbacks.EarlyStopping(
         monitor="val_loss",
         patience=settings.patience or settings.epochs,
@@ -147,7 +129,13 @@ def fit(
         validation_data=evaluation_batches(
             validation, batch_size_of(validation.sequences.shape[1])
         ),
-        callbacks=[*_averaging(settings), best_epoch, _rate_callback(settings), epoch_bar],
+        callbacks=[
+            *_averaging(settings),
+            best_epoch,
+            _rate_callback(settings),
+            epoch_bar,
+            *callbacks,
+        ],
         shuffle=False,
         verbose=0,
     ).history
@@ -305,13 +293,31 @@ def train(
     if folder is not None:
         folder.begin(identity)
     data = splits if prepare is None else prepare(splits)
-    history = fit(fitted, data, settings, objective=objective, seed=run.seed, progress=run.progress)
+    history = _fitted(fitted, data, settings, objective, run)
     if settings.finetune is not None:
         history = _finetuned(history, model, splits, settings.finetune, objective, run)
     predictor = ModelPredictor(model, objective.heads)
     if folder is not None:
         _write_model(folder, predictor, splits, history, run.notes)
     return predictor
+
+
+def _fitted(
+    model: keras.Model,
+    splits: Splits,
+    settings: TrainingSettings,
+    objective: Objective,
+    run: Run,
+) -> pd.DataFrame:
+    return fit(
+        model,
+        splits,
+        settings,
+        objective=objective,
+        seed=run.seed,
+        progress=run.progress,
+        callbacks=[*epoch_lines(settings.epochs, run), *run.keras_callbacks()],
+    )
 
 
 def _finetuned(
@@ -323,7 +329,9 @@ def _finetuned(
     run: Run,
 ) -> pd.DataFrame:
     """The history with that of a second stage on the data as they are, epochs counted through."""
-    second = fit(model, splits, settings, objective=objective, seed=run.seed, progress=run.progress)
+    second = _fitted(
+        model, splits, settings, objective, replace(run, name=f"{run.name}, second stage")
+    )
     return pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
 
 
@@ -399,7 +407,8 @@ def _write_model(
     write_table(folder / HISTORY, history)
     test = splits.test.centred(predictor.input_length)
     prediction = predictor.predict(test.sequences)
-    write_table(folder / METRICS, score(prediction, test.targets, splits.heads, split="test"))
+    table = score(prediction, test.targets, splits.heads, split=splits.test_name)
+    write_table(folder / METRICS, table)
     folder.finish(**notes)
 
 

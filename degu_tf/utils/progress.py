@@ -1,6 +1,8 @@
-"""Progress bars with the time left, on terminals only."""
+"""Progress: bars with the time left on terminals, lines elsewhere."""
 
-from collections.abc import Iterable
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any
 
 from tqdm import tqdm
@@ -37,3 +39,43 @@ def bar(
         dynamic_ncols=True,
         disable=None if progress is None else not progress,
     )
+
+
+def in_lines(progress: bool | None) -> bool:
+    """Whether progress is told in lines: not decided, and standard error is no terminal."""
+    return progress is None and not sys.stderr.isatty()
+
+
+def line(text: str) -> None:
+    """Write a line on standard error at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def told(
+    items: Iterable, what: str, progress: bool | None = None, *, total: int | None = None
+) -> Iterator:
+    """Long steps in a bar that stays, or where there is no terminal a line after each of them.
+
+    Parameters are those of `bar`.
+    """
+    if not in_lines(progress):
+        yield from bar(items, what, progress, total=total, keep=True)
+        return
+    total = len(items) if total is None and isinstance(items, Sized) else total
+    started = time.perf_counter()
+    for done, item in enumerate(items, start=1):
+        yield item
+        left = "" if total is None else f" of {total}, {time_left(started, done, total)} left"
+        line(f"{what}: {done}{left}")
+
+
+def time_left(started: float, done: int, total: int) -> str:
+    """Time for the other steps if they are as long as those since `started` (`perf_counter`).
+
+    Examples
+    --------
+    >>> time_left(time.perf_counter() - 60, done=2, total=4)
+    '01:00'
+    """
+    seconds = (time.perf_counter() - started) / done * (total - done)
+    return tqdm.format_interval(seconds)

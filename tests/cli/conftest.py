@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from command_line import PAPER, TRAIN, done
 
+from degu_tf.cli import options
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.models import registry
 from degu_tf.sequences.encoding import decode
@@ -24,9 +25,14 @@ def tiny(input_shape, heads, *, width=1.0):
     return keras.Model(sequence, keras.layers.Dense(heads.n_columns, name="output")(x))
 
 
+def add_tiny(patch):
+    patch.setitem(registry.ARCHITECTURES, "tiny", tiny)
+    patch.setattr(options, "MODEL_NAMES", (*registry.names(),))
+
+
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
-    monkeypatch.setitem(registry.ARCHITECTURES, "tiny", tiny)
+    add_tiny(monkeypatch)
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def work(tmp_path_factory):
     """Data, teachers of half of them, their student, and what the commands said."""
     work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.ARCHITECTURES, "tiny", tiny)
+        add_tiny(patch)
         shown = {
             "prepare": done(
                 *("prepare", "simulate", "--sizes", 80, 20, 30, "--length", 32, "--seed", 1),

@@ -128,7 +128,7 @@ def test_files_that_are_no_data():
         Path("d.h5").write_bytes(content)
         refused("train d.h5 --out r", r"d\.h5: expected an HDF5 file")
     for path in ("none.h5", "x", "."):
-        refused(f"train {path} --out r", f"{re.escape(path)}: expected a file")
+        refused(f"train {path} --out r", f"HDF5 file. Received: {re.escape(path)}, which is no")
     refused("evaluate y s.fa", r"s\.fa: expected an HDF5 file")
 
 
@@ -188,8 +188,14 @@ def test_tables(tmp_path, monkeypatch, old, new, options, message):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("prepare table none.tsv --targets v --out d.h5", "none.tsv, which is not a file"),
-        ("prepare table . --targets v --out d.h5", r"\., which is not a file"),
+        (
+            "prepare table none.tsv --targets v --out d.h5",
+            "expected a table file. Received: none.tsv, which is no file",
+        ),
+        (
+            "prepare table . --targets v --out d.h5",
+            r"expected a table file\. Received: \., which is no file",
+        ),
         ("prepare table t.tsv --targets v --out t.tsv", "other than the inputs.*Received: t.tsv"),
         (
             "prepare table t.tsv --targets v --out . --force",
@@ -297,7 +303,7 @@ def test_nothing_in_a_file_of_weights_is_executed(here):
     ("command", "message"),
     [
         ("evaluate none d.h5", "expected the folder of a run. Received: none"),
-        ("evaluate y none.h5", "none.h5: expected a file"),
+        ("evaluate y none.h5", "expected an HDF5 file. Received: none.h5, which is no file"),
         ("evaluate y d.h5 --out s.fa", "already exists, overwrite it with --force"),
         ("evaluate y d.h5 --out y", "an output file. Received: y, a folder"),
         ("evaluate y other.h5", r"prediction of \('A', 'B'\).*Received: \('Dev', 'Hk'\)"),
@@ -336,7 +342,7 @@ def test_sequences_to_predict(content, message):
     [
         ("predict y none.fa", "expected a file of sequences. Received: none.fa, which is no file"),
         ("predict y x", "Received: x, which is no file"),
-        ("predict s.fa y", "s.fa: expected a model or weights of Keras"),
+        ("predict s.fa y", "expected a file of sequences. Received: y, which is no file"),
         ("predict y", "a file of sequences, or --bed with --fasta. Received: neither"),
         ("predict y s.fa --bed b.bed --fasta s.fa", "Received: both"),
         ("predict y --bed b.bed", "--bed FILE and --fasta GENOME together"),

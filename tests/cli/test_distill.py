@@ -7,7 +7,7 @@ import pytest
 from command_line import PAPER, degu, described, done, settings
 
 from degu_tf import cli
-from degu_tf.cli.training_options import model_spec
+from degu_tf.cli.shared.training_options import model_spec
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.runs import open_run

@@ -1,11 +1,13 @@
 """`degu fetch`, with a record of its own."""
 
 import tarfile
+import time
 from types import SimpleNamespace
 
 import pytest
-from command_line import done
+from command_line import degu, done
 
+from degu_tf.data.zenodo import known_files
 from degu_tf.data.zenodo import record as zenodo
 
 
@@ -23,7 +25,7 @@ def record(monkeypatch, tmp_path):
         zenodo.RecordFile("data.tar.gz", 2_500_000, "md5:00", "https://zenodo.org/b"),
     )
 
-    def read_record(number):
+    def read_record(number, **_):
         asked.number = number
         return zenodo.Record(7, "Models", "", files)
 
@@ -39,8 +41,8 @@ def record(monkeypatch, tmp_path):
 def test_fetch_lists_and_fetches(record, tmp_path):
     shown = done("fetch", "--list")
     assert shown.out.splitlines() == [
-        "Models (Zenodo record 7)", "    20 B  config.yaml", "  2.5 MB  data.tar.gz",
-        "2 files, 2.5 MB",
+        "Models (Zenodo record 7)", "    20 B  config.yaml",
+        "  2.5 MB  data.tar.gz  (figures 2 to 6)", "2 files, 2.5 MB",
     ]  # fmt: skip
     assert record.calls == []
     assert record.number == zenodo.DOI
@@ -54,3 +56,39 @@ def test_fetch_lists_and_fetches(record, tmp_path):
     assert record.calls == [
         (["data.tar.gz"], ["*.yaml", "*.h5"], None, False), ([], ["*"], "here", None)
     ]  # fmt: skip
+
+
+def test_other_records_serve_no_figures(record):
+    assert "figures" not in done("fetch", "--list", "--record", 12).out
+
+
+def test_offline_the_list_is_what_is_known_and_comes_at_once(monkeypatch, tmp_path, closed_port):
+    monkeypatch.setenv("DEGU_CACHE", str(tmp_path))
+    monkeypatch.setattr(zenodo, "BASE_URL", f"http://127.0.0.1:{closed_port}/api")
+    started = time.perf_counter()
+    shown = done("fetch", "--list")
+    assert time.perf_counter() - started < 1.0
+    first, second, header, *lines = shown.out.splitlines()
+    assert first.startswith(f"Offline: 127.0.0.1:{closed_port} cannot be reached")
+    assert zenodo.DOI in second
+    assert header.split() == ["size", "file", "holds", "figures"]
+    assert lines[0].split(maxsplit=3)[:3] == ["about", "1.8", "GB"]
+    assert len(lines) == len(known_files.KNOWN_FILES)
+    other = degu("fetch", "--list", "--record", 12)
+    assert (other.code, other.out) == (2, "")
+    assert "cannot be reached" in other.err
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("1_DeepSTARR.h5", "2 to 5, S4, S7, S8, S10"),
+        ("models/7_DeepSTARR_evoaug_append_finetune.h5", "3, S6"),
+        ("0_DeepSTARR_finetune.h5", "3, S3, S5"),
+        ("3_MPRAnn_heteroscedastic.h5", "5, S9, S12, S13"),
+        ("lentiMPRA_K562_activity_and_aleatoric_data.h5", "2, 4 to 6, S2, S7, S8, S10 to S16"),
+        ("notes.txt", None),
+    ],
+)
+def test_a_files_figures_are_those_of_the_first_pattern_it_fits(name, figures):
+    assert known_files.figures_of(name) == figures

@@ -14,7 +14,7 @@ from command_line import PAPER, TRAIN, degu, described, done, settings, state
 
 from degu_tf import cli
 from degu_tf.cli.options import AUGMENTATIONS
-from degu_tf.cli.training_options import recipe_of, training_settings
+from degu_tf.cli.shared.training_options import recipe_of, training_settings
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
@@ -240,3 +240,20 @@ def test_teachers_with_positive_deviations_and_a_schedule(work, tmp_path):
     )  # fmt: skip
     assert refused.code == 2
     assert "--positive-uncertainty without --uncertainty" in refused.err
+
+
+def test_training_speaks_in_lines_and_into_a_log(work, tmp_path):
+    log = tmp_path / "log.jsonl"
+    command = ("train", work.data, *TRAIN, "--out", tmp_path / "x", "--log", log)
+    shown = done(*command)
+    assert re.search(r"^member 1: epoch 2 of 2, loss .* validation .* left$", shown.err, re.M)
+    assert re.search(r"^members trained: 2 of 2, 00:00 left$", shown.err, re.M)
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(row["name"], row["epoch"]) for row in rows] == [
+        (f"member {member}", epoch) for member in (0, 1) for epoch in (1, 2)
+    ]
+    log.write_text("something else\n")
+    refused = degu(*command)
+    assert refused.code == 2
+    assert f"--log {log}: expected a new log" in refused.err
+    assert "epoch" not in done(*command[:-2], "--quiet").err

@@ -57,7 +57,7 @@ def fits(monkeypatch):
     """What is asked of `fit` in place of training: its arguments, call by call."""
     asked = []
 
-    def note(model, splits, settings, *, objective, seed, progress):
+    def note(model, splits, settings, *, objective, seed, **_):
         asked.append((model, splits, settings, seed, objective.loss))
         return pd.DataFrame({"epoch": range(1, settings.epochs + 1)})
 

@@ -322,3 +322,10 @@ def test_a_member_copied_over_another_is_refused(copy):
     load_model(copy / "member_01")
     with pytest.raises(InputError, match=r"differs from what the run wrote.*member_01"):
         Ensemble.load(copy)
+
+
+def test_what_ensembles_look_like(teachers):
+    columns = "Dev, Hk, Dev_aleatoric, Hk_aleatoric"
+    described = f"Ensemble(2 members of deepstarr; 32 bp; columns {columns}; in {teachers.folder})"
+    assert repr(teachers) == described
+    assert repr(Ensemble(teachers.members)) == f"Ensemble(2 members; 32 bp; columns {columns})"

@@ -153,6 +153,7 @@ def mpra(tmp_path, monkeypatch):
     for target in ("HepG2_log2", "K562_log2"):
         table[target] = rng.normal(size=240)
     table.to_csv("mpra.tsv", sep="\t", index=False)
+    table.to_parquet("mpra.parquet")
     write_fasta("new_sequences.fa", ["a", "b"], texts[:2])
     write_fasta("genome.fa", ["chr1"], ["".join(texts[:4])])
     Path("peaks.bed").write_text("chr1\t100\t349\n")
@@ -264,17 +265,21 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_python_examples_run(mpra, monkeypatch):
-    code, baseline, conformal, explained, variants, dynamic = blocks("python")
-    little = code.replace("spec, 10,", "spec, 2,").replace("ACGT...", mpra[0])
+    story, parts, baseline, conformal, explained, variants, dynamic = blocks("python")
+    little = story.replace("n_members=10", "n_members=2").replace("ACGT...", mpra[0])
     trial = dataclasses.replace(
         degu.recipe("best"), teacher_steps=4, student_steps=4, pool_size=400
     )
     monkeypatch.setattr(degu, "recipe", lambda name: {"best": trial}[name])
+    monkeypatch.setattr("degu_tf.distillation.estimator.default_recipe", lambda _: trial)
     names = {}
+    assert len(story.strip().splitlines()) <= 10
     exec(little, names)
-    assert names["teachers"].n_members == 2
     assert names["prediction"].mean.shape == (1, 2)
     assert (names["upper"] > names["lower"]).all()
+    assert degu.DEGU.load("runs/mpra").ensemble_.n_members == 2
+    exec(parts.replace("spec, 10,", "spec, 2,"), names)
+    assert names["teachers"].n_members == 2
     exec(baseline, names)
     assert set(names["table"]["head"]) == {"activity"}
     exec(conformal, names)

@@ -142,7 +142,8 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
     Raises
     ------
     InputError
-        If a name cannot be stored: one with a null character or outside Unicode.
+        If a name cannot be stored: one with a null character or outside Unicode, or there is no
+        test set.
 
     Examples
     --------
@@ -154,6 +155,8 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
     >>> read_splits(path).fingerprint == splits.fingerprint
     True
     """
+    if not splits.has_test:
+        raise InputError("expected splits with a test set: give x_test and y_test. Received: none")
     n_bytes = sum(split.sequences.nbytes + split.targets.nbytes for _, split in splits.items())
     with atomic_write(path) as temporary, new_file(temporary, 4 * n_bytes) as (file, check):
         file.attrs.update(header(splits.heads))

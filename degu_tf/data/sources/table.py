@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from degu_tf.data.arrays import replicate_mean_std
 from degu_tf.data.sources.grouping import (
     FRACTIONS,
     count_divided,
@@ -274,12 +275,8 @@ def _replicated(
     """Sum up replicates: heads, values, which rows to keep, why not the others."""
     mean, std, counts = (np.empty((len(frame), len(replicates))) for _ in range(3))
     for index, columns in enumerate(replicates.values()):
-        values = _numbers(frame, columns, labels)
-        counts[:, index] = np.isfinite(values).sum(axis=1)
-        number = np.maximum(counts[:, index], 1)
-        mean[:, index] = np.nansum(values, axis=1) / number
-        squares = np.square(values - mean[:, index, None])
-        std[:, index] = np.sqrt(np.nansum(squares, axis=1) / number)
+        summary = replicate_mean_std(_numbers(frame, columns, labels))
+        mean[:, index], std[:, index], counts[:, index] = summary
     heads = HeadLayout(tuple(replicates), aleatoric="std" if aleatoric else None)
     values = heads.join(mean, std if aleatoric else None)
     keep = np.asarray((counts >= needed).all(axis=1))

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -24,6 +24,7 @@ from degu_tf.data.zenodo.download import (
 )
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import read_json, write_json
+from degu_tf.utils.readable import readable_size
 
 DOI = "10.5281/zenodo.14145284"
 """The authors' data and weights (paper, "Data availability"), in their newest version."""
@@ -33,8 +34,6 @@ BASE_URL = "https://zenodo.org/api"
 
 CACHE = "DEGU_CACHE"
 """Environment variable that names the folder for what is fetched."""
-
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True)
@@ -331,8 +330,15 @@ def _describe(error: Exception) -> str:
     return f"no {error}" if isinstance(error, KeyError) else str(error)
 
 
-def listing(record: Record) -> str:
+def listing(record: Record, figures: Callable[[str], str | None] | None = None) -> str:
     """A record and its files as text, a line each: size, name.
+
+    Parameters
+    ----------
+    record
+        The record.
+    figures
+        Which figures of the paper a file serves, by its name; they end the line.
 
     Examples
     --------
@@ -344,20 +350,9 @@ def listing(record: Record) -> str:
     """
     version = f", version {record.version}" if record.version else ""
     lines = [f"{record.title or 'Files'} (Zenodo record {record.number}{version})"]
-    lines += [f"{readable_size(file.size):>8}  {file.name}" for file in record.files]
+    for file in record.files:
+        served = None if figures is None else figures(file.name)
+        note = f"  (figures {served})" if served else ""
+        lines.append(f"{readable_size(file.size):>8}  {file.name}{note}")
     count = "1 file" if len(record.files) == 1 else f"{len(record.files)} files"
     return "\n".join([*lines, f"{count}, {readable_size(record.size)}"])
-
-
-def readable_size(size: int) -> str:
-    """Bytes in the unit that suits them, thousands of the next smaller one.
-
-    Examples
-    --------
-    >>> readable_size(999), readable_size(1_250_000)
-    ('999 B', '1.2 MB')
-    """
-    value, unit = float(size), 0
-    while value >= 999.5 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    return f"{value:.0f} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"

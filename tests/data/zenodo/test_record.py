@@ -1,6 +1,5 @@
 import json
 import re
-import socket
 
 import pytest
 import urllib3
@@ -368,13 +367,6 @@ def test_refused_downloads(server, tmp_path, status, message):
     with pytest.raises(DownloadError, match=message):
         fetch(["data.tar.gz"], folder=tmp_path / "out", connection=ONCE)
     assert names_in(tmp_path / "out") == []
-
-
-@pytest.fixture
-def closed_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        yield probe.getsockname()[1]
 
 
 def test_offline(server, closed_port, tmp_path):

@@ -31,6 +31,20 @@ def run_folder_options(to: argparse.ArgumentParser) -> None:
     what = "run folder; an unfinished run of the same settings is resumed"
     to.add_argument("--out", required=True, metavar="FOLDER", help=what)
     quiet_option(to)
+    log = "file to which a line of JSON is added for each epoch, with its losses and metrics"
+    option(to, "--log", "FILE.jsonl", log)
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Check before the work that the run folder and the log can be written to."""
+    from degu_tf.cli.output import check_out_folder
+    from degu_tf.utils.errors import blaming
+    from degu_tf.utils.json_log import check_log
+
+    check_out_folder(options.out)
+    if options.log is not None:
+        with blaming(f"--log {options.log}"):
+            check_log(options.log)
 
 
 def subset_options(to: argparse.ArgumentParser, default: str) -> argparse._ArgumentGroup:
@@ -116,6 +130,7 @@ def run_of(options: argparse.Namespace, subset: Mapping[str, Any], chosen: "Reci
         provenance={"subset": dict(subset), **provenance_of(chosen)},
         notes={"data_file": _relative(options.data, options.out)},
         progress=progress(options),
+        log=options.log,
     )
 
 

@@ -1,0 +1,1 @@
+"""What several verbs share: checks of their inputs, and the options of trainings."""
