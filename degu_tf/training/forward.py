@@ -169,6 +169,14 @@ class Learner(keras.Model):
         """The network's output."""
         return self._forward(sequences) if training else self.network(sequences, training=False)
 
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Save the network, as a checkpoint of Keras asks."""
+        self.network.save(filepath, *args, **kwargs)
+
+    def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Save the network's weights."""
+        self.network.save_weights(filepath, *args, **kwargs)
+
 
 def trains_itself(model: keras.Model) -> bool:
     """Whether a model has a training step of its own, which a `Learner` would leave out."""

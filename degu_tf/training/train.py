@@ -73,7 +73,8 @@ def fit(
     progress
         Show a bar over epochs; None where standard error is a terminal.
     callbacks
-        More Keras callbacks; they come after those used here, and see the rate they log.
+        More Keras callbacks; they come after those used here, and see the rate they log. Those of
+        batches are called where Python is returned to, every `STEPS_AT_ONCE` steps or sooner.
 
     Returns
     -------

@@ -193,6 +193,23 @@ def test_a_fitted_network_opens_in_plain_keras(tmp_path):
     np.testing.assert_allclose(json.loads(done.stdout), expected, rtol=1e-5)
 
 
+def test_checkpoints_are_of_the_network(tmp_path):
+    network = registry.build("deepstarr", (48, 4), HEADS, width=0.1)
+    learner = Learner(network)
+    learner.compile("adam", "mse")
+    files = tmp_path / "m.keras", tmp_path / "m.weights.h5"
+    checkpoints = [
+        keras.callbacks.ModelCheckpoint(file, save_weights_only=file.suffix == ".h5")
+        for file in files
+    ]
+    learner.fit(batch(48), np.zeros((32, 4), "f"), callbacks=checkpoints, verbose=0)
+    expected = network(batch(48))
+    np.testing.assert_allclose(keras.models.load_model(files[0])(batch(48)), expected, atol=1e-6)
+    network.set_weights([0.0 * each for each in network.get_weights()])
+    network.load_weights(files[1])
+    np.testing.assert_allclose(network(batch(48)), expected, atol=1e-6)
+
+
 def test_models_with_a_step_of_their_own():
     class Own(keras.Model):
         def train_step(self, data):
