@@ -190,7 +190,7 @@ def distill(
     Parameters
     ----------
     teachers
-        The ensemble.
+        The ensemble; one that was trained elsewhere is made by `Ensemble.from_models`.
     splits
         Experimental data in the teachers' layout; its training sequences are labelled by the
         teachers.
@@ -307,7 +307,7 @@ def train_student(
         labelled,
         _of_student(spec) if spec is teachers.spec else spec,
         settings,
-        run.recording(provenance, {"teachers": _relative(teachers.folder, run.folder)}),
+        run.recording(provenance, _whereabouts(teachers, run.folder)),
         objective=Objective(labelled.heads, loss),
         learner=learner,
         prepare=prepare,
@@ -381,6 +381,16 @@ def _learner(
     return DistillationModel(
         student, heads, teacher, augmentation.scheme, augmentation.append, seed
     )
+
+
+def _whereabouts(teachers: Ensemble, folder: Path | None) -> dict[str, Any]:
+    """Where the teachers are, as the manifest has it: their run, or their files and columns."""
+    if not teachers.sources:
+        return {"teachers": _relative(teachers.folder, folder)}
+    return {
+        "teachers_files": [_relative(source, folder) for source in teachers.sources],
+        "teachers_heads": teachers.heads.to_dict(),
+    }
 
 
 def _relative(teachers: Path | None, folder: Path | None) -> str | None:

@@ -202,6 +202,21 @@ def test_the_readmes_released_example_runs(mpra, server, capsys):
 
 
 @pytest.mark.slow
+def test_the_readmes_example_of_teachers_trained_elsewhere_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    (foreign,) = (block for block in blocks("sh") if block.startswith("degu distill released"))
+    Path("released").mkdir()
+    for number in (1, 2):
+        model = build("deepstarr", (249, 4), HeadLayout(("Dev", "Hk")), width=0.03)
+        model.save_weights(f"released/{number}.weights.h5")
+    for command in first.splitlines()[:2] + foreign.splitlines():
+        assert cli.main(small(command)) == 0, command
+    for run in ("released_student", "of_two"):
+        table = pd.read_csv(f"runs/{run}/metrics.csv")
+        assert {"HepG2_log2", "K562_log2"} == set(table["target"])
+
+
+@pytest.mark.slow
 def test_the_readmes_example_of_calibration_runs(mpra):
     """Of the teachers: a student of one epoch is sure of too much to be calibrated."""
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))

@@ -104,6 +104,17 @@ def check_keras_file(path: Path) -> None:
     refuse_code(content)
     with h5py.File(io.BytesIO(weights), "r") as file:
         held = sum(array.size for array in hdf5_arrays(file, len(weights)).values())
+    check_described(content, held)
+
+
+def check_described(content: Any, held: int) -> None:
+    """Refuse a configuration of far more weights than the `held` ones of its file.
+
+    Raises
+    ------
+    InputError
+        If they would take more memory than is free to use without asking.
+    """
     described = sum(_n_weights(layer) for layer in _layers(content))
     if described * 4 > FREE_BYTES and described > _SLACK * held:
         raise InputError(
