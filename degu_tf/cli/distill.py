@@ -10,6 +10,7 @@ from degu_tf.cli.options import (
     augmentations,
     below_one,
     choice,
+    custom_layers_option,
     dropout_rate,
     flag,
     not_negative,
@@ -23,6 +24,7 @@ from degu_tf.cli.options import (
 from degu_tf.cli.output import check_out_folder, describe, report, say
 from degu_tf.cli.training_options import (
     INIT,
+    OWN_MODEL,
     finetuning_options,
     finetuning_settings,
     model_spec,
@@ -64,6 +66,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "TEACHERS [TEACHERS ...] DATA --out FOLDER [options]",
         "degu distill runs/x d.h5 --out runs/y",
         "degu distill runs/x d.h5 --model deepstarr --width 0.5 --out runs/small",
+        "degu distill runs/x d.h5 --model network.py:build --out runs/own",
         "degu distill runs/x d.h5 --recipe paper --augment evoaug --out runs/dynamic",
         "degu distill runs/x d.h5 --extra other_library.fa --out runs/y",
         "degu distill released/*_DeepSTARR.h5 d.h5 --out runs/y",
@@ -74,9 +77,10 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     distill.add_argument("teachers", metavar="TEACHERS", nargs="+", help=what)
     what = "HDF5 file the teachers were trained on, or one of labels with a student's columns"
     distill.add_argument("data", metavar="DATA", help=what)
+    custom_layers_option(distill)
     run_folder_options(distill)
     model = distill.add_argument_group("student")
-    option(model, "--model", "NAME", f"{ARCHITECTURES} (default: the teachers')")
+    option(model, "--model", "NAME", f"{ARCHITECTURES}; {OWN_MODEL} (default: the teachers')")
     width = "multiplies the number of filters and units (default: the teachers', or 1 for another "
     option(model, "--width", "FACTOR", f"{width}architecture)", positive)
     init = f"{INIT}; best-teacher: the weights of the member with the lowest validation error; "
@@ -226,7 +230,6 @@ def _student_spec(
     from dataclasses import replace
 
     from degu_tf.distillation.recipes import with_dropout
-    from degu_tf.models import registry
 
     spec = model_spec(options, teachers.spec)
     spec = replace(spec, init=None if options.init in STARTS else options.init)
@@ -236,7 +239,7 @@ def _student_spec(
         usual = replace(usual, head=spec.head)
     if options.student_dropout is None:
         return usual
-    if not any("dropout" in name for name in registry.options(spec.name)):
+    if not any("dropout" in name for name in spec.choices()):
         raise InputError(
             f"expected no --student-dropout with {spec.name}, which has no dropout layers. "
             f"Received: --student-dropout {options.student_dropout:g}"

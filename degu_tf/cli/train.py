@@ -17,6 +17,7 @@ from degu_tf.cli.options import (
 from degu_tf.cli.output import check_out_folder, describe, report, say
 from degu_tf.cli.training_options import (
     INIT,
+    OWN_MODEL,
     finetuning_options,
     finetuning_settings,
     model_spec,
@@ -58,6 +59,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "DATA --out FOLDER [options]",
         "degu train d.h5 --out runs/x",
         "degu train d.h5 --model deepstarr --members 5 --fraction 0.25 --width 0.5 --out runs/x",
+        "degu train d.h5 --model network.py:build --out runs/x",
         "degu train d.h5 --recipe paper --epochs 100 --out runs/paper",
     )
     train.add_argument(
@@ -65,7 +67,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     run_folder_options(train)
     model = train.add_argument_group("model")
-    name = f"{ARCHITECTURES} (default: deepstarr, or cnn_task_base for profiles)"
+    name = f"{ARCHITECTURES}; {OWN_MODEL} (default: deepstarr, or cnn_task_base for profiles)"
     option(model, "--model", "NAME", name)
     width = "multiplies the number of filters and units (default: 1)"
     option(model, "--width", "FACTOR", width, positive)

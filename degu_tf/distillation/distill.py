@@ -23,7 +23,7 @@ from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import describe
 from degu_tf.training.initial_weights import copy_weights
 from degu_tf.training.losses import DistillationLoss, Weight
-from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
@@ -178,7 +178,7 @@ class DistillationSettings:
 def distill(
     teachers: Ensemble,
     splits: Splits,
-    spec: ModelSpec | None = None,
+    spec: Architecture | None = None,
     settings: TrainingSettings | None = None,
     run: Run | None = None,
     *,
@@ -195,7 +195,7 @@ def distill(
         Experimental data in the teachers' layout; its training sequences are labelled by the
         teachers.
     spec
-        The student's architecture; the teachers' own by default.
+        The student's architecture, as for `train`; the teachers' own by default.
     settings
         How it is trained, with a second stage if it has one; the paper's by default.
     run
@@ -244,7 +244,7 @@ def distill(
 def train_student(
     teachers: Ensemble,
     labelled: Splits,
-    spec: ModelSpec | None = None,
+    spec: Architecture | None = None,
     settings: TrainingSettings | None = None,
     run: Run | None = None,
     *,
@@ -269,7 +269,7 @@ def train_student(
     >>> train_student(teachers, labelled, settings=quick, run=Run(progress=False)).heads.n_columns
     6
     """
-    spec = spec or teachers.spec
+    spec = teachers.spec if spec is None else as_spec(spec)
     if spec is None:
         raise InputError("the teachers' architecture is not known: name the student's (spec=...)")
     settings, run = settings or TrainingSettings(), run or Run()

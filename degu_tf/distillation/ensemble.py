@@ -15,7 +15,7 @@ from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import Form, HeadLayout, Prediction
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, as_array
-from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective
 from degu_tf.training.run import Run, member_folder
 from degu_tf.training.settings import TrainingSettings
@@ -185,7 +185,7 @@ class Ensemble:
         targets: Sequence[str] | None = None,
         *,
         aleatoric: Form | None = None,
-        spec: ModelSpec | None = None,
+        spec: Architecture | None = None,
     ) -> "Ensemble":
         """The ensemble of models that were trained elsewhere, whatever their architecture.
 
@@ -222,7 +222,8 @@ class Ensemble:
         >>> ensemble.predict(["ACGT" * 8]).epistemic.shape
         (1, 2)
         """
-        return ensemble_of(models, Columns(targets, aleatoric=aleatoric), spec)
+        chosen = None if spec is None else as_spec(spec)
+        return ensemble_of(models, Columns(targets, aleatoric=aleatoric), chosen)
 
 
 def ensemble_of(
@@ -257,7 +258,7 @@ def ensemble_of(
 
 def train_ensemble(
     splits: Splits,
-    spec: ModelSpec,
+    spec: Architecture,
     n_members: int = 10,
     settings: TrainingSettings | None = None,
     run: Run | None = None,
@@ -274,7 +275,8 @@ def train_ensemble(
     splits
         The data.
     spec
-        The members' architecture.
+        The members' architecture: a `ModelSpec`, a name, or a function of yours that builds a
+        model.
     n_members
         How many (paper: 10).
     settings
@@ -301,7 +303,7 @@ def train_ensemble(
     >>> train_ensemble(splits, spec, 2, settings, Run(progress=False)).n_members
     2
     """
-    settings, run = settings or TrainingSettings(), run or Run()
+    settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
     _check_request(splits, n_members, settings, run, executor)
     objective = measured_objective(settings, splits.heads, spec.head)
     if run.folder is not None:

@@ -9,9 +9,8 @@ from degu_tf.data.pipeline import steps_per_epoch
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.heads import HeadLayout
-from degu_tf.models import registry
 from degu_tf.training.augmentation.names import scheme
-from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.settings import TrainingSettings, settings_for
 from degu_tf.utils.errors import InputError
 
@@ -105,7 +104,7 @@ class Recipe:
         seen = settings.epochs * steps * settings.batch_size
         return replace(self.distillation, pool=math.ceil(min(self.pool_size, seen) / n))
 
-    def teacher_spec(self, spec: ModelSpec, heads: HeadLayout) -> ModelSpec:
+    def teacher_spec(self, spec: Architecture, heads: HeadLayout) -> ModelSpec:
         """The architecture of teachers that predict columns of this layout.
 
         Examples
@@ -114,13 +113,14 @@ class Recipe:
         >>> recipe("best").teacher_spec(spec, HeadLayout(("Dev",), aleatoric="std")).head
         'positive'
         """
+        spec = as_spec(spec)
         if self.positive_uncertainty and heads.aleatoric == "std":
             return replace(spec, head="positive")
         return spec
 
-    def student_spec(self, teachers: ModelSpec) -> ModelSpec:
+    def student_spec(self, teachers: Architecture) -> ModelSpec:
         """The architecture of a student whose teachers have this one."""
-        spec = replace(teachers, init=None)
+        spec = replace(as_spec(teachers), init=None)
         if self.student_dropout is not None:
             spec = with_dropout(spec, self.student_dropout)
         return replace(spec, head="positive") if self.positive_uncertainty else spec
@@ -152,7 +152,7 @@ def with_dropout(spec: ModelSpec, rate: float) -> ModelSpec:
     >>> with_dropout(ModelSpec("deepstarr"), 0.0).options
     {'dropout': 0.0}
     """
-    names = [name for name in registry.options(spec.name) if "dropout" in name]
+    names = [name for name in spec.choices() if "dropout" in name]
     return replace(spec, options={**spec.options, **dict.fromkeys(names, rate)})
 
 

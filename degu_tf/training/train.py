@@ -18,7 +18,7 @@ from degu_tf.models.released.guarded_loading import load_keras_model
 from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.initial_weights import load_initial_weights, weights_hash
-from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
@@ -231,7 +231,7 @@ def check_fits(model: keras.Model, split: Split, heads: HeadLayout) -> None:
 
 def train(
     splits: Splits,
-    spec: ModelSpec,
+    spec: Architecture,
     settings: TrainingSettings | None = None,
     run: Run | None = None,
     *,
@@ -249,7 +249,7 @@ def train(
     splits
         The data.
     spec
-        The architecture.
+        The architecture: a `ModelSpec`, a name, or a function of yours that builds the model.
     settings
         How to train, with its augmentation and second stage; the paper's by default.
     run
@@ -279,7 +279,7 @@ def train(
     >>> model.predict(splits.test.sequences).mean.shape
     (10, 2)
     """
-    settings, run = settings or TrainingSettings(), run or Run()
+    settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
     check_augmentable(splits, settings)
     objective = objective or measured_objective(settings, splits.heads, spec.head)
     folder = None if run.folder is None else RunFolder(run.folder)

@@ -62,9 +62,12 @@ def load_keras_model(path: str | os.PathLike) -> keras.Model:
             raise
         except DAMAGED as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
+            what = "expected a .keras file of layers that are known here; it is damaged, or its "
+            what += "classes are not registered"
+            received = f"Received: {lines[0]:.200}"
             raise InputError(
-                "expected a .keras file of layers that are known here; it is damaged, or its "
-                f"classes are not registered. Received: {lines[0]:.200}"
+                f"{what}: import the module that registers them first. {received}",
+                f"{what}: name the file that registers them, --custom-layers FILE. {received}",
             ) from error
 
 
