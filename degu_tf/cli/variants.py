@@ -16,6 +16,7 @@ from degu_tf.cli.options import (
 )
 from degu_tf.cli.output import check_out, counted, progress, say
 from degu_tf.utils import quiet
+from degu_tf.utils.errors import InputError
 
 _CHUNK = 16384
 
@@ -71,6 +72,11 @@ def run(options: argparse.Namespace) -> None:
     inputs = [options.run, options.vcf, options.fasta]
     resumed = os.path.isdir(f"{options.out}.parts")
     check_out(options.out, force=options.force or resumed, inputs=inputs)
+    if options.custom_layers is not None and options.workers > 1:
+        raise InputError(
+            "expected one process with --custom-layers, which are registered in this one alone. "
+            f"Received: --workers {options.workers}"
+        )
     quiet.tensorflow()
     from degu_tf.variants.vcf.parts import Scoring
     from degu_tf.variants.vcf.score import score_vcf

@@ -117,6 +117,10 @@ def test_layers_of_the_user_are_registered_by_the_file_that_is_named(work, file,
     again = Path(shutil.copy(file, tmp_path / "again.py"))
     done(*predict, "--custom-layers", again)
     assert open_run(place / "x").fingerprint() == expected
+    (tmp_path / "v.vcf").touch()
+    variants = ("variants", place / "x", "--vcf", tmp_path / "v.vcf", "--fasta", "g.fa")
+    variants += ("--custom-layers", again, "--workers", 2, "--out", tmp_path / "v.tsv")
+    assert "expected one process with --custom-layers" in degu(*variants).err
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Networks nobody here wrote, from training to variants: the whole way, judged by numbers."""
 
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import own_networks
+import pandas as pd
 import pytest
 
 from degu_tf.attribution.deepshap import deepshap
@@ -16,6 +18,7 @@ from degu_tf.distillation.runs import open_run, teachers_of
 from degu_tf.distillation.teacher import Teacher
 from degu_tf.metrics.intervals import coverage
 from degu_tf.models.inference.fast_forward import FastForward
+from degu_tf.models.predictor import ModelPredictor
 from degu_tf.models.released.card import export, open_weights
 from degu_tf.sequences.encoding import decode
 from degu_tf.sequences.fasta import write_fasta
@@ -159,3 +162,23 @@ def test_students_learn_on_the_fly_too(name, splits):
         distillation=DistillationSettings(augmentation=augmentation),
     )  # fmt: skip
     assert student.heads.epistemic == "std"
+
+
+@pytest.mark.parametrize("head", ["linear", "positive"])
+def test_students_start_from_the_best_teacher(splits, head, monkeypatch):
+    spec = ModelSpec(own_networks.residual)
+    models = [spec.build((32, 4), splits.heads, seed) for seed in (1, 2)]
+    members = [ModelPredictor(model, splits.heads) for model in models]
+    monkeypatch.setattr("degu_tf.training.train.fit", lambda *_, **__: pd.DataFrame({"epoch": [0]}))
+    student = distill(
+        Ensemble(members), splits, replace(spec, head=head), run=Run(progress=False),
+        distillation=DistillationSettings(init="best-teacher"),
+    )  # fmt: skip
+    errors = [
+        np.mean((each.predict(splits.validation.sequences).mean
+                 - splits.heads.take(splits.validation.targets, "mean")) ** 2)
+        for each in members
+    ]  # fmt: skip
+    best = members[int(np.argmin(errors))]
+    x = splits.test.sequences
+    np.testing.assert_allclose(student.predict(x).mean, best.predict(x).mean, atol=1e-5)

@@ -279,7 +279,7 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_python_examples_run(mpra, monkeypatch):
-    code, baseline, conformal, explained, variants, dynamic = blocks("python")
+    code, baseline, conformal, explained, variants, dynamic, own = blocks("python")
     little = code.replace("spec, 10,", "spec, 2,").replace("ACGT...", mpra[0])
     trial = dataclasses.replace(
         degu.recipe("best"), teacher_steps=4, student_steps=4, pool_size=400
@@ -302,4 +302,7 @@ def test_the_readmes_python_examples_run(mpra, monkeypatch):
     assert len(names["effects"]) == 3
     assert names["skipped"].empty
     exec(dynamic.replace("epochs=100", "epochs=1"), names)
+    exec(own.replace("epochs=100", "epochs=1").replace("network, 10", "network, 2"), names)
+    loaded = degu.open_run("runs/own_student")
+    assert loaded.fingerprint() == names["own_student"].fingerprint()
     assert Path("student.keras").is_file()

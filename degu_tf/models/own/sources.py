@@ -56,12 +56,17 @@ def name_of(builder: Builder) -> str:
     'degu_tf.models.deepstarr:deepstarr'
     """
     function = check_builder(builder)
-    file = _FILES.get(function.__module__)
-    if file is None and function.__module__ == "__main__":
+    module = _module_of(function)
+    file = _FILES.get(module)
+    if file is None and module == "__main__":
         path = getattr(sys.modules["__main__"], "__file__", None)
         file = None if path is None else Path(path)
-    module = function.__module__ if file is None else file.name
-    return f"{module}:{function.__qualname__}"
+    return f"{module if file is None else file.name}:{function.__qualname__}"
+
+
+def _module_of(thing: Any) -> str:
+    """The name of the module that a function or class is defined in; code run as text has none."""
+    return getattr(thing, "__module__", None) or "__main__"
 
 
 def source_hash(builder: Builder) -> str:
@@ -72,15 +77,16 @@ def source_hash(builder: Builder) -> str:
     """
     function = check_builder(builder)
     found: dict[str, str] = {}
-    _collect(function, function.__module__.partition(".")[0], found)
+    _collect(function, _module_of(function).partition(".")[0], found)
     return content_hash(sorted(found.items()))
 
 
 def _collect(thing: Any, package: str, found: dict[str, str]) -> None:
     """Add the source of a function or class, and of what it uses of its package."""
     thing = inspect.unwrap(thing)
-    name = f"{_FILES.get(thing.__module__, Path(thing.__module__)).name}:{thing.__qualname__}"
-    if thing.__module__.partition(".")[0] != package or name in found:
+    module = _module_of(thing)
+    name = f"{_FILES.get(module, Path(module)).name}:{thing.__qualname__}"
+    if module.partition(".")[0] != package or name in found:
         return
     functions = [thing] if isinstance(thing, FunctionType) else list(_methods(thing))
     try:
@@ -223,7 +229,7 @@ def _load_name(name: str) -> ModuleType:
 
 def portable(builder: Builder | None) -> Any:
     """What another process makes the builder of: the path of its file, or itself."""
-    file = None if builder is None else _FILES.get(builder.__module__)
+    file = None if builder is None else _FILES.get(_module_of(builder))
     return builder if builder is None or file is None else f"{file}:{builder.__name__}"
 
 
