@@ -99,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with messages_apart(getattr(options, "out", None)), warnings.catch_warnings():
             quiet.one_line_warnings("degu")
+            _register_layers(getattr(options, "custom_layers", None))
             options.carry_out(options)
     except InputError as error:
         message = with_flags(error.command_line, flags_of(options.parser))
@@ -117,6 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("degu: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     return 0
+
+
+def _register_layers(named: str | None) -> None:
+    """Execute the file of a user's layers, which the user named."""
+    if named is not None:
+        quiet.tensorflow()
+        from degu_tf.models.own.sources import load_module
+
+        load_module(named)
 
 
 def _refuse(message: str, exit_code: int = 2) -> int:

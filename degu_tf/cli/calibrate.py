@@ -6,6 +6,7 @@ from pathlib import Path
 from degu_tf.cli.options import (
     SPLITS,
     choice,
+    custom_layers_option,
     flag,
     option,
     probability,
@@ -30,6 +31,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     what = "run folder of `degu train` or `degu distill`"
     calibrate.add_argument("run", metavar="RUN", help=what)
+    custom_layers_option(calibrate)
     calibrate.add_argument("data", metavar="DATA", help="HDF5 file with measured values")
     flag(calibrate, "--force", "overwrite the run's calibration")
     which = "split to calibrate on; coverage is reported on the other one"

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from degu_tf.cli.options import (
     ARCHITECTURES,
@@ -11,13 +11,14 @@ from degu_tf.cli.options import (
     augmentations,
     below_one,
     choice,
+    custom_layers_option,
     dropout_rate,
     flag,
     not_negative,
     option,
     positive,
     positive_share,
-    target_names_option,
+    several,
     verb,
     whole_number,
 )
@@ -25,6 +26,7 @@ from degu_tf.cli.output import describe, report, say
 from degu_tf.cli.shared.inputs import check_exists, check_files, check_model, check_run
 from degu_tf.cli.shared.training_options import (
     INIT,
+    OWN_MODEL,
     check_outputs,
     finetuning_options,
     finetuning_settings,
@@ -64,18 +66,24 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "distill",
         "distil an ensemble into one student with uncertainty; run the same command again to "
         "resume",
-        "TEACHERS DATA --out FOLDER [options]",
+        "TEACHERS [TEACHERS ...] DATA --out FOLDER [options]",
         "degu distill runs/x d.h5 --out runs/y",
         "degu distill runs/x d.h5 --model deepstarr --width 0.5 --out runs/small",
+        "degu distill runs/x d.h5 --model network.py:build --out runs/own",
         "degu distill runs/x d.h5 --recipe paper --augment evoaug --out runs/dynamic",
         "degu distill runs/x d.h5 --extra other_library.fa --out runs/y",
+        "degu distill released/*_DeepSTARR.h5 d.h5 --out runs/y",
     )
-    distill.add_argument("teachers", metavar="TEACHERS", help="run folder of `degu train`")
+    what = "run folder of `degu train`; or a folder of models that were trained elsewhere (files "
+    what += "that `degu convert` reads or writes, .keras or .h5 of any network, or a run for "
+    what += "each); or each of the models"
+    distill.add_argument("teachers", metavar="TEACHERS", nargs="+", help=what)
     what = "HDF5 file the teachers were trained on, or one of labels with a student's columns"
     distill.add_argument("data", metavar="DATA", help=what)
+    custom_layers_option(distill)
     run_folder_options(distill)
     model = distill.add_argument_group("student")
-    option(model, "--model", "NAME", f"{ARCHITECTURES} (default: the teachers')")
+    option(model, "--model", "NAME", f"{ARCHITECTURES}; {OWN_MODEL} (default: the teachers')")
     width = "multiplies the number of filters and units (default: the teachers', or 1 for another "
     width += "architecture, times the recipe's factor; with --init the teachers')"
     option(model, "--width", "FACTOR", width, positive)
@@ -85,6 +93,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     dropout = "dropout rate of every dropout layer (default: the recipe's)"
     option(model, "--student-dropout", "RATE", dropout, dropout_rate)
     labels = distill.add_argument_group("labels and loss")
+    what = "form of the columns of aleatoric uncertainty of models whose file does not say it"
+    labels.add_argument("--teachers-aleatoric", choices=FORMS[:2], help=what)
     option(labels, "--members", "N", "use the first N teachers (default: all)", whole_number(2))
     choice(labels, "--epistemic-form", "form of the epistemic column", FORMS[:2])
     for name, letter in (("epistemic", "lambda"), ("aleatoric", "gamma")):
@@ -100,7 +110,9 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     shuffles = "add dinucleotide shuffles of this share of the training sequences, labelled alike"
     option(labels, "--extra-shuffles", "SHARE", shuffles, positive_share)
     _augmentation_options(distill)
-    target_names_option(subset_options(distill, "the teachers' subset"))
+    what = "target names, for an HDF5 file or for models that do not say what their columns mean "
+    what += "(default for models: those of the data)"
+    several(subset_options(distill, "the teachers' subset"), "--targets", "NAME", what)
     recipe_option(distill)
     settings_options(distill)
     return distill
@@ -133,9 +145,7 @@ def _augmentation_options(distill: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Distil the teachers of a run into a student."""
     check_outputs(options)
-    if os.path.isfile(options.teachers):
-        raise InputError(f"expected the folder of a run. Received: {options.teachers}")
-    check_run(options.teachers)
+    _check_teachers(options.teachers)
     check_files("an HDF5 file", options.data)
     check_files("a file of sequences", options.extra)
     check_model(options.model)
@@ -145,15 +155,13 @@ def run(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from degu_tf.distillation.distill import distill
-    from degu_tf.distillation.ensemble import Ensemble
-    from degu_tf.utils.run_folder import RunFolder
 
-    teachers = Ensemble.load(options.teachers, options.members)
-    recorded = RunFolder(options.teachers).settings()
+    recorded = _recorded(options.teachers)
     subset = subset_of(options.fraction, options.n_train)
     if options.fraction is None and options.n_train is None:
         subset = recorded.get("subset", subset)
     splits = training_data(options, subset)
+    teachers = _teachers(options, splits)
     if not (teachers.heads.aleatoric or splits.heads.epistemic):
         splits = splits.without_uncertainty()
     plain = teachers.spec is None or teachers.spec.head in ("linear", "positive")
@@ -162,7 +170,7 @@ def run(options: argparse.Namespace) -> None:
     say(f"Recipe: {chosen.name}")
     if splits.heads.epistemic:
         say("These data are labels already; the teachers do not label them")
-    elif splits.fingerprint != recorded["data"]["fingerprint"]:
+    elif recorded and splits.fingerprint != recorded["data"]["fingerprint"]:
         say("These are not the data that the teachers were trained on")
     base, n_train = default_settings(teachers, chosen, splits), len(splits.train)
     settings = training_settings(options, base, n_train)
@@ -177,6 +185,44 @@ def run(options: argparse.Namespace) -> None:
     )
     say(f"Student of {teachers.n_members} teachers in {options.out}")
     report(options.out, splits)
+
+
+def _check_teachers(teachers: list[str]) -> None:
+    """Refuse, before TensorFlow is loaded, what cannot be teachers."""
+    check_exists("the folder of a run, or models", *teachers)
+    if len(teachers) == 1 and os.path.isfile(teachers[0]):
+        raise InputError(
+            "expected the folder of a run, or several models: an ensemble has two or more "
+            f"members. Received: {teachers[0]}, one file"
+        )
+    for path in teachers:
+        check_run(path)
+
+
+def _recorded(teachers: list[str]) -> dict[str, Any]:
+    """The settings of the teachers' run; nothing is known of how other models were trained."""
+    from degu_tf.distillation.teacher_files import is_run, member_paths
+    from degu_tf.utils.run_folder import RunFolder
+
+    paths = member_paths(teachers)
+    return RunFolder(paths[0]).settings() if len(paths) == 1 and is_run(paths[0]) else {}
+
+
+def _teachers(options: argparse.Namespace, splits: "Splits") -> "Ensemble":
+    """The teachers; the targets of models that name none are those of the data."""
+    from degu_tf.distillation.members import Columns
+    from degu_tf.distillation.teacher_files import open_teachers
+
+    names = splits.heads.targets
+    columns = Columns(options.targets and names, names, options.teachers_aleatoric)
+    teachers = open_teachers(options.teachers, options.members, columns=columns)
+    if teachers.sources and teachers.heads.targets != names:
+        raise InputError(
+            f"the teachers predict {', '.join(teachers.heads.targets)}, the data have "
+            f"{', '.join(names)}; if these are other names for the same, give them: --targets "
+            f"{' '.join(names)}. Received: no --targets"
+        )
+    return teachers
 
 
 def _extra(options: argparse.Namespace, splits: "Splits") -> "np.ndarray | None":
@@ -206,7 +252,6 @@ def _student_spec(
     from dataclasses import replace
 
     from degu_tf.distillation.recipes import with_dropout
-    from degu_tf.models import registry
 
     spec = model_spec(options, teachers.spec)
     spec = replace(spec, init=None if options.init in STARTS else options.init)
@@ -218,7 +263,7 @@ def _student_spec(
         usual = replace(usual, head=spec.head)
     if options.student_dropout is None:
         return usual
-    if not any("dropout" in name for name in registry.options(spec.name)):
+    if not any("dropout" in name for name in spec.choices()):
         raise InputError(
             f"expected no --student-dropout with {spec.name}, which has no dropout layers. "
             f"Received: --student-dropout {options.student_dropout:g}"

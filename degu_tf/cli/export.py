@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from degu_tf.cli.options import flag, verb
+from degu_tf.cli.options import custom_layers_option, flag, verb
 from degu_tf.cli.output import check_out_model, say
 from degu_tf.cli.shared.inputs import check_run
 from degu_tf.utils import quiet
@@ -22,6 +22,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     what = "run folder of `degu distill`, folder of a single teacher, or a model file"
     export.add_argument("run", metavar="RUN", help=what)
+    custom_layers_option(export)
     what = "Keras file to write; its card is written beside it as .json and .txt"
     export.add_argument("out", metavar="OUT.keras", help=what)
     flag(export, "--force", "overwrite the model and its card")

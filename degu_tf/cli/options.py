@@ -107,6 +107,13 @@ def run_argument(to: argparse.ArgumentParser) -> None:
         help="run folder of `degu train` or `degu distill`, or a model file: written by "
         "`degu export` or `degu convert`, or any that `degu convert` reads",
     )
+    custom_layers_option(to)
+
+
+def custom_layers_option(to: argparse._ActionsContainer) -> None:
+    """The file that registers layers of the user's own; it is executed."""
+    what = "file.py or package.module that registers layers of yours which the model has; it is "
+    option(to, "--custom-layers", "FILE", f"{what}executed")
 
 
 def quiet_option(to: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from degu_tf.cli.output import describe, report, say
 from degu_tf.cli.shared.inputs import check_exists, check_files, check_model
 from degu_tf.cli.shared.training_options import (
     INIT,
+    OWN_MODEL,
     check_outputs,
     finetuning_options,
     finetuning_settings,
@@ -60,6 +61,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "DATA --out FOLDER [options]",
         "degu train d.h5 --out runs/x",
         "degu train d.h5 --model deepstarr --members 5 --fraction 0.25 --width 0.5 --out runs/x",
+        "degu train d.h5 --model network.py:build --out runs/x",
         "degu train d.h5 --recipe paper --epochs 100 --out runs/paper",
     )
     train.add_argument(
@@ -67,7 +69,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     run_folder_options(train)
     model = train.add_argument_group("model")
-    name = f"{ARCHITECTURES} (default: deepstarr, or cnn_task_base for profiles)"
+    name = f"{ARCHITECTURES}; {OWN_MODEL} (default: deepstarr, or cnn_task_base for profiles)"
     option(model, "--model", "NAME", name)
     width = "multiplies the number of filters and units (default: 1)"
     option(model, "--width", "FACTOR", width, positive)

@@ -17,6 +17,7 @@ from degu_tf.cli.options import (
 from degu_tf.cli.output import check_out, counted, progress, say
 from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
+from degu_tf.utils.errors import InputError
 
 _CHUNK = 16384
 
@@ -75,6 +76,11 @@ def run(options: argparse.Namespace) -> None:
     check_run(options.run)
     check_files("a VCF or BCF", options.vcf)
     check_files("a genome FASTA", options.fasta)
+    if options.custom_layers is not None and options.workers > 1:
+        raise InputError(
+            "expected one process with --custom-layers, which are registered in this one alone. "
+            f"Received: --workers {options.workers}"
+        )
     quiet.tensorflow()
     from degu_tf.variants.vcf.parts import Scoring
     from degu_tf.variants.vcf.score import score_vcf

@@ -23,7 +23,7 @@ from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import describe
 from degu_tf.training.initial_weights import copy_weights
 from degu_tf.training.losses import DistillationLoss, Weight
-from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
@@ -178,7 +178,7 @@ class DistillationSettings:
 def distill(
     teachers: Ensemble,
     splits: Splits,
-    spec: ModelSpec | None = None,
+    spec: Architecture | None = None,
     settings: TrainingSettings | None = None,
     run: Run | None = None,
     *,
@@ -190,12 +190,12 @@ def distill(
     Parameters
     ----------
     teachers
-        The ensemble.
+        The ensemble; one that was trained elsewhere is made by `Ensemble.from_models`.
     splits
         Experimental data in the teachers' layout; its training sequences are labelled by the
         teachers.
     spec
-        The student's architecture; the teachers' own by default.
+        The student's architecture, as for `train`; the teachers' own by default.
     settings
         How it is trained, with a second stage if it has one; the paper's by default.
     run
@@ -244,7 +244,7 @@ def distill(
 def train_student(
     teachers: Ensemble,
     labelled: Splits,
-    spec: ModelSpec | None = None,
+    spec: Architecture | None = None,
     settings: TrainingSettings | None = None,
     run: Run | None = None,
     *,
@@ -269,7 +269,7 @@ def train_student(
     >>> train_student(teachers, labelled, settings=quick, run=Run(progress=False)).heads.n_columns
     6
     """
-    spec = spec or teachers.spec
+    spec = teachers.spec if spec is None else as_spec(spec)
     if spec is None:
         raise InputError("the teachers' architecture is not known: name the student's (spec=...)")
     settings, run = settings or TrainingSettings(), run or Run()
@@ -307,10 +307,7 @@ def train_student(
         labelled,
         _of_student(spec) if spec is teachers.spec else spec,
         settings,
-        replace(
-            run.recording(provenance, {"teachers": _relative(teachers.folder, run.folder)}),
-            name="student",
-        ),
+        replace(run.recording(provenance, _whereabouts(teachers, run.folder)), name="student"),
         objective=Objective(labelled.heads, loss),
         learner=learner,
         prepare=prepare,
@@ -384,6 +381,16 @@ def _learner(
     return DistillationModel(
         student, heads, teacher, augmentation.scheme, augmentation.append, seed
     )
+
+
+def _whereabouts(teachers: Ensemble, folder: Path | None) -> dict[str, Any]:
+    """Where the teachers are, as the manifest has it: their run, or their files and columns."""
+    if not teachers.sources:
+        return {"teachers": _relative(teachers.folder, folder)}
+    return {
+        "teachers_files": [_relative(source, folder) for source in teachers.sources],
+        "teachers_heads": teachers.heads.to_dict(),
+    }
 
 
 def _relative(teachers: Path | None, folder: Path | None) -> str | None:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from degu_tf.data.splits import Splits
+from degu_tf.distillation.members import Columns, Source, member_of
 from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import Form, HeadLayout, Prediction
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, as_array
-from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective
 from degu_tf.training.run import Run, member_folder
 from degu_tf.training.settings import TrainingSettings
@@ -49,6 +50,8 @@ class Ensemble:
         The members' architecture, where it is known; students take it by default.
     folder
         The run the members were read from or written to, if any.
+    sources
+        Files or folders of the members where they do not lie in a run of their ensemble.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class Ensemble:
         members: Sequence[ModelPredictor],
         spec: ModelSpec | None = None,
         folder: Path | None = None,
+        sources: Sequence[Path] = (),
     ) -> None:
         if len(members) < 2:
             raise InputError(f"an ensemble has two or more members. Received: {len(members)}")
@@ -79,6 +83,7 @@ class Ensemble:
         self.members = list(members)
         self.spec = spec
         self.folder = folder
+        self.sources = tuple(sources)
 
     def __repr__(self) -> str:
         name = "" if self.spec is None else f" of {self.spec.name}"
@@ -114,7 +119,7 @@ class Ensemble:
             raise InputError(
                 f"expected 2 to {self.n_members} members. Received: n_members={n_members}"
             )
-        return Ensemble(self.members[:n_members], self.spec, self.folder)
+        return Ensemble(self.members[:n_members], self.spec, self.folder, self.sources[:n_members])
 
     def member_columns(self, sequences: Any) -> np.ndarray:
         """Raw output of every member, `(M, N, n_columns)` or `(M, N, length, n_columns)`."""
@@ -180,10 +185,87 @@ class Ensemble:
         members = [load_model(member_folder(folder, i)) for i in range(wanted)]
         return cls(members, ModelSpec(**settings["model"]), Path(folder))
 
+    @classmethod
+    def from_models(
+        cls,
+        models: Sequence[Source],
+        targets: Sequence[str] | None = None,
+        *,
+        aleatoric: Form | None = None,
+        spec: Architecture | None = None,
+    ) -> "Ensemble":
+        """The ensemble of models that were trained elsewhere, whatever their architecture.
+
+        Parameters
+        ----------
+        models
+            Two or more Keras models `(N, L, 4)` to one output or several, whose columns are the
+            targets', or predictors; `.keras` or `.h5` files of such models, of `degu convert`, or
+            of released weights; folders of runs of one model.
+        targets
+            Names of the targets, in the order of the models' first columns. None where every
+            model says what its columns mean.
+        aleatoric
+            Form of the columns of aleatoric uncertainty, if they follow those of the targets:
+            ``"std"`` or ``"log_variance"``.
+        spec
+            The architecture of students; by default the members', where it is one of this package
+            and all have it.
+
+        Raises
+        ------
+        InputError
+            If a model cannot be read, the meaning of its columns is open, or members differ in
+            their columns or input length.
+
+        Examples
+        --------
+        >>> import keras
+        >>> def network():
+        ...     sequence = keras.Input((32, 4))
+        ...     x = keras.layers.GlobalMaxPooling1D()(keras.layers.Conv1D(4, 7)(sequence))
+        ...     return keras.Model(sequence, keras.layers.Dense(2)(x))
+        >>> ensemble = Ensemble.from_models([network(), network()], targets=["Dev", "Hk"])
+        >>> ensemble.predict(["ACGT" * 8]).epistemic.shape
+        (1, 2)
+        """
+        chosen = None if spec is None else as_spec(spec)
+        return ensemble_of(models, Columns(targets, aleatoric=aleatoric), chosen)
+
+
+def ensemble_of(
+    sources: Sequence[Source], columns: Columns, spec: ModelSpec | None = None
+) -> Ensemble:
+    """The ensemble of models that were trained elsewhere, as `Ensemble.from_models` makes it.
+
+    Raises
+    ------
+    InputError
+        As `Ensemble.from_models` does.
+    """
+    if isinstance(sources, str | os.PathLike):
+        raise InputError(
+            "expected a sequence of two or more models; a folder of them is opened by "
+            f"open_teachers. Received: {os.fspath(sources)}"
+        )
+    found = [member_of(source, columns) for source in sources]
+    specs = [own for _, own in found]
+    if spec is None and specs and all(own == specs[0] for own in specs):
+        spec = specs[0]
+    lengths = sorted({member.input_length for member, _ in found}, key=str)
+    if len(lengths) > 1:
+        raise InputError(
+            "members must take sequences of the same length. "
+            f"Received: {' and '.join(map(str, lengths))} bases"
+        )
+    paths = [Path(source) for source in sources if isinstance(source, str | os.PathLike)]
+    in_files = len(paths) == len(found)
+    return Ensemble([member for member, _ in found], spec, sources=paths if in_files else ())
+
 
 def train_ensemble(
     splits: Splits,
-    spec: ModelSpec,
+    spec: Architecture,
     n_members: int = 10,
     settings: TrainingSettings | None = None,
     run: Run | None = None,
@@ -200,7 +282,8 @@ def train_ensemble(
     splits
         The data.
     spec
-        The members' architecture.
+        The members' architecture: a `ModelSpec`, a name, or a function of yours that builds a
+        model.
     n_members
         How many (paper: 10).
     settings
@@ -227,7 +310,7 @@ def train_ensemble(
     >>> train_ensemble(splits, spec, 2, settings, Run(progress=False)).n_members
     2
     """
-    settings, run = settings or TrainingSettings(), run or Run()
+    settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
     _check_request(splits, n_members, settings, run, executor)
     objective = measured_objective(settings, splits.heads, spec.head)
     if run.folder is not None:

@@ -15,7 +15,7 @@ from degu_tf.distillation.recipes import Recipe, default_recipe, provenance_of, 
 from degu_tf.distillation.runs import open_run
 from degu_tf.heads import Prediction
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.model_spec import Architecture, as_spec
 from degu_tf.training.run import Callbacks, Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
@@ -34,7 +34,8 @@ class DEGU:
     Parameters
     ----------
     model
-        The architecture: a name of the registry, such as ``"deepstarr"``, or a `ModelSpec`.
+        The architecture: a name of the registry, such as ``"deepstarr"``, a function that builds a
+        Keras model from `(input_shape, n_columns)`, or a `ModelSpec`.
     n_members
         Models of the ensemble (paper: 10).
     recipe
@@ -73,7 +74,7 @@ class DEGU:
 
     def __init__(
         self,
-        model: str | ModelSpec = "deepstarr",
+        model: Architecture = "deepstarr",
         n_members: int = 10,
         *,
         recipe: str | Recipe | None = None,
@@ -126,7 +127,7 @@ class DEGU:
         splits = _splits(x, y, validation_data)
         chosen = recipe(self.recipe) if isinstance(self.recipe, str) else self.recipe
         chosen = chosen or default_recipe(splits)
-        spec = ModelSpec(self.model) if isinstance(self.model, str) else self.model
+        spec = as_spec(self.model)
         folder = self._temporary() if self.folder is None else Path(self.folder)
         run = Run(
             seed=self.random_state,
@@ -201,7 +202,7 @@ class DEGU:
 
     def __repr__(self) -> str:
         state = "not fitted" if self._fitted is None else repr(self._fitted[1].heads.columns)
-        name = self.model if isinstance(self.model, str) else self.model.name
+        name = as_spec(self.model).name
         return f"DEGU({name}, {self.n_members} members; {state})"
 
     def _parts(self) -> tuple[Path, Ensemble, ModelPredictor]:

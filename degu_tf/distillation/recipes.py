@@ -9,9 +9,8 @@ from degu_tf.data.pipeline import steps_per_epoch
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.heads import HeadLayout
-from degu_tf.models import registry
 from degu_tf.training.augmentation.names import scheme
-from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.settings import TrainingSettings, settings_for
 from degu_tf.utils.errors import InputError
 
@@ -104,7 +103,7 @@ class Recipe:
         seen = settings.epochs * steps * settings.batch_size
         return replace(self.distillation, pool=math.ceil(min(self.pool_size, seen) / n))
 
-    def teacher_spec(self, spec: ModelSpec, heads: HeadLayout) -> ModelSpec:
+    def teacher_spec(self, spec: Architecture, heads: HeadLayout) -> ModelSpec:
         """The architecture of teachers that predict columns of this layout.
 
         Examples
@@ -113,11 +112,12 @@ class Recipe:
         >>> recipe("best").teacher_spec(spec, HeadLayout(("Dev",), aleatoric="std")).head
         'positive'
         """
+        spec = as_spec(spec)
         if self.positive_uncertainty and heads.aleatoric == "std":
             return replace(spec, head="positive")
         return spec
 
-    def student_spec(self, teachers: ModelSpec) -> ModelSpec:
+    def student_spec(self, teachers: Architecture) -> ModelSpec:
         """The architecture of a student whose teachers have this one.
 
         Examples
@@ -125,8 +125,8 @@ class Recipe:
         >>> recipe("best").student_spec(ModelSpec("deepstarr", {"width": 0.25})).options
         {'width': 0.5, 'dropout': 0.0}
         """
-        spec = replace(teachers, init=None)
-        if self.student_width != 1.0:
+        spec = replace(as_spec(teachers), init=None)
+        if self.student_width != 1.0 and "width" in spec.choices():
             width = self.student_width * spec.options.get("width", 1.0)
             spec = replace(spec, options={**spec.options, "width": width})
         if self.student_dropout is not None:
@@ -172,7 +172,7 @@ def with_dropout(spec: ModelSpec, rate: float) -> ModelSpec:
     >>> with_dropout(ModelSpec("deepstarr"), 0.0).options
     {'dropout': 0.0}
     """
-    names = [name for name in registry.options(spec.name) if "dropout" in name]
+    names = [name for name in spec.choices() if "dropout" in name]
     return replace(spec, options={**spec.options, **dict.fromkeys(names, rate)})
 
 

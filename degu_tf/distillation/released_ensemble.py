@@ -107,7 +107,9 @@ def member_files(folder: str | os.PathLike, pattern: str = "*") -> list[Path]:
         listed = ", ".join(f"{name} ({len(numbers)})" for name, numbers in sorted(sets.items()))
         raise InputError(
             "the folder holds several sets of files: give a pattern, such as "
-            f"{sorted(sets)[0]!r}. Received: {listed}"
+            f"{sorted(sets)[0]!r}. Received: {listed}",
+            "the folder holds several sets of files: name the members of one, such as "
+            f"{folder / sorted(sets)[0]}. Received: {listed}",
         )
     return [file for numbers in sets.values() for _, file in sorted(numbers)]
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import keras
 
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.members import Columns
 from degu_tf.distillation.student_model import DistillationModel
+from degu_tf.distillation.teacher_files import open_teachers
+from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.models.released.card import open_weights
 from degu_tf.models.released.guarded_loading import load_keras_model, saved_class
-from degu_tf.training.train import (
-    load_model,
-)
+from degu_tf.training.train import load_model
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import RunFolder
 
@@ -64,18 +65,29 @@ def teachers_of(folder: str | os.PathLike) -> Ensemble | None:
         If what lies there now is another ensemble.
     """
     run = RunFolder(folder)
-    settings, where = run.settings(), run.manifest().get("teachers")
-    if run.kind != "student" or where is None:
+    settings, notes = run.settings(), run.manifest()
+    files = notes.get("teachers_files", [])
+    where = files or [place for place in [notes.get("teachers")] if place is not None]
+    if run.kind != "student" or not where:
         return None
-    if os.path.isabs(where):
-        raise InputError(
-            "expected the teachers' folder as seen from the student's, not from the root; run "
-            f"`degu distill` again. Received: teachers: {where} in the manifest of {folder}"
-        )
-    path = run.path.resolve() / where
-    if not RunFolder(path).finished:
+    for place in where:
+        if os.path.isabs(place):
+            raise InputError(
+                "expected the teachers' folder as seen from the student's, not from the root; run "
+                f"`degu distill` again. Received: teachers: {place} in the manifest of {folder}"
+            )
+    paths = [run.path.resolve() / place for place in where]
+    if not all(path.exists() for path in paths):
         return None
-    teachers = Ensemble.load(path, settings["teachers"]["n_members"])
+    if files:
+        heads = HeadLayout.from_dict(notes.get("teachers_heads", {}))
+        teachers = open_teachers(paths, columns=Columns(heads.targets, aleatoric=heads.aleatoric))
+    elif RunFolder(paths[0]).finished:
+        teachers = Ensemble.load(paths[0], settings["teachers"]["n_members"])
+    else:
+        return None
     if teachers.fingerprint() != settings["teachers"]["fingerprint"]:
-        raise InputError(f"expected the teachers of {folder}. Received: another ensemble in {path}")
+        raise InputError(
+            f"expected the teachers of {folder}. Received: another ensemble in {paths[0]}"
+        )
     return teachers

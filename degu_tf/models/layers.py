@@ -198,7 +198,7 @@ def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
     Parameters
     ----------
     model
-        A model whose last layer is one dense layer, named ``"output"``.
+        A model whose last layer is one dense layer; any other is returned unchanged.
     heads
         What its columns mean.
 
@@ -210,11 +210,10 @@ def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
     >>> positive_uncertainty(model, heads).get_layer("output_epistemic").activation.__name__
     'softplus'
     """
-    output = model.get_layer("output")
-    linear = (
-        isinstance(output, keras.layers.Dense) and output.activation is keras.activations.linear
-    )
-    if not linear or "std" not in (heads.aleatoric, heads.epistemic):
+    output = last_dense(model)
+    if output is None or output.activation is not keras.activations.linear:
+        return model
+    if "std" not in (heads.aleatoric, heads.epistemic):
         return model
     blocks = []
     for role in heads.roles:
@@ -228,6 +227,14 @@ def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
         blocks.append(block(output.input))
     joined = keras.layers.Concatenate(name="output")(blocks)
     return keras.Model(model.input, joined, name=model.name)
+
+
+def last_dense(model: keras.Model) -> keras.layers.Dense | None:
+    """The dense layer whose output is the model's; None if another layer puts it out."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense) and layer.output is model.output:
+            return layer
+    return None
 
 
 def _is_number(value: Any) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.models.own.columns import as_columns
 from degu_tf.sequences.encoding import (
     as_float,
     as_tokens,
@@ -68,7 +69,8 @@ class ModelPredictor:
     Parameters
     ----------
     model
-        A model from `(N, L, 4)` to `(N, n_columns)` or `(N, length, n_columns)`.
+        A model from `(N, L, 4)` to `(N, n_columns)` or `(N, length, n_columns)`. Several outputs
+        are put side by side (`degu_tf.models.own.columns.as_columns`).
     heads
         What its columns mean.
     batch_size
@@ -91,13 +93,7 @@ class ModelPredictor:
     def __init__(
         self, model: keras.Model, heads: HeadLayout, batch_size: int | None = None
     ) -> None:
-        n_columns = model.output_shape[-1]
-        if n_columns != heads.n_columns:
-            raise InputError(
-                f"the model emits {n_columns} columns, the layout has {heads.n_columns}: "
-                f"{heads.columns}. Give the layout the model was built with"
-            )
-        self.model = model
+        self.model = as_columns(model, heads)
         self.heads = heads
         self.batch_size = batch_size
 

@@ -13,6 +13,8 @@ from degu_tf.models.deepstarr import deepstarr
 from degu_tf.models.dream_rnn import dream_rnn
 from degu_tf.models.memory import check_memory
 from degu_tf.models.mprann import mprann
+from degu_tf.models.own.builders import build_own
+from degu_tf.models.own.sources import Builder
 from degu_tf.models.residualbind import residualbind
 from degu_tf.utils.errors import InputError
 
@@ -49,7 +51,7 @@ def options(name: str) -> dict[str, Any]:
 
 
 def build(
-    name: str, input_shape: tuple[int | None, int], heads: HeadLayout, **choices: Any
+    name: str | Builder, input_shape: tuple[int | None, int], heads: HeadLayout, **choices: Any
 ) -> keras.Model:
     """A new, randomly initialised model of a named architecture.
 
@@ -58,7 +60,7 @@ def build(
     Parameters
     ----------
     name
-        One of `names()`.
+        One of `names()`, or a function of yours (`degu_tf.models.own.builders.build_own`).
     input_shape
         `(L, 4)`, L in bases.
     heads
@@ -84,6 +86,8 @@ def build(
     >>> model.output_shape
     (None, 2)
     """
+    if callable(name):
+        return build_own(name, input_shape, heads, choices)
     known = options(name)
     unknown = [option for option in choices if option not in known]
     if unknown:

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from degu_tf.models.layers import last_dense
 from degu_tf.models.released.load import load_released_weights
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash, file_hash
@@ -43,7 +44,7 @@ def copy_weights(source: keras.Model, target: keras.Model, n_targets: int) -> No
     Parameters
     ----------
     source, target
-        Models of one architecture whose last layers are made by
+        Models of one architecture that end in a dense layer, or whose last layers are made by
         `degu_tf.models.layers.output_head`.
     n_targets
         How many columns are means; they come first.
@@ -66,7 +67,11 @@ def copy_weights(source: keras.Model, target: keras.Model, n_targets: int) -> No
     True
     """
     below = [[layer for layer in model.layers if layer.weights] for model in (source, target)]
-    below = [[layer for layer in side if not _is_output(layer)] for side in below]
+    ends = [last_dense(model) for model in (source, target)]
+    below = [
+        [layer for layer in side if layer is not end and not _is_output(layer)]
+        for side, end in zip(below, ends, strict=True)
+    ]
     shapes = [
         [(layer.name, [tuple(array.shape) for array in layer.weights]) for layer in side]
         for side in below
@@ -94,10 +99,14 @@ def _is_output(layer: keras.layers.Layer) -> bool:
 
 def _first_output(model: keras.Model) -> keras.layers.Layer:
     """The layer that puts out the means: the only output layer, or the first of several."""
-    found = [layer for layer in model.layers if layer.weights and _is_output(layer)]
+    end = last_dense(model)
+    found = [
+        layer for layer in model.layers if layer is end or (layer.weights and _is_output(layer))
+    ]
     if not found:
         raise InputError(
-            "a student that starts from a teacher has an output layer made by output_head. "
+            "a student that starts from a teacher ends in a dense layer or one made by "
+            "output_head. "
             f"Received: {model.name}, whose last layer is {model.layers[-1].name}"
         )
     return found[0]

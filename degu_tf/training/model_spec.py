@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -14,6 +14,8 @@ import numpy as np
 from degu_tf.heads import HeadLayout
 from degu_tf.models import registry
 from degu_tf.models.layers import positive_uncertainty
+from degu_tf.models.own.builders import build_own, own_options
+from degu_tf.models.own.sources import Builder, name_of, portable, restored, source_hash
 from degu_tf.models.released.output_heads import with_head
 from degu_tf.utils.errors import InputError
 
@@ -27,12 +29,14 @@ _BUILDING = threading.Lock()
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """An architecture by name, its options, and weights to start from.
+    """An architecture by name or by a function that builds it, its options, and initial weights.
 
     Attributes
     ----------
     name
-        A name of the registry, such as ``"deepstarr"``.
+        A name of the registry, such as ``"deepstarr"``. Given as a function `(input_shape,
+        n_columns)` or `(input_shape, heads)` with options of its own, it becomes the function's
+        name, as runs record it (`degu_tf.models.own.builders.build_own`).
     options
         Keyword arguments of its builder, such as ``{"width": 0.5}``.
     init
@@ -42,7 +46,13 @@ class ModelSpec:
         The last layers: ``"linear"`` as in the paper; ``"positive"``, whose standard deviations
         are positive by softplus (`degu_tf.models.layers.positive_uncertainty`); or one of those
         released files have, ``"mean_std"`` and ``"dense_normal"``
-        (`degu_tf.models.released.output_heads.with_head`).
+        (`degu_tf.models.released.output_heads.with_head`). The head of a model by a function of
+        yours takes the place of its last dense layer; a model that ends in something else keeps
+        its output.
+    source
+        Hash of the function's source; None for a name of the registry.
+    builder
+        The function; None for a name, and where a run was loaded, which executes nothing.
 
     Raises
     ------
@@ -53,16 +63,72 @@ class ModelSpec:
     --------
     >>> ModelSpec("residualbind", {"width": 0.25}).name
     'residualbind'
+    >>> def network(input_shape, n_columns, units=8):
+    ...     layers = [keras.layers.Flatten(), keras.layers.Dense(units), keras.layers.ReLU()]
+    ...     return keras.Sequential([*layers, keras.layers.Dense(n_columns)])
+    >>> spec = ModelSpec(network, {"units": 4})
+    >>> spec.build((32, 4), HeadLayout(("Dev", "Hk")), seed=0).output_shape
+    (None, 2)
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     init: str | None = None
     head: str = "linear"
+    source: str | None = None
+    builder: Builder | None = field(default=None, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        if self.head not in HEADS:
-            raise InputError(f"head must be one of {HEADS}. Received: {self.head!r}")
+    def __init__(
+        self,
+        name: str | Builder,
+        options: Mapping[str, Any] | None = None,
+        init: str | None = None,
+        head: str = "linear",
+        source: str | None = None,
+        builder: Builder | None = None,
+    ) -> None:
+        if head not in HEADS:
+            raise InputError(f"head must be one of {HEADS}. Received: {head!r}")
+        if not isinstance(name, str):
+            own_options(name)
+            builder, source, name = name, source_hash(name), name_of(name)
+        elif builder is not None and name != name_of(builder):  # another name in its place
+            source, builder = None, None
+        for key, value in (
+            ("name", name),
+            ("options", {} if options is None else options),
+            ("init", init),
+            ("head", head),
+            ("source", source),
+            ("builder", builder),
+        ):
+            object.__setattr__(self, key, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "builder": portable(self.builder)}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update({**state, "builder": restored(state["builder"])})
+
+    def choices(self) -> dict[str, Any]:
+        """The options that the architecture has, with their defaults.
+
+        Raises
+        ------
+        InputError
+            If there is no such architecture, or it is a function that was not named.
+        """
+        return registry.options(self.name) if self.source is None else own_options(self._own())
+
+    def _own(self) -> Builder:
+        if self.builder is None:
+            raise InputError(
+                f"the architecture is the function {self.name}, which is not executed unless you "
+                "name it: give the function, spec=... Received: spec=None",
+                f"the architecture is the function {self.name}, which is not executed unless you "
+                f"name it: --model {self.name}. Received: no --model",
+            )
+        return self.builder
 
     def build(
         self, input_shape: tuple[int | None, int], heads: HeadLayout, seed: int
@@ -83,7 +149,10 @@ class ModelSpec:
                 f"seed must be a whole number from 0 to 2**32 - 1. Received: seed={seed!r}"
             )
         with _seeded(int(seed)):
-            model = registry.build(self.name, input_shape, heads, **self.options)
+            if self.source is None:
+                model = registry.build(self.name, input_shape, heads, **self.options)
+            else:
+                model = build_own(self._own(), input_shape, heads, self.options)
             if self.head == "positive":
                 return positive_uncertainty(model, heads)
             return with_head(model, self.head, heads.n_columns)
@@ -91,7 +160,24 @@ class ModelSpec:
     def to_dict(self) -> dict[str, Any]:
         """The specification as plain values for JSON."""
         described = {"name": self.name, "options": dict(self.options), "init": self.init}
+        if self.source is not None:
+            described["source"] = self.source
         return described if self.head == "linear" else {**described, "head": self.head}
+
+
+Architecture: TypeAlias = ModelSpec | str | Builder
+"""An architecture wherever one is asked for: a specification, a name, or a function of yours."""
+
+
+def as_spec(architecture: Architecture) -> ModelSpec:
+    """The specification of an architecture.
+
+    Examples
+    --------
+    >>> as_spec("deepstarr") == as_spec(ModelSpec("deepstarr"))
+    True
+    """
+    return architecture if isinstance(architecture, ModelSpec) else ModelSpec(architecture)
 
 
 @contextmanager

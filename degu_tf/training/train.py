@@ -21,7 +21,7 @@ from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.epoch_reports import EpochBar, epoch_lines
 from degu_tf.training.forward import Learner, trains_itself
 from degu_tf.training.initial_weights import load_initial_weights, weights_hash
-from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
@@ -123,6 +123,7 @@ def fit(
     )
     if settings.augment is not None:
         batches = augmented(batches, settings.augment, seed, steps)
+    mine = [*_averaging(settings), best_epoch, _rate_callback(settings), epoch_bar]
     history = learner.fit(
         batches,
         epochs=settings.epochs,
@@ -130,13 +131,7 @@ def fit(
         validation_data=evaluation_batches(
             validation, batch_size_of(validation.sequences.shape[1])
         ),
-        callbacks=[
-            *_averaging(settings),
-            best_epoch,
-            _rate_callback(settings),
-            epoch_bar,
-            *callbacks,
-        ],
+        callbacks=[*mine, *callbacks],
         shuffle=False,
         verbose=0,
     ).history
@@ -233,7 +228,7 @@ def check_fits(model: keras.Model, split: Split, heads: HeadLayout) -> None:
 
 def train(
     splits: Splits,
-    spec: ModelSpec,
+    spec: Architecture,
     settings: TrainingSettings | None = None,
     run: Run | None = None,
     *,
@@ -251,7 +246,7 @@ def train(
     splits
         The data.
     spec
-        The architecture.
+        The architecture: a `ModelSpec`, a name, or a function of yours that builds the model.
     settings
         How to train, with its augmentation and second stage; the paper's by default.
     run
@@ -281,7 +276,7 @@ def train(
     >>> model.predict(splits.test.sequences).mean.shape
     (10, 2)
     """
-    settings, run = settings or TrainingSettings(), run or Run()
+    settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
     check_augmentable(splits, settings)
     objective = objective or measured_objective(settings, splits.heads, spec.head)
     folder = None if run.folder is None else RunFolder(run.folder)

@@ -95,6 +95,12 @@ class RunFolder:
             ),
             key=lambda name: (name != "kind", name.endswith("fingerprint"), name),
         )
+        if "model.source" in differing and held.get("model.name") == requested.get("model.name"):
+            raise InputError(
+                f"the source of {held['model.name']}, which builds the model, has changed since "
+                "the run was begun; restore it, or name another folder for the changed one. "
+                f"Received: {self.path}"
+            )
         if differing:
             first = ", ".join(
                 f"{name}: holds {_brief(held.get(name))}, requested {_brief(requested.get(name))}"

@@ -264,7 +264,7 @@ def test_output_folders():
     ("command", "message"),
     [
         ("distill none d.h5", "expected the folder of a run. Received: none"),
-        ("distill d.h5 x", "expected the folder of a run. Received: d.h5"),
+        ("distill d.h5 x", "expected the folder of a run, or several models.*Received: d.h5"),
         ("distill y d.h5", "expected an ensemble's run. Received: y"),
         ("distill x d.h5 --members 7", "the run has 2 members. Received: --members 7"),
         ("distill x d.h5 --model mpran", "Did you mean mprann"),

@@ -1,18 +1,23 @@
 """`degu distill`."""
 
 import shutil
+from dataclasses import replace
 
+import keras
 import pandas as pd
 import pytest
 from command_line import PAPER, degu, described, done, settings
 
 from degu_tf import cli
 from degu_tf.cli.shared.training_options import model_spec
-from degu_tf.data.hdf5.splits_file import read_splits
+from degu_tf.data.hdf5.splits_file import read_splits, write_splits
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.runs import open_run
 from degu_tf.distillation.teacher import has_bfloat16
+from degu_tf.heads import HeadLayout
 from degu_tf.training.model_spec import ModelSpec
+
+AB = HeadLayout(("A", "B"), aleatoric="std")
 
 
 def test_students_take_the_teachers_training_subset_and_architecture(work):
@@ -198,3 +203,34 @@ def test_what_starts_elsewhere_says_so(work, tmp_path):
     )
     assert refused.code == 2
     assert "architecture and size" in refused.err
+
+
+@pytest.mark.usefixtures("untrained")
+def test_teachers_that_were_trained_elsewhere(work, tmp_path):
+    """Files of a network nobody here knows; the data say what its columns mean."""
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        sequence = keras.Input((32, 4))
+        x = keras.layers.LayerNormalization()(keras.layers.Flatten()(sequence))
+        keras.Model(sequence, keras.layers.Dense(2)(x)).save(tmp_path / f"{seed}_net.keras")
+    files = sorted(tmp_path.glob("*.keras"))
+    ending = (*PAPER, "--quiet", "--model", "tiny", "--out", tmp_path / "y")
+    for where in ([tmp_path], files):
+        said = done("distill", *where, work.data, *ending).out
+        assert "not the data that the teachers were trained on" not in said
+        assert "Student of 2 teachers" in said
+    made = settings(tmp_path / "y")
+    assert made["teachers"]["n_members"] == 2
+    assert made["heads"] == {"targets": ["Dev", "Hk"], "aleatoric": None, "epistemic": "std"}
+    judged = done("evaluate", tmp_path / "y", work.data).out
+    assert "ensemble" in judged
+    refused = degu("distill", *files, work.data, *PAPER, "--out", tmp_path / "z")
+    assert "expected --model NAME" in refused.err
+    wrong = degu("distill", *files, work.data, "--teachers-aleatoric", "std", *ending)
+    assert "expected names for the model's 2 columns" in wrong.err
+    write_splits(tmp_path / "ab.h5", replace(read_splits(work.data), heads=AB))
+    command = ("distill", work.x / "member_00", work.x / "member_01", tmp_path / "ab.h5", *PAPER)
+    refused = degu(*command, "--out", tmp_path / "z")
+    assert "the teachers predict Dev, Hk, the data have A, B; if these" in refused.err
+    assert "--targets A B. Received: no --targets" in refused.err
+    done(*command, "--targets", "A", "B", "--model", "tiny", "--out", tmp_path / "z")

@@ -203,6 +203,21 @@ def test_the_readmes_released_example_runs(mpra, server, capsys):
 
 
 @pytest.mark.slow
+def test_the_readmes_example_of_teachers_trained_elsewhere_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    (foreign,) = (block for block in blocks("sh") if block.startswith("degu distill released"))
+    Path("released").mkdir()
+    for number in (1, 2):
+        model = build("deepstarr", (249, 4), HeadLayout(("Dev", "Hk")), width=0.03)
+        model.save_weights(f"released/{number}.weights.h5")
+    for command in first.splitlines()[:2] + foreign.splitlines():
+        assert cli.main(small(command)) == 0, command
+    for run in ("released_student", "of_two"):
+        table = pd.read_csv(f"runs/{run}/metrics.csv")
+        assert {"HepG2_log2", "K562_log2"} == set(table["target"])
+
+
+@pytest.mark.slow
 def test_the_readmes_example_of_calibration_runs(mpra):
     """Of the teachers: a student of one epoch is sure of too much to be calibrated."""
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
@@ -265,7 +280,7 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_python_examples_run(mpra, monkeypatch):
-    story, parts, baseline, conformal, explained, variants, dynamic = blocks("python")
+    story, parts, baseline, conformal, explained, variants, dynamic, own = blocks("python")
     little = story.replace("n_members=10", "n_members=2").replace("ACGT...", mpra[0])
     trial = dataclasses.replace(
         degu.recipe("best"), teacher_steps=4, student_steps=4, pool_size=400
@@ -292,4 +307,7 @@ def test_the_readmes_python_examples_run(mpra, monkeypatch):
     assert len(names["effects"]) == 3
     assert names["skipped"].empty
     exec(dynamic.replace("epochs=100", "epochs=1"), names)
+    exec(own.replace("epochs=100", "epochs=1").replace("network, 10", "network, 2"), names)
+    loaded = degu.open_run("runs/own_student")
+    assert loaded.fingerprint() == names["own_student"].fingerprint()
     assert Path("student.keras").is_file()

@@ -61,8 +61,9 @@ def rules_of(layer: keras.layers.Layer, n_inputs: int, dtype: tf.DType) -> list[
     except NoRule as error:
         raise InputError(
             f"DeepSHAP has no rule for {error}: layer {layer.name!r} of type "
-            f"{type(layer).__name__}. Explain the model by its gradients instead, or with layers "
-            f"of the types {', '.join(sorted(each.__name__ for each in _RULES))}"
+            f"{type(layer).__name__}. Other methods explain any model: saliency, "
+            "integrated_gradients or ism. There are rules for layers of the types "
+            f"{', '.join(sorted(each.__name__ for each in _RULES))}"
         ) from None
 
 

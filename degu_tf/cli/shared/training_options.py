@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 INIT = "initial weights: a run, or a file that `degu convert` reads"
 """Help of `--init`."""
 
+OWN_MODEL = "or file.py:function or package.module:function of yours, (input_shape, n_columns) or "
+OWN_MODEL += "(input_shape, heads) to a Keras model"
+"""Help of `--model` for models of users; the file named is executed."""
+
 
 def run_folder_options(to: argparse.ArgumentParser) -> None:
     """Where the run is written."""
@@ -166,23 +170,27 @@ def model_spec(options: argparse.Namespace, base: "ModelSpec | None") -> "ModelS
     InputError
         If neither names an architecture.
     """
+    from degu_tf.models.own.sources import load_builder
     from degu_tf.training.model_spec import ModelSpec
     from degu_tf.utils.errors import InputError
 
+    own = None if options.model is None or ":" not in options.model else load_builder(options.model)
     if base is None:
         if options.model is None:
             raise InputError(
                 "expected --model NAME, since the architecture of the teachers is not known. "
                 "Received: no --model"
             )
-        base = ModelSpec(options.model)
-    name = options.model or base.name
-    inherited = base.options if name == base.name else {}
+        base = ModelSpec(own or options.model)
+    named = base if options.model is None else ModelSpec(own or options.model)
+    named.choices()
+    inherited = base.options if named.name == base.name else {}
     chosen = {**inherited, **_given(width=options.width)}
     positive_head = options.positive_uncertainty
     if positive_head is None:
         positive_head = base.head == "positive"
-    return ModelSpec(name, chosen, options.init, "positive" if positive_head else "linear")
+    head = "positive" if positive_head else "linear"
+    return replace(named, options=chosen, init=options.init, head=head)
 
 
 def _given(**options: Any) -> dict[str, Any]:

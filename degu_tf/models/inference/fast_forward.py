@@ -257,4 +257,5 @@ _OTHERS = {
     layers.Concatenate: lambda layer: lambda *parts: tf.concat(parts, layer.axis),
     layers.Flatten: lambda _: _flatten,
     layers.MaxPooling1D: _max_pooling,
+    layers.Multiply: lambda _: lambda *factors: functools.reduce(tf.multiply, factors),
 }

@@ -62,9 +62,12 @@ def load_keras_model(path: str | os.PathLike) -> keras.Model:
             raise
         except DAMAGED as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
+            what = "expected a .keras file of layers that are known here; it is damaged, or its "
+            what += "classes are not registered"
+            received = f"Received: {lines[0]:.200}"
             raise InputError(
-                "expected a .keras file of layers that are known here; it is damaged, or its "
-                f"classes are not registered. Received: {lines[0]:.200}"
+                f"{what}: import the module that registers them first. {received}",
+                f"{what}: name the file that registers them, --custom-layers FILE. {received}",
             ) from error
 
 
@@ -104,6 +107,17 @@ def check_keras_file(path: Path) -> None:
     refuse_code(content)
     with h5py.File(io.BytesIO(weights), "r") as file:
         held = sum(array.size for array in hdf5_arrays(file, len(weights)).values())
+    check_described(content, held)
+
+
+def check_described(content: Any, held: int) -> None:
+    """Refuse a configuration of far more weights than the `held` ones of its file.
+
+    Raises
+    ------
+    InputError
+        If they would take more memory than is free to use without asking.
+    """
     described = sum(_n_weights(layer) for layer in _layers(content))
     if described * 4 > FREE_BYTES and described > _SLACK * held:
         raise InputError(

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from degu_tf.heads import Form, HeadLayout
-from degu_tf.models.layers import output_head
+from degu_tf.models.layers import last_dense, output_head
 from degu_tf.models.released.keras_config import NORMAL_OFFSET
 from degu_tf.models.released.output_blocks import roles_of
 from degu_tf.models.released.stored_weights import OFFSET, Block
@@ -45,7 +45,7 @@ def with_head(
     Parameters
     ----------
     model
-        A model whose last layer is one dense layer, named ``"output"``.
+        A model whose last layer is one dense layer.
     head
         ``"mean_std"``: dense layers of the mean and, through softplus, of the deviation (released
         heteroscedastic models); ``"dense_normal"``: the same with 1e-6 added to the deviation
@@ -58,7 +58,7 @@ def with_head(
     """
     if head not in ("mean_std", "dense_normal", "evidential", "outputs"):
         return model
-    x = model.get_layer("output").input
+    x = _features(model, head)
     if head == "outputs":
         return keras.Model(model.input, _side_by_side(x, model, blocks), name=model.name)
     if head == "evidential":
@@ -71,6 +71,17 @@ def with_head(
         std = keras.layers.Rescaling(1.0, NORMAL_OFFSET, name=OFFSET)(std)
     output = keras.layers.Concatenate(name="output")([mean, std])
     return keras.Model(model.input, output, name=model.name)
+
+
+def _features(model: keras.Model, head: str) -> Any:
+    """What the last dense layer takes; of a user's network that layer may have any name."""
+    output = last_dense(model)
+    if output is None:
+        raise InputError(
+            f"expected a model that ends in a dense layer, whose place an output of the form "
+            f"{head!r} takes. Received: {model.name}, which ends in {model.layers[-1].name!r}"
+        )
+    return output.input
 
 
 def _side_by_side(x: Any, model: keras.Model, blocks: tuple[Block, ...]) -> Any:

@@ -224,7 +224,7 @@ def state_of(x):
 
 PLAIN = {
     "two tensors": lambda: functional(lambda x: Sum()(conv(4, 1)(x), x)),
-    "a product": lambda: functional(lambda x: layers.Multiply()([conv(4, 1)(x), x])),
+    "a maximum": lambda: functional(lambda x: layers.Maximum()([conv(4, 1)(x), x])),
     "a named option": lambda: functional(lambda x: Scaled()(conv()(x), factor=3.0)),
     "a list of one": lambda: functional(lambda x: First()([conv()(x)])),
     "a list from a nested model": lambda: functional(nested_list),
