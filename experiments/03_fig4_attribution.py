@@ -8,8 +8,8 @@ left out (of a standard model itself), with two-sided t-tests. c, standard devia
 initialisations of each sequence's map. d, on simulated data, how well maps tell motif positions
 from others. The first target of data with several is explained by DeepSHAP, data with one target by
 saliency, both with gradient correction; a and d show DeepSHAP's hypothetical scores. Supplementary
-Figure 7 has the other combinations. Trained models are shared with Figures 2 and 5, maps with
-Supplementary Figures 7 and 8.
+Figure 7 has the other combinations. Trained models are shared with Figure 5, at `paper` with
+Figure 2 too, maps with Supplementary Figures 7 and 8.
 """
 
 import pandas as pd

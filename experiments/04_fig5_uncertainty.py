@@ -5,8 +5,8 @@ with the replicates', against the share of the training data: the first target o
 targets (STARR-seq in the paper), and data with one (lentiMPRA). c, share of measurements inside
 95 % intervals against their mean size, before and after conformal prediction, and d, Pearson r of
 the activity against that share, for every method on the data with one target: epistemic, aleatoric
-and total uncertainty; a dot is a model from its own seed. Trained models are shared with Figure 2
-and Supplementary Figures 9 to 13.
+and total uncertainty; a dot is a model from its own seed. Trained models are shared with
+Supplementary Figures 9 to 13, at `paper` with Figure 2 too.
 """
 
 from degu_tf.paper.fig5_uncertainty import claims, figure, study

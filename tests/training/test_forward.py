@@ -105,7 +105,7 @@ def first_block(**changes):
         {"conv": {"activation": "tanh"}},
         {"conv": {"filters": 3, "kernel_size": 40}},
         {"bn": {"scale": False, "center": False, "momentum": 0.5, "epsilon": 0.1}},
-        {"bn": {"gamma_initializer": keras.initializers.Constant(-1.0)}},
+        {"bn": {"gamma_initializer": "random_normal"}},
         {"bn": {"axis": 1}},
         {"set": {1: {"trainable": False}}},
         {"set": {0: {"trainable": False}}},
