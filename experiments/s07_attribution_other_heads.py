@@ -3,7 +3,7 @@
 Every target of every data set by DeepSHAP and by saliency, but for the combinations that Figure 4
 shows: root mean squared error of each model's maps to the ensemble's mean map, standard deviation
 over initialisations of each sequence's map, and on simulated data how well maps tell motif
-positions from others. Trained models are shared with Figures 2 and 5, maps with Figure 4.
+positions from others. Trained models are shared with Figure 5, maps with Figure 4.
 """
 
 import pandas as pd

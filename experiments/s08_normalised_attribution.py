@@ -3,7 +3,7 @@
 The control that leaves the mechanism and takes away its magnitude: for every target of every data
 set, by DeepSHAP and by saliency, root mean squared error of each model's scaled maps to the
 ensemble's mean scaled map, and standard deviation over initialisations of each sequence's scaled
-map. Trained models are shared with Figures 2 and 5, maps with Figure 4 and Supplementary Figure 7.
+map. Trained models are shared with Figure 5, maps with Figure 4 and Supplementary Figure 7.
 """
 
 import pandas as pd

@@ -189,14 +189,13 @@ def run(options: argparse.Namespace) -> None:
 
 def _check_teachers(teachers: list[str]) -> None:
     """Refuse, before TensorFlow is loaded, what cannot be teachers."""
-    check_exists("the folder of a run, or models", *teachers)
     if len(teachers) == 1 and os.path.isfile(teachers[0]):
         raise InputError(
             "expected the folder of a run, or several models: an ensemble has two or more "
             f"members. Received: {teachers[0]}, one file"
         )
     for path in teachers:
-        check_run(path)
+        check_run(path)  # files, which can be teachers too, only have to be there
 
 
 def _recorded(teachers: list[str]) -> dict[str, Any]:

@@ -73,14 +73,14 @@ def run(options: argparse.Namespace) -> None:
     inputs = [options.run, options.vcf, options.fasta]
     resumed = os.path.isdir(f"{options.out}.parts")
     check_out(options.out, force=options.force or resumed, inputs=inputs)
-    check_run(options.run)
-    check_files("a VCF or BCF", options.vcf)
-    check_files("a genome FASTA", options.fasta)
     if options.custom_layers is not None and options.workers > 1:
         raise InputError(
             "expected one process with --custom-layers, which are registered in this one alone. "
             f"Received: --workers {options.workers}"
         )
+    check_run(options.run)
+    check_files("a VCF or BCF", options.vcf)
+    check_files("a genome FASTA", options.fasta)
     quiet.tensorflow()
     from degu_tf.variants.vcf.parts import Scoring
     from degu_tf.variants.vcf.score import score_vcf

@@ -18,7 +18,7 @@ class OneOperationAdam(keras.optimizers.Adam):
     >>> weight = keras.Variable([1.0, 2.0])
     >>> optimizer = OneOperationAdam(0.1)
     >>> optimizer.apply([tf.constant([1.0, -1.0])], [weight])
-    >>> [round(float(value), 2) for value in weight]
+    >>> [round(value, 2) for value in weight.numpy().tolist()]
     [0.9, 2.1]
     """
 

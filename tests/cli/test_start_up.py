@@ -18,7 +18,7 @@ REFUSED = {
     "train d.h5 --log d.h5 --out r": "--log d.h5: expected a new log",
     "train d.h5 --members ten --out r": "--members: expected a whole number",
     "distill none d.h5 --out r": RUN,
-    "distill d.h5 d.h5 --out r": "expected the folder of a run. Received: d.h5",
+    "distill d.h5 d.h5 --out r": "expected the folder of a run, or several models",
     "distill unfinished d.h5 --out r": "the run is unfinished; run the command that began it",
     "distill run none.h5 --out r": "expected an HDF5 file. Received: none.h5",
     "distill run d.h5 --init none --out r": "of a run. Received: none, where there is nothing",

@@ -103,7 +103,7 @@ PRESETS: Mapping[str, Setup] = {
         training=recipe("starrseq").settings,
     ),
 }
-"""Settings of the figures' presets; `quick` has teachers and static students of Fig. 2's."""
+"""Settings of the figures' presets; `quick` has teachers of Fig. 5's."""
 
 
 class Study:

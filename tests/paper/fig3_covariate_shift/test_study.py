@@ -20,6 +20,7 @@ from degu_tf.paper.claims import (
     UNDECIDED,
     judge,
 )
+from degu_tf.paper.data_sets import SEVERAL_TARGETS
 from degu_tf.paper.fig3_covariate_shift import study as covariate_shift
 from degu_tf.paper.fig3_covariate_shift import toy
 from degu_tf.paper.fig3_covariate_shift.shifted_sets_file import DATASETS
@@ -147,14 +148,13 @@ class TestStudy:
         with pytest.raises(InputError, match=r"dynamic_shuffle\. Received: 'shuffle'"):
             study.students("shuffle")
 
-    def test_the_quick_preset_has_figure_2s_teachers(self, fig2):
+    @pytest.mark.parametrize("preset", ["quick", "paper"])
+    def test_data_and_teachers_are_those_of_other_figures(self, preset):
         """So whoever ran one does not train them again for the other."""
-        quick, setup = PRESETS["quick"], fig2.PRESETS["quick"]
-        several = setup.several_targets
-        assert (quick.spec, quick.training, quick.sizes) == (
+        chosen, several = PRESETS[preset], SEVERAL_TARGETS[preset]
+        assert (chosen.spec, chosen.training, chosen.sizes) == (
             several.spec, several.training, several.sizes,
         )  # fmt: skip
-        assert (quick.n_members, quick.n_students) == (setup.n_members, setup.n_students)
 
     def test_a_file_is_read_without_its_uncertainty(self, make_splits, tmp_path):
         write_splits(tmp_path / "fly.h5", make_splits(("Dev", "Hk"), "std", length=40))
