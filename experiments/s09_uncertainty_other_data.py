@@ -1,8 +1,8 @@
 """Supplementary Figure 9: Figure 5 on the other promoter and the other cell type.
 
 Panels as in Figure 5, for the second target of data with several targets (housekeeping in the
-paper) and other data with one (lentiMPRA HepG2 in the paper). Trained models are shared with Figure 5,
-at `paper` with Figure 2 too.
+paper) and other data with one (lentiMPRA HepG2 in the paper). Trained models are shared with
+Figure 5, at `paper` with Figure 2 too.
 """
 
 import pandas as pd

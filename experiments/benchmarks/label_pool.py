@@ -40,6 +40,7 @@ def main() -> None:
         ],
         spec,
     )
+    student = best.student_spec(spec)
     labelled = degu.student_splits(teachers, splits)
     augmentation = degu.Augmentation(scheme("mosaic"))
     settings = degu.TrainingSettings(
@@ -54,7 +55,7 @@ def main() -> None:
     for name, how in (("step", None), ("step on the fly", on_the_fly)):
         with tempfile.TemporaryDirectory() as folder:
             run = degu.Run(folder, progress=False)
-            degu.train_student(teachers, labelled, spec, settings, run, distillation=how)
+            degu.train_student(teachers, labelled, student, settings, run, distillation=how)
             epochs = pd.read_csv(Path(folder) / "history.csv")["seconds"]
         seconds[name] = median(epochs[1:]) / options.steps  # the first one traces the graph
     label, step, fly = seconds.values()
@@ -97,7 +98,7 @@ def _label_seconds(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--width", type=float, default=0.25, help="of teachers and student")
+    parser.add_argument("--width", type=float, default=0.25, help="of teachers; students are the recipe's")
     parser.add_argument("--members", type=int, default=10, help="teachers")
     parser.add_argument("--steps", type=int, default=200, help="training steps in an epoch")
     parser.add_argument("--rounds", type=int, default=3, help="epochs after the first")
