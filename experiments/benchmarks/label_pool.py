@@ -98,7 +98,9 @@ def _label_seconds(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--width", type=float, default=0.25, help="of teachers; students are the recipe's")
+    parser.add_argument(
+        "--width", type=float, default=0.25, help="of teachers; students are the recipe's"
+    )
     parser.add_argument("--members", type=int, default=10, help="teachers")
     parser.add_argument("--steps", type=int, default=200, help="training steps in an epoch")
     parser.add_argument("--rounds", type=int, default=3, help="epochs after the first")
