@@ -9,6 +9,7 @@ from typing import TypeAlias
 import keras
 
 from degu_tf.heads import Form, HeadLayout
+from degu_tf.models.own.columns import columns_of
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.models.released.card import open_weights, read_card
 from degu_tf.models.released.load import read_released
@@ -127,7 +128,7 @@ def _n_columns(model: keras.Model) -> int:
             "expected a functional or sequential model that has been built. "
             f"Received: {type(model).__name__} {model.name!r}"
         )
-    return sum(tensor.shape[-1] if len(tensor.shape) > 1 else 1 for tensor in outputs)
+    return columns_of(outputs)
 
 
 def _of_run(folder: Path, columns: Columns) -> tuple[ModelPredictor, ModelSpec | None]:

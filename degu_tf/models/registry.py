@@ -1,6 +1,5 @@
 """Architectures by name: what a command line or a settings file can ask for."""
 
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ from degu_tf.models.mprann import mprann
 from degu_tf.models.own.builders import build_own
 from degu_tf.models.own.sources import Builder
 from degu_tf.models.residualbind import residualbind
-from degu_tf.utils.errors import InputError
+from degu_tf.utils.errors import InputError, did_you_mean
 
 ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
     "cnn_task_base": cnn_task_base,
@@ -92,7 +91,7 @@ def build(
     unknown = [option for option in choices if option not in known]
     if unknown:
         raise InputError(
-            f"{name} has the options {', '.join(known)}.{_suggestion(unknown[0], known)} "
+            f"{name} has the options {', '.join(known)}.{did_you_mean(unknown[0], known)} "
             f"Received: {unknown[0]}={choices[unknown[0]]!r}"
         )
     builder = _builder(name)
@@ -108,11 +107,6 @@ def _builder(name: str) -> Callable[..., keras.Model]:
     if not isinstance(name, str) or name not in ARCHITECTURES:
         raise InputError(
             f"expected one of the architectures {', '.join(names())}."
-            f"{_suggestion(str(name), names())} Received: name={name!r}"
+            f"{did_you_mean(str(name), names())} Received: name={name!r}"
         )
     return ARCHITECTURES[name]
-
-
-def _suggestion(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.4)
-    return f" Did you mean {close[0]}?" if close else ""

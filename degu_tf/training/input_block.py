@@ -24,6 +24,7 @@ def is_input_block(convolution: layers.Layer, normalisation: layers.Layer) -> bo
         and (convolution.strides[0], convolution.dilation_rate[0], convolution.groups) == (1, 1, 1)
         and convolution.activation is activations.linear
         and convolution.activity_regularizer is None
+        and normalisation.activity_regularizer is None
         and convolution.kernel.shape[0] * convolution.kernel.shape[1] <= FEW_TERMS
         and normalisation.axis in (-1, 2)
         and normalisation.trainable

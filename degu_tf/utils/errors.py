@@ -1,6 +1,7 @@
 """The one exception that means "what you gave cannot be used": not a fault of the program."""
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -42,6 +43,18 @@ class NoResultError(InputError):
     """
 
     exit_code = 3
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The known word that one is most like, as the end of a message; empty where none is close.
+
+    Examples
+    --------
+    >>> did_you_mean("deepstar", ["deepstarr", "mprann"])
+    ' Did you mean deepstarr?'
+    """
+    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.4)
+    return f" Did you mean {close[0]}?" if close else ""
 
 
 @contextmanager

@@ -1,10 +1,9 @@
 """What a command reads, checked before anything heavy is loaded."""
 
-import difflib
 import os
 
 from degu_tf.cli import options
-from degu_tf.utils.errors import InputError
+from degu_tf.utils.errors import InputError, did_you_mean
 from degu_tf.utils.run_folder import SETTINGS, RunFolder
 
 
@@ -59,8 +58,7 @@ def check_model(name: str | None) -> None:
     """
     if name is None or name in options.MODEL_NAMES or set(":.") & set(name):
         return
-    close = difflib.get_close_matches(name.lower(), options.MODEL_NAMES, n=1, cutoff=0.4)
-    hint = f" Did you mean {close[0]}?" if close else ""
+    hint = did_you_mean(name, options.MODEL_NAMES)
     raise InputError(
         f"expected one of the architectures {', '.join(options.MODEL_NAMES)}.{hint} "
         f"Received: --model {name}"

@@ -1,6 +1,5 @@
 """Models by a user's builder: called, checked, and made to have the columns of a layout."""
 
-import difflib
 import inspect
 import traceback
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ import keras
 from degu_tf.heads import HeadLayout
 from degu_tf.models.own.columns import as_columns
 from degu_tf.models.own.sources import Builder, check_builder, name_of
-from degu_tf.utils.errors import InputError, blaming
+from degu_tf.utils.errors import InputError, blaming, did_you_mean
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -61,8 +60,7 @@ def build_own(
     known = own_options(builder)
     unknown = [option for option in options if option not in known]
     if unknown and not _takes_any(builder):
-        close = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.4)
-        meant = f" Did you mean {close[0]}?" if close else ""
+        meant = did_you_mean(unknown[0], known)
         raise InputError(
             f"{name} has {'the options ' + ', '.join(known) if known else 'no options'}.{meant} "
             f"Received: {unknown[0]}={options[unknown[0]]!r}"

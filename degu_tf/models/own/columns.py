@@ -59,11 +59,21 @@ def as_columns(model: keras.Model, heads: HeadLayout) -> keras.Model:
     named = _named(model)
     single = len(named) == 1
     ordered = list(named.values()) if single else _ordered(named, heads)
-    n_columns = sum(tensor.shape[-1] if len(tensor.shape) > 1 else 1 for tensor in ordered)
-    _check_number(n_columns, heads)
+    _check_number(columns_of(ordered), heads)
     if single and len(ordered[0].shape) > 1 and _is_plain(model):
         return model
     return keras.Model(model.inputs[0], _side_by_side(ordered, model), name=model.name)
+
+
+def columns_of(outputs: Sequence[Any]) -> int:
+    """Columns of all outputs together; one without an axis of columns is one.
+
+    Examples
+    --------
+    >>> columns_of([keras.Input((2,)), keras.Input(())])
+    3
+    """
+    return sum(tensor.shape[-1] if len(tensor.shape) > 1 else 1 for tensor in outputs)
 
 
 def _is_plain(model: keras.Model) -> bool:
