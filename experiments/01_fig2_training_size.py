@@ -110,7 +110,7 @@ def compute(context: Context) -> pd.DataFrame:
             means = splits.without_uncertainty()
             model = context.store.model(means, baseline.spec, baseline.training, context.seed)
             prediction = model.predict(means.test.sequences)
-            table = degu.score(prediction, means.test.targets, means.heads, method="mprann")
+            table = degu.metrics.score(prediction, means.test.targets, means.heads, method="mprann")
             labels = {"dataset": name, "fraction": 1.0, "n_train": len(splits.train), "seed": 0}
             tables.append(table.assign(**labels))
     return pd.concat(tables, ignore_index=True)

@@ -57,7 +57,7 @@ def compute(context: Context) -> pd.DataFrame:
 
 
 def scores_by_part(
-    ensemble: degu.Ensemble, split: degu.Split, heads: degu.HeadLayout
+    ensemble: degu.Ensemble, split: degu.data.Split, heads: degu.HeadLayout
 ) -> pd.DataFrame:
     """Pearson r on every tenth sequence from the first, from the second, and so on."""
     predicted = heads.take(ensemble.predict(split.sequences).mean, "mean")

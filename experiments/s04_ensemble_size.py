@@ -99,7 +99,9 @@ def compute(context: Context) -> pd.DataFrame:
             )
             labels = {"method": "student", "n_members": size, "seed": index}
             prediction = student.predict(splits.test.sequences)
-            tables.append(degu.score(prediction, splits.test.targets, splits.heads, **labels))
+            tables.append(
+                degu.metrics.score(prediction, splits.test.targets, splits.heads, **labels)
+            )
     return pd.concat(tables, ignore_index=True).assign(dataset=name)
 
 

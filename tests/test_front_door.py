@@ -2,8 +2,10 @@
 
 import ast
 import doctest
+import importlib
 import inspect
 import json
+import operator
 import re
 import subprocess
 import sys
@@ -30,6 +32,7 @@ def loaded_by(statement):
         "import degu_tf",
         "import degu_tf; dir(degu_tf); degu_tf.__all__; degu_tf.__version__",
         "import degu_tf; degu_tf.InputError",
+        "import degu_tf; degu_tf.data.__all__, degu_tf.variants.__all__, degu_tf.plots.__all__",
     ],
 )
 def test_importing_loads_nothing_heavy(statement):
@@ -41,9 +44,14 @@ def test_names_load_what_they_need_and_no_more():
     assert "numpy" in loaded_by("import degu_tf; degu_tf.HeadLayout")
 
 
-@pytest.mark.parametrize("name", degu.__all__)
+ROOMS = ("attribution", "data", "metrics", "plots", "variants")  # each with public names inside
+INNER = [f"{room}.{name}" for room in ROOMS for name in getattr(degu, room).__all__]
+NAMES = [*degu.__all__, *INNER]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_each_name_is_explained_by_an_example(name):
-    thing = getattr(degu, name)
+    thing = operator.attrgetter(name)(degu)
     if inspect.ismodule(thing) or (inspect.isclass(thing) and issubclass(thing, Exception)):
         assert inspect.getdoc(thing)
     else:
@@ -51,12 +59,28 @@ def test_each_name_is_explained_by_an_example(name):
         assert doctest.DocTestParser().get_examples(text), f"{name} has no example"
 
 
-def test_editors_and_type_checkers_see_every_name():
-    stub = ast.parse((ROOT / "__init__.pyi").read_text())
+@pytest.mark.parametrize("room", ["", *ROOMS])
+def test_editors_and_type_checkers_see_every_name(room):
+    module = getattr(degu, room) if room else degu
+    stub = ast.parse((ROOT / room / "__init__.pyi").read_text())
     named = {
         alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert named == set(degu.__all__) <= set(dir(degu))
+    assert named == set(module.__all__) <= set(dir(module))
+
+
+def test_the_first_page_of_names_stays_short():
+    """What is needed by few lies one room further."""
+    assert len(set(degu.__all__) - set(ROOMS)) <= 35
+
+
+def test_a_name_is_the_function_also_once_its_module_is_loaded():
+    for room in ROOMS:
+        for name in getattr(degu, room).__all__:
+            thing = getattr(getattr(degu, room), name)
+            importlib.import_module(thing.__module__)
+            assert getattr(getattr(degu, room), name) is thing
+            assert not inspect.ismodule(thing)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():
@@ -90,7 +114,8 @@ def other_doors(code):
         elif isinstance(node, ast.ImportFrom):
             found.append(node.module)
         elif isinstance(node, ast.Attribute):
-            public = {"degu": degu.__all__, "degu.plots": degu.plots.__all__}
+            public = {f"degu.{room}": getattr(degu, room).__all__ for room in ROOMS}
+            public["degu"] = degu.__all__
             if node.attr not in public.get(ast.unparse(node.value), [node.attr]):
                 found.append(ast.unparse(node))
     return [name for name in found if re.match(r"degu(_tf(?!\.paper\b))?\b", name)]

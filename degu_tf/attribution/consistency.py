@@ -60,7 +60,7 @@ def compare(
     ----------
     maps
         Maps `(M, N, L, 4)` of each method's models, already corrected
-        (`degu_tf.attribution.saliency.gradient_correction`).
+        (`degu_tf.attribution.gradients.gradient_correction`).
     teachers
         The method whose models are the ensemble.
     first

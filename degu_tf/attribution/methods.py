@@ -9,10 +9,10 @@ import numpy as np
 
 from degu_tf.attribution.background import DINUCLEOTIDE
 from degu_tf.attribution.convergence import AttributionResult
-from degu_tf.attribution.deepshap import deepshap
-from degu_tf.attribution.mutagenesis import mutagenesis
-from degu_tf.attribution.saliency import gradient_correction, integrated_gradients, saliency
+from degu_tf.attribution.gradients import gradient_correction, integrated_gradients, saliency
 from degu_tf.attribution.scalar_output import check_positive
+from degu_tf.attribution.shap_values import deepshap
+from degu_tf.attribution.single_bases import mutagenesis
 from degu_tf.models.predictor import ModelPredictor, as_array
 from degu_tf.sequences.encoding import as_float
 from degu_tf.utils.errors import InputError

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from degu_tf.attribution.saliency import gradient_correction
+from degu_tf.attribution.gradients import gradient_correction
 from degu_tf.data.simulation.grammar import (
     GAINS,
     INTERACTION,

@@ -5,9 +5,9 @@ from typing import Literal
 import numpy as np
 
 from degu_tf.attribution.explain_run import explain_run
+from degu_tf.attribution.gradients import gradient_correction
 from degu_tf.attribution.map_files import read_scores
 from degu_tf.attribution.methods import Method, fingerprint
-from degu_tf.attribution.saliency import gradient_correction
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.store import KEY_LENGTH, Store

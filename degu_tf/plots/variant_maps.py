@@ -47,6 +47,10 @@ class Layer:
         A matplotlib colour map.
     signed
         Whether its values have a sign, so that colours are centred on zero.
+
+    Examples
+    --------
+    >>> layer = Layer("Dev_effect", "effect", "RdBu_r", signed=True)
     """
 
     column: str

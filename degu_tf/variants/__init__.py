@@ -1,1 +1,8 @@
-"""Effects of variants and their uncertainty."""
+"""Effects of variants and their uncertainty.
+
+Names are loaded when first used, so importing the package is instant.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -124,7 +124,7 @@ def steps(name: str, options: argparse.Namespace) -> pd.DataFrame:
     models = dict(implementations(name, ensemble, options))
     rng = np.random.default_rng(options.seed)
     n = 8 * options.batch_size
-    split = degu.Split(
+    split = degu.data.Split(
         rng.integers(0, 4, (n, length), dtype=np.uint8),
         rng.normal(size=(n, heads.student().n_columns)).astype(np.float32),
         np.array([f"s{i}" for i in range(n)]),
@@ -134,7 +134,7 @@ def steps(name: str, options: argparse.Namespace) -> pd.DataFrame:
         for method, model in models.items():
             times = StepTimes(skipped=2)
             model.fit(
-                degu.training_batches(split, options.batch_size, seed=0),
+                degu.data.training_batches(split, options.batch_size, seed=0),
                 steps_per_epoch=options.steps + 2,
                 callbacks=[times],
                 shuffle=False,

@@ -77,9 +77,9 @@ def _splits(n: int) -> degu.Splits:
     rng = np.random.default_rng(0)
     heads = degu.HeadLayout(("a", "b"))
 
-    def part(size: int) -> degu.Split:
+    def part(size: int) -> degu.data.Split:
         tokens = rng.integers(0, 4, (size, LENGTH), dtype=np.uint8)
-        return degu.Split(tokens, rng.normal(size=(size, 2)).astype(np.float32))
+        return degu.data.Split(tokens, rng.normal(size=(size, 2)).astype(np.float32))
 
     return degu.Splits(part(n), part(100), part(100), heads)
 

@@ -212,7 +212,7 @@ def compare_libraries(folder: Path, repeats: int, n_bases: int) -> None:
 def compare_packing(folder: Path) -> None:
     """Print size and time of targets and tokens under the filters of HDF5, and of what is used."""
     _prepare(folder)
-    train = degu.read_splits(folder / "profiles.h5", progress=False).train
+    train = degu.data.read_splits(folder / "profiles.h5", progress=False).train
     for what, values in (("targets", train.targets), ("sequences", train.sequences)):
         print(what)
         _compare_filters(folder, values[:_ROWS])

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from degu_tf.attribution import explain_run as maps_module
-from degu_tf.attribution.deepshap import deepshap
 from degu_tf.attribution.explain_run import explain_run, top_rows
+from degu_tf.attribution.gradients import gradient_correction, saliency
 from degu_tf.attribution.map_files import (
     Maps,
     member_files,
@@ -21,8 +21,8 @@ from degu_tf.attribution.map_files import (
 )
 from degu_tf.attribution.methods import METHODS, Method, fingerprint
 from degu_tf.attribution.motifs import importance
-from degu_tf.attribution.mutagenesis import mutagenesis
-from degu_tf.attribution.saliency import gradient_correction, saliency
+from degu_tf.attribution.shap_values import deepshap
+from degu_tf.attribution.single_bases import mutagenesis
 from degu_tf.data.simulation.grammar import MOTIFS, TARGETS, true_activity
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.distillation.runs import open_run

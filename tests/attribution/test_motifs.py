@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from degu_tf.attribution.gradients import gradient_correction
 from degu_tf.attribution.motifs import (
     AUROC,
     POOLED,
@@ -14,7 +15,6 @@ from degu_tf.attribution.motifs import (
     motif_positions,
     relevant_sites,
 )
-from degu_tf.attribution.saliency import gradient_correction
 from degu_tf.data.simulation.grammar import true_activity
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.utils.errors import InputError

@@ -9,10 +9,10 @@ from command_line import degu
 
 from degu_tf import cli
 from degu_tf.attribution.background import random_background
-from degu_tf.attribution.deepshap import deepshap
 from degu_tf.attribution.explain_run import TOP, explain_run
 from degu_tf.attribution.map_files import read_maps
 from degu_tf.attribution.methods import METHODS, Method
+from degu_tf.attribution.shap_values import deepshap
 from degu_tf.cli.explain import data_file
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.sequences.encoding import decode

@@ -9,9 +9,9 @@ import own_networks
 import pandas as pd
 import pytest
 
-from degu_tf.attribution.deepshap import deepshap
-from degu_tf.attribution.mutagenesis import mutagenesis
-from degu_tf.attribution.saliency import saliency
+from degu_tf.attribution.gradients import saliency
+from degu_tf.attribution.shap_values import deepshap
+from degu_tf.attribution.single_bases import mutagenesis
 from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
 from degu_tf.distillation.runs import open_run, teachers_of

@@ -150,8 +150,10 @@ def test_measured_lentimpra(real_data):
     """9300 of 36259 training sequences: r 0.48 and 0.54 on the test set by any 5-mer ridge."""
     path = real_data / "lentimpra" / "agarwal_joint.tsv.gz"
     targets = ["HepG2_log2", "K562_log2"]
-    splits = degu.read_table(path, "seq", targets=targets, group="group").subset(9300)
+    splits = degu.data.read_table(path, "seq", targets=targets, group="group").subset(9300)
     ridge = KmerRidge().fit(splits.train.sequences, splits.train.targets)
     predicted = splits.heads.prediction(ridge.predict(splits.test.sequences))
-    table = degu.wide(degu.score(predicted, splits.test.targets, splits.heads, method="ridge"))
+    table = degu.metrics.wide(
+        degu.metrics.score(predicted, splits.test.targets, splits.heads, method="ridge")
+    )
     np.testing.assert_allclose(table.loc["ridge"], [0.487, 0.541], atol=0.005)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from degu_tf.attribution.deepshap import deepshap
+from degu_tf.attribution.shap_values import deepshap
 from degu_tf.sequences.encoding import one_hot
 from degu_tf.utils.errors import InputError
 

@@ -9,7 +9,7 @@ from keras import layers
 from degu_tf.attribution import contributions
 from degu_tf.attribution.deeplift import compiled
 from degu_tf.attribution.deeplift.elementwise import ACTIVATIONS
-from degu_tf.attribution.deepshap import deepshap
+from degu_tf.attribution.shap_values import deepshap
 from degu_tf.sequences.encoding import one_hot
 from degu_tf.utils.errors import InputError
 

@@ -11,9 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from degu_tf.attribution.consistency import LARGEST, NONE, RMSE, STD
-from degu_tf.attribution.deepshap import deepshap
+from degu_tf.attribution.gradients import saliency
 from degu_tf.attribution.motifs import AUROC, importance
-from degu_tf.attribution.saliency import saliency
+from degu_tf.attribution.shap_values import deepshap
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.simulation.grammar import find_motifs
 from degu_tf.data.simulation.mpra import simulate

@@ -41,8 +41,10 @@ def test_accuracy_and_distance_are_those_of_the_package(predictions, table):
     ensemble = HEADS.prediction(predictions["ensemble"])
     for member in ("0", "1", "student"):
         made = HEADS.prediction(predictions[member])
-        own = degu.score(made, predictions["measured"], HEADS).set_index(["metric", "target"])
-        far = degu.distance(made, ensemble).set_index("target")
+        own = degu.metrics.score(made, predictions["measured"], HEADS).set_index(
+            ["metric", "target"]
+        )
+        far = degu.metrics.distance(made, ensemble).set_index("target")
         for target in HEADS.targets:
             r, d = (each["value"][member, target] for each in (scores, distances))
             assert r == pytest.approx(own["value"]["pearson", target])

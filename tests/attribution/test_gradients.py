@@ -7,12 +7,12 @@ from keras import layers
 from weight_files import MODELS, randomise
 
 from degu_tf.attribution.convergence import ConvergenceWarning
-from degu_tf.attribution.mutagenesis import mutagenesis
-from degu_tf.attribution.saliency import (
+from degu_tf.attribution.gradients import (
     gradient_correction,
     integrated_gradients,
     saliency,
 )
+from degu_tf.attribution.single_bases import mutagenesis
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build

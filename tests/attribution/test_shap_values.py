@@ -11,7 +11,7 @@ from weight_files import MODELS
 
 from degu_tf.attribution.background import dinucleotide_background, random_background
 from degu_tf.attribution.convergence import ConvergenceWarning
-from degu_tf.attribution.deepshap import deepshap
+from degu_tf.attribution.shap_values import deepshap
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build
 from degu_tf.models.predictor import ModelPredictor
