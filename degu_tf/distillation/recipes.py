@@ -1,5 +1,6 @@
 """Recipes: how teachers and students are trained, by name and as data."""
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -126,9 +127,8 @@ class Recipe:
         {'width': 0.5, 'dropout': 0.0}
         """
         spec = replace(as_spec(teachers), init=None)
-        if self.student_width != 1.0 and "width" in spec.choices():
-            width = self.student_width * spec.options.get("width", 1.0)
-            spec = replace(spec, options={**spec.options, "width": width})
+        if self.student_width != 1.0:
+            spec = with_width(spec, self.student_width)
         if self.student_dropout is not None:
             spec = with_dropout(spec, self.student_dropout)
         return replace(spec, head="positive") if self.positive_uncertainty else spec
@@ -174,6 +174,28 @@ def with_dropout(spec: ModelSpec, rate: float) -> ModelSpec:
     """
     names = [name for name in spec.choices() if "dropout" in name]
     return replace(spec, options={**spec.options, **dict.fromkeys(names, rate)})
+
+
+def with_width(spec: ModelSpec, factor: float) -> ModelSpec:
+    """The architecture so many times as wide, or unchanged if it has no such number.
+
+    A width that is a whole number by default stays one: it counts filters of a user's network.
+
+    Examples
+    --------
+    >>> with_width(ModelSpec("deepstarr"), 2.0).options
+    {'width': 2.0}
+    >>> def network(input_shape, n_columns, width=16): ...
+    >>> with_width(ModelSpec(network), 2.0).options
+    {'width': 32}
+    """
+    default = spec.choices().get("width")
+    width = spec.options.get("width", default)
+    if isinstance(width, bool) or not isinstance(width, int | float):
+        return spec
+    counts = isinstance(width if default in (None, inspect.Parameter.empty) else default, int)
+    wider = round(factor * width) if counts else float(factor * width)
+    return replace(spec, options={**spec.options, "width": wider})
 
 
 PAPER = PaperRecipe("paper", TrainingSettings(), TrainingSettings(), DistillationSettings())

@@ -1,8 +1,10 @@
 """Weights that training starts from: those of a file, or of the member of a run."""
 
 import os
+import warnings
 from itertools import zip_longest
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -33,6 +35,50 @@ def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: in
         named.
     """
     load_released_weights(model, _weights_file(Path(path), member))
+
+
+def load_own_weights(model: keras.Model, path: str | os.PathLike, member: int = 0) -> None:
+    """Set the weights of a network of the user's from a file that Keras wrote.
+
+    Keras matches the arrays by the layers' order and kinds; nothing of the file is executed.
+
+    Parameters
+    ----------
+    model
+        The network; what it has, the file must have, and nothing else.
+    path
+        A `.keras`, `.weights.h5` or `.h5` file of the same network, or the folder of a run.
+    member
+        Which member's weights to take where the run is an ensemble's that has it.
+
+    Raises
+    ------
+    InputError
+        If the file does not exist, or its arrays do not fit the network.
+
+    Examples
+    --------
+    >>> layers = [keras.layers.Flatten(), keras.layers.Dense(2)]
+    >>> one, two = (keras.Sequential([keras.Input((8, 4)), *layers]) for _ in range(2))
+    >>> one.save("pretrained.keras")
+    >>> load_own_weights(two, "pretrained.keras")
+    """
+    file = _weights_file(Path(path), member)
+    if not file.name.endswith((".keras", ".h5")):
+        raise InputError(
+            "expected weights of an architecture of one's own in a .keras, .weights.h5 or .h5 "
+            f"file. Received: {file}"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras warns of arrays that stay as they were
+            model.load_weights(file)
+    except (ValueError, KeyError, OSError, UserWarning, BadZipFile) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"the weights of {file.name} do not fit {model.name}: expected a file of the same "
+            f"network, with as many output columns. Received: {file} ({reason})"
+        ) from None
 
 
 def copy_weights(source: keras.Model, target: keras.Model, n_targets: int) -> None:

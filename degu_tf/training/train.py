@@ -20,7 +20,7 @@ from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.epoch_reports import EpochBar, epoch_lines
 from degu_tf.training.forward import Learner, trains_itself
-from degu_tf.training.initial_weights import load_initial_weights, weights_hash
+from degu_tf.training.initial_weights import load_initial_weights, load_own_weights, weights_hash
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective
 from degu_tf.training.run import Run
@@ -343,7 +343,8 @@ def initial_model(
     """
     model = spec.build(settings.input_shape(splits.input_shape), heads, run.seed)
     if spec.init is not None:
-        load_initial_weights(model, spec.init, run.member)
+        load = load_initial_weights if spec.source is None else load_own_weights
+        load(model, spec.init, run.member)
     return model
 
 

@@ -15,6 +15,7 @@ from degu_tf.distillation.recipes import (
     provenance_of,
     recipe,
     with_dropout,
+    with_width,
 )
 from degu_tf.training.initial_weights import copy_weights
 from degu_tf.training.model_spec import ModelSpec
@@ -59,11 +60,46 @@ def test_students_of_the_best_recipe(spec):
     best = RECIPES["best"]
     student = best.student_spec(ModelSpec("deepstarr", {"width": 0.5, "dropout": 0.4}))
     assert (student.options["dropout"], student.head) == (0.0, "positive")
+    assert student.options["width"] == 1.0
     recurrent = with_dropout(ModelSpec("dream_rnn"), 0.1).options
     assert len(recurrent) >= 2
     assert set(recurrent.values()) == {0.1}
     with pytest.raises(InputError, match="recipes paper, best"):
         recipe("fast")
+
+
+def _own(input_shape, n_columns, width=16):
+    """Twice 16 filters are 32 filters, not 32.0, and not twice one."""
+
+
+def _needs_width(input_shape, n_columns, width):
+    """Its width has no default."""
+
+
+def _named_width(input_shape, n_columns, width="narrow"):
+    """Its width is no number."""
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "expected"),
+    [
+        ("deepstarr", {}, 2.0),
+        ("deepstarr", {"width": 1}, 2.0),
+        (_own, {}, 32),
+        (_own, {"width": 5}, 10),
+        (_needs_width, {"width": 4}, 8),
+        (_named_width, {"width": "wide"}, "wide"),
+    ],
+)
+def test_a_student_is_so_many_times_as_wide(architecture, options, expected):
+    student = RECIPES["best"].student_spec(ModelSpec(architecture, options))
+    assert (student.options["width"], type(student.options["width"])) == (expected, type(expected))
+
+
+def test_a_width_that_is_no_number_stays():
+    assert with_width(ModelSpec(_needs_width), 2.0) == ModelSpec(_needs_width)
+    assert with_width(ModelSpec(_named_width), 2.0) == ModelSpec(_named_width)
+    assert with_width(ModelSpec(_own, {"width": 5}), 1.5).options == {"width": 8}
 
 
 def test_measured_labels_are_mixed_into_the_activity_alone(teachers, splits):

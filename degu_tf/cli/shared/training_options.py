@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from degu_tf.training.run import Run
     from degu_tf.training.settings import TrainingSettings
 
-INIT = "initial weights: a run, or a file that `degu convert` reads"
+INIT = (
+    "initial weights: a run, or a file that `degu convert` reads; for a network of your own, a "
+    ".keras or .h5 file of it"
+)
 """Help of `--init`."""
 
 OWN_MODEL = "or file.py:function or package.module:function of yours, (input_shape, n_columns) or "
