@@ -172,12 +172,13 @@ def run(options: argparse.Namespace) -> None:
         say("These data are labels already; the teachers do not label them")
     elif recorded and splits.fingerprint != recorded["data"]["fingerprint"]:
         say("These are not the data that the teachers were trained on")
-    base, n_train = default_settings(teachers, chosen, splits), len(splits.train)
+    spec, n_train = _student_spec(options, teachers, chosen), len(splits.train)
+    base = default_settings(teachers, chosen, splits, spec)
     settings = training_settings(options, base, n_train)
     distill(
         teachers,
         splits,
-        _student_spec(options, teachers, chosen),
+        spec,
         replace(settings, finetune=finetuning_settings(options, base, n_train)),
         run_of(options, subset, chosen),
         distillation=distillation_settings(options, chosen.student_labels(splits, settings)),
@@ -271,12 +272,12 @@ def _student_spec(
 
 
 def default_settings(
-    teachers: "Ensemble", chosen: "Recipe", splits: "Splits"
+    teachers: "Ensemble", chosen: "Recipe", splits: "Splits", spec: "ModelSpec"
 ) -> "TrainingSettings":
     """The recipe's settings; profiles are cropped to the teachers' input length."""
     from dataclasses import replace
 
-    settings = chosen.student_settings(splits)
+    settings = chosen.student_settings(splits, spec)
     if splits.train.targets.ndim != 3 or teachers.input_length is None:
         return settings
     longer = splits.input_shape[0] > teachers.input_length

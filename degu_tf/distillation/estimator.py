@@ -142,11 +142,12 @@ class DEGU:
             self._of_length(chosen.teacher_settings(splits)),
             replace(run, folder=folder / TEACHERS),
         )
-        settings = self._of_length(chosen.student_settings(splits))
+        student_spec = chosen.student_spec(spec)
+        settings = self._of_length(chosen.student_settings(splits, student_spec))
         student = distill(
             ensemble,
             splits,
-            chosen.student_spec(spec),
+            student_spec,
             settings,
             replace(run, folder=folder / STUDENT),
             distillation=chosen.student_labels(splits, settings),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
+
 from degu_tf.data.pipeline import steps_per_epoch
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
@@ -36,6 +38,8 @@ class Recipe:
         What students learn from, but for the size of the label pool.
     pool_size
         Augmented sequences that the teachers label once, about; None for none.
+    student_rate_unnormalised
+        Learning rate of students without batch normalisation; None for that of `students`.
     student_width
         A student's width as a multiple of its teachers'.
     student_dropout
@@ -56,6 +60,7 @@ class Recipe:
     pool_size: int | None = None
     teacher_steps: int | None = None
     student_steps: int | None = None
+    student_rate_unnormalised: float | None = None
     student_width: float = 1.0
     student_dropout: float | None = None
     positive_uncertainty: bool = False
@@ -73,9 +78,24 @@ class Recipe:
         """
         return in_steps(self.teachers, self.teacher_steps, len(splits.train))
 
-    def student_settings(self, splits: Splits) -> TrainingSettings:
-        """How a student of these data is trained."""
-        return in_steps(self.students, self.student_steps, len(splits.train))
+    def student_settings(self, splits: Splits, spec: Architecture) -> TrainingSettings:
+        """How a student of these data and of this architecture is trained.
+
+        Examples
+        --------
+        >>> import degu_tf as degu
+        >>> splits = degu.simulate((1000, 100, 100), length=40).splits
+        >>> recipe("best").student_settings(splits, "deepstarr").learning_rate
+        0.01
+        >>> recurrent = ModelSpec("dream_rnn", {"width": 0.05})
+        >>> recipe("best").student_settings(splits, recurrent).learning_rate
+        0.003
+        """
+        settings = in_steps(self.students, self.student_steps, len(splits.train))
+        rate = self.student_rate_unnormalised
+        if rate is None or has_batch_normalisation(spec, splits):
+            return settings
+        return replace(settings, learning_rate=rate)
 
     def student_labels(
         self, splits: Splits, settings: TrainingSettings | None = None
@@ -87,7 +107,7 @@ class Recipe:
         splits
             The data.
         settings
-            How the student is trained, if not as this recipe has it: the pool holds no more than
+            How the student is trained, if not in this recipe's steps: the pool holds no more than
             it sees.
 
         Examples
@@ -99,7 +119,8 @@ class Recipe:
         """
         if self.pool_size is None:
             return self.distillation
-        settings, n = settings or self.student_settings(splits), len(splits.train)
+        n = len(splits.train)
+        settings = settings or in_steps(self.students, self.student_steps, n)
         steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
         seen = settings.epochs * steps * settings.batch_size
         return replace(self.distillation, pool=math.ceil(min(self.pool_size, seen) / n))
@@ -141,8 +162,8 @@ class PaperRecipe(Recipe):
         """The paper's settings for activity or for profiles."""
         return settings_for(splits.train.targets)
 
-    def student_settings(self, splits: Splits) -> TrainingSettings:
-        """Those of the teachers."""
+    def student_settings(self, splits: Splits, spec: Architecture) -> TrainingSettings:
+        """Those of the teachers, whatever the architecture."""
         return settings_for(splits.train.targets)
 
 
@@ -162,6 +183,23 @@ def in_steps(settings: TrainingSettings, steps: int | None, n_train: int) -> Tra
     a_pass = -(-n_train // settings.batch_size)
     epoch = max(a_pass, min(SHORTEST_EPOCH, steps))
     return replace(settings, epochs=max(1, round(steps / epoch)), steps_per_epoch=epoch)
+
+
+def has_batch_normalisation(spec: Architecture, splits: Splits) -> bool:
+    """Whether a network of this architecture for these data has a layer that normalises batches.
+
+    Examples
+    --------
+    >>> import degu_tf as degu
+    >>> splits = degu.simulate((10, 10, 10), length=40).splits
+    >>> [has_batch_normalisation(name, splits) for name in ("mprann", "dream_rnn")]
+    [True, False]
+    """
+    model = as_spec(spec).build(splits.input_shape, splits.heads, seed=0)
+    return any(
+        isinstance(layer, keras.layers.BatchNormalization)
+        for layer in model._flatten_layers()  # those of nested models too
+    )
 
 
 def with_dropout(spec: ModelSpec, rate: float) -> ModelSpec:
@@ -218,6 +256,7 @@ BEST = Recipe(
         validation="ensemble",
     ),
     pool_size=500_000,
+    student_rate_unnormalised=3e-3,
     student_width=2.0,
     student_dropout=0.0,
     positive_uncertainty=True,

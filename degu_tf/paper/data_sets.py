@@ -51,9 +51,10 @@ class Setup:
         """Arguments of `Store.student` for a student of these data, but for its seed."""
         if self.recipe is None:
             return {"spec": self.spec, "settings": self.training}
+        spec = self.recipe.student_spec(self.spec)
         return {
-            "spec": self.recipe.student_spec(self.spec),
-            "settings": self.recipe.student_settings(splits),
+            "spec": spec,
+            "settings": self.recipe.student_settings(splits, spec),
             "distillation": self.recipe.student_labels(splits),
         }
 

@@ -27,7 +27,8 @@ from degu_tf.utils.errors import InputError
 
 def test_the_papers_recipe_is_the_papers_settings(splits):
     paper = recipe("paper")
-    assert paper.teacher_settings(splits) == paper.student_settings(splits) == TrainingSettings()
+    assert paper.student_settings(splits, "deepstarr") == TrainingSettings()
+    assert paper.teacher_settings(splits) == TrainingSettings()
     assert paper.distillation == DistillationSettings()
     spec = ModelSpec("deepstarr", {"width": 0.5}, "weights.keras")
     assert paper.student_spec(spec) == replace(spec, init=None)
@@ -66,6 +67,33 @@ def test_students_of_the_best_recipe(spec):
     assert set(recurrent.values()) == {0.1}
     with pytest.raises(InputError, match="recipes paper, best"):
         recipe("fast")
+
+
+def _nested(input_shape, n_columns, normalised=True):
+    """A network in a network, with batch normalisation or layer normalisation."""
+    layers = keras.layers
+    norm = layers.BatchNormalization() if normalised else layers.LayerNormalization()
+    trunk = keras.Sequential([layers.Conv1D(4, 3), norm, layers.Flatten()])
+    return keras.Sequential([keras.Input(input_shape), trunk, layers.Dense(n_columns)])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "rate"),
+    [
+        ("deepstarr", {}, 0.01),
+        ("dream_rnn", {}, 0.003),
+        ("dream_rnn", {"variant": "released"}, 0.01),
+        (_nested, {}, 0.01),
+        (_nested, {"normalised": False}, 0.003),
+    ],
+)
+def test_students_without_batch_normalisation_learn_more_slowly(
+    splits, architecture, options, rate
+):
+    spec = ModelSpec(architecture, options)
+    assert RECIPES["best"].student_settings(splits, spec).learning_rate == rate
+    paper = RECIPES["paper"].student_settings(splits, spec)
+    assert paper.learning_rate == TrainingSettings().learning_rate
 
 
 def _own(input_shape, n_columns, width=16):

@@ -84,14 +84,15 @@ def _shortened(recipe: Recipe, steps: int | None) -> Recipe:
 def _students(
     teachers: Ensemble, splits: Splits, recipe: Recipe, settings: Settings, store: Store, seed: int
 ) -> Iterator[tuple[int, ModelPredictor]]:
+    spec = recipe.student_spec(settings.spec)
     for index in range(settings.n_students):
         yield (
             index,
             store.student(
                 teachers,
                 splits,
-                recipe.student_spec(settings.spec),
-                recipe.student_settings(splits),
+                spec,
+                recipe.student_settings(splits, spec),
                 student_seed(seed, index),
                 distillation=recipe.student_labels(splits),
             ),
