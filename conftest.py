@@ -1,6 +1,7 @@
 """One thread for linear algebra in each process of tests, of which several run at once.
 
-Libraries read this when they are loaded, so it stands before any test or module is. Threads that
+Libraries read this when they are loaded, which plugins of pytest may do before this file: it is for
+the workers of pytest-xdist and the processes of tests, which begin with it. Threads that
 wait for a core which another process of tests has take processor time for doing nothing: a singular
 value decomposition of 60 rows takes fifty times as long.
 """
