@@ -12,6 +12,7 @@ from evoaug_tf.augment import AugmentBase
 from degu_tf.distillation.teacher import Teacher
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.keras_metrics import head_metrics
+from degu_tf.training.adam import build_optimizer
 from degu_tf.training.augmentation.schemes import augmented, describe, from_description
 from degu_tf.training.forward import TrainingForward
 from degu_tf.training.losses import DistillationLoss
@@ -231,6 +232,7 @@ class DistillationModel(keras.Model):
             x, y, kwargs = self._augment(x, y, kwargs)
         if self._teacher is not None and self.distribute_strategy.num_replicas_in_sync > 1:
             x, y = self._with_student_labels(x, y)
+        build_optimizer(self)
         return super().fit(x, y, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Any]:

@@ -35,10 +35,9 @@ class HeadPearson(keras.metrics.Metric):
     def __init__(self, column: int, name: str = "pearson", **kwargs: Any) -> None:
         super().__init__(name=name, **{"dtype": "float64", **kwargs})
         self.column = column
-        self._sums = {
-            each: self.add_weight(name=each, shape=(), initializer="zeros", dtype="float64")
-            for each in SUMS
-        }
+        self._sums = self.add_weight(
+            name="sums", shape=(len(SUMS),), initializer="zeros", dtype="float64"
+        )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of labels and predictions `(N, C)` or `(N, length, C)`.
@@ -51,12 +50,11 @@ class HeadPearson(keras.metrics.Metric):
             weight = ops.cast(sample_weight, "float64")
             weight = ops.reshape(weight, (-1,) + (1,) * (len(x.shape) - 1)) * ops.ones_like(x)
         terms = (ops.ones_like(x), x, y, x * x, y * y, x * y)
-        for name, term in zip(SUMS, terms, strict=True):
-            self._sums[name].assign_add(ops.sum(weight * term))
+        self._sums.assign_add(ops.stack([ops.sum(weight * term) for term in terms]))
 
     def result(self) -> Any:
         """The correlation so far."""
-        r = pearson_of_sums([ops.convert_to_tensor(self._sums[name]) for name in SUMS], ops)
+        r = pearson_of_sums(ops.unstack(ops.convert_to_tensor(self._sums)), ops)
         return ops.where(ops.isnan(r), 0.0, r)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Adam, each weight array updated by one operation."""
+"""Adam, each weight array updated by one operation; optimisers built before training."""
 
 from typing import Any
 
@@ -43,6 +43,25 @@ class OneOperationAdam(keras.optimizers.Adam):
             grad=tf.cast(gradient, dtype),
         )
         return None
+
+
+def build_optimizer(model: keras.Model) -> None:
+    """Create the variables of a model's optimiser, if it has one, before the model is fitted.
+
+    TensorFlow traces a training step that creates variables a second time.
+
+    Examples
+    --------
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.compile(OneOperationAdam())
+    >>> build_optimizer(model)
+    >>> model.optimizer.built
+    True
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        with model.distribute_strategy.scope():
+            optimizer.build(model.trainable_variables)
 
 
 def _handle(variable: Any) -> tf.Tensor:

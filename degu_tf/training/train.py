@@ -15,7 +15,7 @@ from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, batch_size_of
 from degu_tf.models.released.guarded_loading import load_keras_model
-from degu_tf.training.adam import OneOperationAdam
+from degu_tf.training.adam import OneOperationAdam, build_optimizer
 from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.epoch_reports import EpochBar, epoch_lines
@@ -108,6 +108,7 @@ def fit(
         steps_per_execution=_steps_at_once(steps),
         jit_compile=False,
     )
+    build_optimizer(learner)
     epoch_bar = EpochBar(settings.epochs, progress)
     best_epoch = keras.callbacks.EarlyStopping(
         monitor="val_loss",

@@ -35,12 +35,6 @@ def _tiny(monkeypatch):
     add_tiny(monkeypatch)
 
 
-@pytest.fixture
-def untrained(monkeypatch):
-    """Models stay as they were built."""
-    monkeypatch.setattr("degu_tf.training.train.fit", lambda *_, **__: pd.DataFrame({"epoch": [0]}))
-
-
 @pytest.fixture(scope="session")
 def work(tmp_path_factory):
     """Data, teachers of half of them, their student, and what the commands said."""

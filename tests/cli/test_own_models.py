@@ -93,6 +93,7 @@ def test_a_changed_source_is_another_run(work, file, tmp_path):
     assert "source of network.py:build, which builds the model, has changed since" in refused.err
 
 
+@pytest.mark.slow
 def test_members_train_in_processes_that_load_the_file_themselves(work, file, tmp_path):
     command = ("train", work.data, *TRAIN, "--model", f"{file}:build", "--workers", 2)
     done(*command, "--out", tmp_path / "x")

@@ -1,10 +1,12 @@
 """Where a file cannot be written completely there is one clear error, and nothing is left.
 
 The system's limit on the size of files stands for the full disk; each case has a process of its
-own, because a failure inside HDF5 may end it.
+own, because a failure inside HDF5 may end it, be it at the process' own end. The cases of a writer
+are forks of one process, which has loaded what they need.
 """
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -18,34 +20,55 @@ from degu_tf.data.bigwig import write_bigwig
 from degu_tf.data.hdf5.new_file import new_file
 
 START = """
-import resource, shutil, signal, sys
+import json, os, resource, shutil, signal, sys
 from collections import namedtuple
+from pathlib import Path
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-limit, out = int(sys.argv[1]), sys.argv[2]
+
+
+def each_case():
+    outcomes = []
+    for limit, free, folder in json.loads(sys.argv[1]):
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            os.dup2(writing, 2)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.close(writing)
+            os.mkdir(folder)
+            return limit, free, os.path.join(folder, NAME)
+        os.close(writing)
+        errors = open(reading).read()
+        outcomes.append([os.waitstatus_to_exitcode(os.wait()[1]), errors])
+    print(json.dumps(outcomes))
+    sys.exit()
 
 
 def fill_disk():
-    shutil.disk_usage = lambda _: namedtuple("usage", "free")(FREE)
+    shutil.disk_usage = lambda _: namedtuple("usage", "free")(free)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 """
 SIMULATE = """
 from degu_tf import cli
+from degu_tf.data.hdf5 import splits_file
+from degu_tf.data.simulation import mpra
 
+limit, free, out = each_case()
 fill_disk()
 sizes = ["--sizes", "1500", "100", "100", "--length", "100"]
 sys.exit(cli.main(["prepare", "simulate", *sizes, "--seed", "0", "--out", out]))
 """
 ATAC = """
-from pathlib import Path
 from degu_tf import cli
 from degu_tf.data.simulation.atac import simulate_profiles
+from degu_tf.data.sources import atac
 
+profiles = simulate_profiles({"chr1": 60000, "chr8": 10000, "chr9": 10000}, n_replicates=2)
+limit, free, out = each_case()
 folder = Path(out).parent / "tracks"
-contigs = {"chr1": 60000, "chr8": 10000, "chr9": 10000}
-genome, tracks = simulate_profiles(contigs, n_replicates=2).write(folder)
+genome, tracks = profiles.write(folder)
 fill_disk()
 words = ["prepare", "atac", genome, "--replicates", *tracks, "--length", "100", "--out", out]
 code = cli.main([str(word) for word in words])
@@ -62,6 +85,7 @@ MAPS = (
 import numpy as np
 from degu_tf.attribution.map_files import Maps, write_maps
 
+limit, free, out = each_case()
 rng = np.random.default_rng(0)
 scores, values = rng.random((200, 50, 4)), rng.random(200)
 tokens = rng.integers(0, 4, (200, 50), np.uint8)
@@ -75,21 +99,28 @@ try:
 SHIFTED_SETS = (
     """
 import numpy as np
+from degu_tf.utils import quiet
+
+quiet.tensorflow = lambda: None  # figures load it; this file needs none
 from degu_tf.paper.fig3_covariate_shift.shifted_sets_file import write_shifted_sets
 
+limit, free, out = each_case()
 rng = np.random.default_rng(0)
-sets = {s: rng.integers(0, 4, (1000, 300), np.uint8) for s in ("small", "intermediate", "large")}
+sets = {s: rng.integers(0, 4, (400, 300), np.uint8) for s in ("small", "intermediate", "large")}
 fill_disk()
 try:
     write_shifted_sets(out, sets)"""
     + REPORT
 )
-WRITERS = [(SIMULATE, "d.h5"), (ATAC, "a.h5"), (MAPS, "maps.h5"), (SHIFTED_SETS, "sets.h5")]
+WRITERS = {"d.h5": SIMULATE, "a.h5": ATAC, "maps.h5": MAPS, "sets.h5": SHIFTED_SETS}
+FULL = [(limit, 0) for limit in (0, 100, 3_000, 30_000, 60_000)]
+ROOMY = [(10**7, 0), (10**7, 10**12)]
 TRACK = (
     """
 import numpy as np
 from degu_tf.data.bigwig import write_bigwig
 
+limit, free, out = each_case()
 fill_disk()
 blocks = (("chr1", s, np.random.default_rng(s).normal(size=10**5)) for s in range(0, 10**6, 10**5))
 try:
@@ -98,37 +129,51 @@ try:
 )
 
 
-def run(script, limit, out, free=0):
-    code = START.replace("FREE", str(free)) + script
-    command = [sys.executable, "-c", code, str(limit), str(out)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+def run(script, name, folder, cases):
+    """Exit code, last line of standard error and files, for each limit and free space."""
+    folders = [folder / f"{limit}_{free}" for limit, free in cases]
+    given = [(*case, str(each)) for case, each in zip(cases, folders, strict=True)]
+    command = [sys.executable, "-c", f"NAME = {name!r}\n{START}{script}", json.dumps(given)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=100, check=True)
+    return {
+        case: (code, errors.strip().splitlines()[-1:], list(each.iterdir()))
+        for case, each, (code, errors) in zip(cases, folders, json.loads(done.stdout), strict=True)
+    }
 
 
-@pytest.mark.parametrize("limit", [0, 100, 3_000, 30_000, 60_000])
-@pytest.mark.parametrize(("script", "name"), WRITERS)
-def test_hdf5(tmp_path, script, name, limit):
-    done = run(script, limit, tmp_path / name)
-    message = f"degu: error: File too large. Received: {tmp_path / name}"
-    assert done.stderr.strip().splitlines()[-1] == message
-    assert done.returncode == 2
-    assert os.listdir(tmp_path) == []
+@pytest.fixture(scope="module", params=WRITERS)
+def written(request, tmp_path_factory):
+    """What became of a file where the disk is full, and where there is just enough room."""
+    name, folder = request.param, tmp_path_factory.mktemp("disk")
+    return name, folder, run(WRITERS[name], name, folder, [*FULL, *ROOMY])
 
 
-@pytest.mark.parametrize(("script", "name"), WRITERS)
-def test_hdf5_where_there_is_just_enough_room(tmp_path, script, name):
-    assert run(script, 10**7, tmp_path / name, 0).returncode == 0
-    assert run(script, 10**7, tmp_path / f"2_{name}", 10**12).returncode == 0
-    sizes = [file.stat().st_size for file in tmp_path.iterdir()]
-    assert min(sizes) > 60_000
+@pytest.mark.parametrize("case", FULL)
+def test_hdf5(written, case):
+    name, folder, outcomes = written
+    code, error, files = outcomes[case]
+    file = folder / f"{case[0]}_{case[1]}" / name
+    assert error == [f"degu: error: File too large. Received: {file}"]
+    assert code == 2
+    assert files == []
+
+
+def test_hdf5_where_there_is_just_enough_room(written):
+    name, _, outcomes = written
+    for case in ROOMY:
+        code, _, (file,) = outcomes[case]
+        assert code == 0
+        assert file.name == name
+        assert file.stat().st_size > 60_000
 
 
 def test_a_track(tmp_path):
-    done = run(TRACK, 100_000, tmp_path / "t.bw", 10**12)
-    last = done.stderr.strip().splitlines()[-1]
+    case = (100_000, 10**12)
+    code, (error,), files = run(TRACK, "t.bw", tmp_path, [case])[case]
     expected = "could not be written completely, perhaps because the disk is full. Received: "
-    assert last.endswith(expected + str(tmp_path / "t.bw"))
-    assert done.returncode == 2
-    assert os.listdir(tmp_path) == []
+    assert error.endswith(expected + str(tmp_path / "100000_1000000000000" / "t.bw"))
+    assert code == 2
+    assert files == []
 
 
 @pytest.mark.parametrize("free", [0, 10**5])

@@ -27,10 +27,21 @@ def arrays(split, columns=2):
 
 
 @pytest.fixture(scope="module")
-def fitted(splits, spec):
+def seen():
+    """What callbacks saw while `fitted` was fitted: a name for each epoch."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def fitted(splits, spec, seen):
     """Two teachers and a student of the paper's recipe, after two epochs."""
+
+    def watch(run):
+        note = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(run.name))
+        return [note]
+
     model = DEGU(spec, 2, recipe="paper", epochs=2, random_state=3, progress=False)
-    return model.fit(splits)
+    return model.fit(splits, callbacks=watch)
 
 
 def test_it_is_training_and_distilling_by_the_recipe(fitted, splits, spec):
@@ -56,6 +67,7 @@ def test_the_best_recipe_is_the_default(splits, spec):
     assert model.student_.heads.columns[:2] == ("target_0", "target_1")
 
 
+@pytest.mark.usefixtures("untrained")
 def test_replicates_give_aleatoric_uncertainty_and_frames_name_targets(splits, spec):
     y = splits.train.targets[:, :2, np.newaxis] + np.array([-0.1, 0.0, 0.1])
     held_out = splits.validation.targets[:, :2, np.newaxis] + np.array([-0.1, 0.1])
@@ -91,6 +103,7 @@ def test_nothing_is_overwritten(fitted, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_folder_keeps_the_runs_and_resumes(splits, spec, tmp_path):
     choices = {"recipe": "paper", "epochs": 1, "progress": False, "folder": tmp_path / "x"}
     first = DEGU(spec, 2, **choices).fit(splits)
@@ -103,6 +116,7 @@ def test_a_folder_keeps_the_runs_and_resumes(splits, spec, tmp_path):
         DEGU(spec, 2, random_state=9, **choices).fit(splits)
 
 
+@pytest.mark.usefixtures("untrained")
 def test_the_temporary_folder_goes_with_the_estimator(splits, spec):
     model = DEGU(spec, 2, recipe="paper", epochs=1, progress=False).fit(splits)
     folder = Path(model.ensemble_.folder)
@@ -114,16 +128,9 @@ def test_the_temporary_folder_goes_with_the_estimator(splits, spec):
     assert len(student.predict(splits.test.sequences)) == 40
 
 
-def test_callbacks_see_teachers_and_student(splits, spec):
-    seen = []
-
-    def watch(run):
-        note = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(run.name))
-        return [note]
-
-    model = DEGU(spec, 2, recipe="paper", epochs=1, progress=False)
-    model.fit(splits, callbacks=watch)
-    assert seen == ["member 0", "member 1", "student"]
+def test_callbacks_see_teachers_and_student(fitted, seen):
+    assert fitted.ensemble_.n_members == 2
+    assert seen == ["member 0"] * 2 + ["member 1"] * 2 + ["student"] * 2
 
 
 def test_what_cannot_be_fitted_is_refused(splits, spec):

@@ -34,7 +34,7 @@ from degu_tf.variants.scorer import score_variants
 
 NETWORKS = (
     pytest.param("transformer", marks=pytest.mark.slow),
-    "residual",
+    pytest.param("residual", marks=pytest.mark.slow),
     "several_outputs",
     pytest.param("sequential", marks=pytest.mark.slow),
 )
@@ -150,15 +150,14 @@ def test_a_run_without_its_builder_asks_for_it(way, splits):
         distill(loaded, splits, settings=QUICK)
 
 
-@pytest.mark.parametrize("name", ["transformer", "several_outputs"])
+@pytest.mark.parametrize("name", [NETWORKS[0], "several_outputs"])
 def test_students_learn_on_the_fly_too(name, splits):
-    builder = getattr(own_networks, name)
-    settings = TrainingSettings(epochs=1, batch_size=100)
-    run = Run(progress=False)
-    teachers = train_ensemble(splits, builder, 2, settings, run)
+    spec = ModelSpec(getattr(own_networks, name))
+    models = [spec.build((32, 4), splits.heads, seed) for seed in (1, 2)]
+    teachers = Ensemble([ModelPredictor(model, splits.heads) for model in models])
     augmentation = Augmentation(scheme("mutagenesis"))
     student = distill(
-        teachers, splits, builder, settings, run,
+        teachers, splits, spec, TrainingSettings(epochs=1, batch_size=100), Run(progress=False),
         distillation=DistillationSettings(augmentation=augmentation),
     )  # fmt: skip
     assert student.heads.epistemic == "std"

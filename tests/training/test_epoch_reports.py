@@ -20,8 +20,9 @@ SHORT = TrainingSettings(epochs=2, batch_size=20, learning_rate=0.02)
 EPOCH = r"epoch (\d+) of 2, loss (\d+\.\d{4}), validation (\d+\.\d{4}), \d\d:\d\d left"
 
 
-def test_a_line_an_epoch_and_a_line_a_member(splits, spec, capsys):
-    train_ensemble(splits, spec, 2, SHORT)
+def test_a_line_an_epoch_and_a_line_a_member(splits, spec, tmp_path, capsys):
+    """They say what the histories say."""
+    train_ensemble(splits, spec, 2, SHORT, Run(tmp_path / "x"))
     lines = capsys.readouterr().err.splitlines()
     expected = [
         f"member 0: {EPOCH}", f"member 0: {EPOCH}", r"members trained: 1 of 2, \d\d:\d\d left",
@@ -30,14 +31,11 @@ def test_a_line_an_epoch_and_a_line_a_member(splits, spec, capsys):
     assert len(lines) == 6
     for line, pattern in zip(lines, expected, strict=True):
         assert re.fullmatch(pattern, line)
-
-
-def test_lines_say_what_the_history_says(splits, spec, tmp_path, capsys):
-    train(splits, spec, SHORT, Run(tmp_path / "x"))
-    history = pd.read_csv(tmp_path / "x" / "history.csv")
-    found = re.findall(EPOCH, capsys.readouterr().err)
-    rows = zip(history["epoch"], history["loss"], history["val_loss"], strict=True)
-    assert found == [(str(e), f"{loss:.4f}", f"{val:.4f}") for e, loss, val in rows]
+    for member in (0, 1):
+        history = pd.read_csv(tmp_path / "x" / f"member_0{member}" / "history.csv")
+        found = re.findall(EPOCH, "\n".join(lines[3 * member : 3 * member + 2]))
+        rows = zip(history["epoch"], history["loss"], history["val_loss"], strict=True)
+        assert found == [(str(e), f"{loss:.4f}", f"{val:.4f}") for e, loss, val in rows]
 
 
 def test_terminals_have_bars_and_no_lines(splits, spec, monkeypatch):
@@ -51,17 +49,15 @@ def test_terminals_have_bars_and_no_lines(splits, spec, monkeypatch):
     assert "validation" not in terminal.getvalue()
 
 
-def test_who_wants_silence_has_it(splits, spec, capsys):
-    train_ensemble(splits, spec, 2, SHORT, Run(progress=False))
-    assert capsys.readouterr().err == ""
-
-
-def test_logs_hold_every_epoch_of_every_stage(splits, spec, tmp_path):
+def test_logs_hold_every_epoch_of_every_stage_and_who_wants_silence_has_it(
+    splits, spec, tmp_path, capsys
+):
     settings = replace(SHORT, finetune=TrainingSettings(epochs=1))
     log = tmp_path / "logs" / "log.jsonl"
     run = Run(tmp_path / "x", progress=False, log=log)
     with ThreadPoolExecutor(2) as threads:
         train_ensemble(splits, spec, 2, settings, run, executor=threads)
+    assert capsys.readouterr().err == ""
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     frame = pd.DataFrame(rows)
     for member in (0, 1):

@@ -151,20 +151,27 @@ def test_a_layer_used_twice_is_left_to_keras():
     np.testing.assert_allclose(forward(batch(20)), twin(batch(20), training=True), atol=1e-6)
 
 
-def fitted(wrap):
+def fit(wrap):
     keras.utils.set_random_seed(3)
     network = registry.build("deepstarr", (48, 4), HEADS, width=0.1, dropout=0.0)
     network.get_layer("dense1").kernel_regularizer = keras.regularizers.L2(0.1)
     model = wrap(network)
     model.compile(keras.optimizers.Adam(1e-3), "mse")
+    model.optimizer.build(model.trainable_variables)
     labels = np.random.default_rng(1).normal(size=(64, 4)).astype("f")
     history = model.fit(batch(48, 64), labels, 16, 3, shuffle=False, verbose=0).history
     return network, history
 
 
-def test_a_fit_is_that_of_keras():
-    ours, history = fitted(Learner)
-    theirs, expected = fitted(lambda network: network)
+@pytest.fixture(scope="module")
+def fitted():
+    """A network that was fitted by a `Learner`, and its history."""
+    return fit(Learner)
+
+
+def test_a_fit_is_that_of_keras(fitted):
+    ours, history = fitted
+    theirs, expected = fit(lambda network: network)
     assert expected["loss"][-1] < expected["loss"][0]
     np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-4)
     # Adam moves biases before normalisation by the rounding of their zero gradients
@@ -177,8 +184,8 @@ def test_dropout_takes_place():
     assert np.abs(forward(x) - forward(x)).max() > 0.1
 
 
-def test_a_fitted_network_opens_in_plain_keras(tmp_path):
-    network, _ = fitted(Learner)
+def test_a_fitted_network_opens_in_plain_keras(fitted, tmp_path):
+    network, _ = fitted
     network.save(tmp_path / "model.keras")
     code = (
         "import keras, numpy, sys; model = keras.models.load_model(sys.argv[1]);"

@@ -62,6 +62,19 @@ def test_the_poisson_loss_takes_no_negative_targets(training, validation):
     fit(positive, constant_splits(0.0, 1.0), settings, progress=False)
 
 
+def test_a_training_step_is_traced_once(monkeypatch):
+    traced = []
+
+    def step(learner, data):
+        traced.append(data)
+        return keras.Model.train_step(learner, data)
+
+    monkeypatch.setattr(Learner, "train_step", step, raising=False)
+    settings = TrainingSettings(epochs=2, batch_size=20, learning_rate=0.02)
+    fit(linear(), constant_splits(), settings, progress=False)
+    assert len(traced) == 1
+
+
 @pytest.fixture(scope="module")
 def stuck():
     """A fit that never improves on its first epoch, because its steps are too small to count."""
