@@ -3,6 +3,8 @@
 `store`, `teachers` and `student` are trained once and shared: tests do not write to their folders.
 """
 
+import one_thread  # noqa: F401  # isort: skip  # before numpy
+
 import os
 import socket
 from pathlib import Path
