@@ -120,7 +120,9 @@ def run(options: argparse.Namespace) -> None:
         _check_calibrated(options, fitted)
     tracks = None
     if options.bedgraph is not None:
-        tracks = bedgraph_files(options.bedgraph, predictor.heads.targets, force=options.force)
+        tracks = bedgraph_files(
+            options.bedgraph, predictor.heads.targets, fitted, force=options.force
+        )
     windows = predict(fitted.sequences)
     aggregate = options.aggregate or "mean"
     prediction = windows

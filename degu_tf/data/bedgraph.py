@@ -27,8 +27,7 @@ def write_bedgraph(
     Raises
     ------
     InputError
-        If intervals overlap, of which a bedGraph holds one value a base, or a contig's name is
-        empty or holds white space.
+        As `check_intervals` does.
 
     Examples
     --------
@@ -38,24 +37,37 @@ def write_bedgraph(
     >>> path.read_text()
     'chr1\t0\t5\t1\nchr1\t5\t9\t0.25\n'
     """
-    lines = sorted((*each, value) for each, value in zip(intervals, values, strict=True))
-    lines = [each for each in lines if each[1] < each[2]]
-    for before, each in pairwise(lines):
+    spans = list(intervals)
+    check_intervals(spans)
+    lines = sorted((*each, value) for each, value in zip(spans, values, strict=True))
+    with atomic_write(path) as temporary, open(temporary, "w", newline="\n") as file:
+        file.writelines(
+            f"{contig}\t{start}\t{end}\t{value:.6g}\n"
+            for contig, start, end, value in lines
+            if start < end and not np.isnan(value)
+        )
+
+
+def check_intervals(intervals: Iterable[tuple[str, int, int]]) -> None:
+    """Refuse intervals that a bedGraph cannot hold.
+
+    Raises
+    ------
+    InputError
+        If some overlap, since a bedGraph holds one value a base, or a contig's name is empty or
+        holds white space.
+    """
+    spans = sorted(each for each in intervals if each[1] < each[2])
+    for before, each in pairwise(spans):
         if before[0] == each[0] and each[1] < before[2]:
             raise InputError(
                 "a bedGraph holds one value a base, so intervals must not overlap; merge them "
                 "(`bedtools merge`), or write a table of the windows. Received: "
                 f"{each[0]}:{before[1]}-{before[2]} and {each[1]}-{each[2]}"
             )
-    for contig in {each[0] for each in lines}:
+    for contig in {each[0] for each in spans}:
         if contig.split() != [contig]:
             raise InputError(
                 "expected names without white space, which separates columns of a bedGraph; rename "
                 f"the sequence. Received: {contig!r}"
             )
-    with atomic_write(path) as temporary, open(temporary, "w", newline="\n") as file:
-        file.writelines(
-            f"{contig}\t{start}\t{end}\t{value:.6g}\n"
-            for contig, start, end, value in lines
-            if not np.isnan(value)
-        )

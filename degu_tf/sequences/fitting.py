@@ -294,7 +294,7 @@ def cut(
         How a message calls the sequence.
     """
     low, high = start + found[0].start, start + found[-1].start + fitting.length
-    whole = _filled(known, low, high, fitting, received)
+    whole = filled(known, low, high, fitting, received)
     windows, spans = [], []
     for tile in found:
         first = start + tile.start
@@ -310,8 +310,25 @@ def cut(
     return windows, spans
 
 
-def _filled(known: Stretch, low: int, high: int, fitting: Fitting, received: str) -> str:
-    """Bases from `low` to before `high`, those that are not known filled in."""
+def filled(known: Stretch, low: int, high: int, fitting: Fitting, received: str) -> str:
+    """Bases from `low` to before `high`, those that are not known filled in.
+
+    Parameters
+    ----------
+    known
+        What is known, none of it outside the span.
+    low, high
+        The span.
+    fitting
+        What fills it up: bases of the flanks with ``pad="flanks"``, else N.
+    received
+        How a message calls the sequence.
+
+    Raises
+    ------
+    InputError
+        If the flanks are too short.
+    """
     left, right = max(0, known.start - low), max(0, high - known.end)
     if fitting.pad != "flanks":
         return "N" * left + known.bases + "N" * right

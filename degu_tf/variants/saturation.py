@@ -52,27 +52,29 @@ def input_length(
     name: str = "sequence",
     length: int | None = None,
     flanks: tuple[str, str] = ("", ""),
+    pad: str | None = None,
 ) -> int:
     """Input length of a predictor in bases, flanks included.
 
     Parameters
     ----------
-    predictor, sequence, name, length, flanks
+    predictor, sequence, name, length, flanks, pad
         As for `saturate`.
 
     Raises
     ------
     InputError
-        If the sequence is shorter than the window.
+        If the sequence is shorter than the window and not padded.
     """
-    added = sum(map(len, flanks))
+    added = 0 if pad == "flanks" else sum(map(len, flanks))
     if length is None:
         own = predictor.input_length if isinstance(predictor, DescribedPredictor) else None
         length = len(sequence) + added if own is None else own
-    if len(sequence) < length - added:
+    if pad is None and len(sequence) < length - added:
         raise InputError(
             f"expected sequences of {length - added} bases or more, the model's {length} less the "
-            f"flanks. Received: {len(sequence)} bases in {name!r}"
+            "flanks; fill shorter ones up with pad='N' or pad='flanks'. "
+            f"Received: {len(sequence)} bases in {name!r}"
         )
     return length
 
@@ -105,8 +107,9 @@ def saturate(
     predictor
         Any predictor of one number per target.
     sequence
-        A string or tokens `(L,)`, at least as long as the model's input less the flanks. In longer
-        sequences each variant has a window around it, shifted to stay inside the sequence.
+        A string or tokens `(L,)`, at least as long as the model's input less the flanks, or padded
+        (`pad`). In longer sequences each variant has a window around it, shifted to stay inside
+        the sequence.
     name
         Name of the sequence.
     length
@@ -116,7 +119,7 @@ def saturate(
         Show a progress bar; None shows it where standard error is a terminal.
     **options
         Options of `degu_tf.variants.scorer.VariantScorer`: `flanks`, `average_strands`, `shifts`,
-        `conformal`, `level`, `uncertainty`, `batch_size`.
+        `conformal`, `level`, `uncertainty`, `batch_size`, `pad`.
 
     Returns
     -------
@@ -128,7 +131,7 @@ def saturate(
     Raises
     ------
     InputError
-        If the sequence is shorter than the window, or holds no known base.
+        If the sequence is shorter than the window and not padded, or holds no known base.
 
     Examples
     --------
@@ -144,7 +147,7 @@ def saturate(
     text = sequence if isinstance(sequence, str) else decode(np.asarray(sequence)[np.newaxis])[0]
     genome = SequenceGenome({name: text})
     flanks = options.get("flanks", ("", ""))
-    length = input_length(predictor, text, name, length, flanks)
+    length = input_length(predictor, text, name, length, flanks, options.get("pad"))
     check_known_bases(text, name)
     variants = single_nucleotide_variants(name, text)
     scorer = VariantScorer(predictor, genome, length, **options)

@@ -73,14 +73,18 @@ def placed(
     return table.assign(**more)
 
 
-def bedgraph_files(folder: str, targets: tuple[str, ...], *, force: bool) -> dict[str, Path]:
+def bedgraph_files(
+    folder: str, targets: tuple[str, ...], fitted: "FittedSequences", *, force: bool
+) -> dict[str, Path]:
     """The bedGraph file of each track: targets, and each with its uncertainties.
 
     Raises
     ------
     InputError
-        If one exists and is not to be overwritten, or cannot be written.
+        If one exists and is not to be overwritten, or cannot be written, or windows of different
+        sequences overlap.
     """
+    from degu_tf.data.bedgraph import check_intervals
     from degu_tf.models.genome_tracks import file_name
 
     suffixes = ("", "_aleatoric", "_epistemic")
@@ -88,7 +92,13 @@ def bedgraph_files(folder: str, targets: tuple[str, ...], *, force: bool) -> dic
     files = {track: Path(folder) / f"{file_name(track)}.bedGraph" for track in tracks}
     for file in files.values():
         check_out(file, force=force)
+    check_intervals(_intervals(fitted))
     return files
+
+
+def _intervals(fitted: "FittedSequences") -> list[tuple[str, int, int]]:
+    """The bases that each window stands for."""
+    return [(span.contig, span.first, span.last) for span in fitted.spans]
 
 
 def write_bedgraphs(
@@ -108,7 +118,7 @@ def write_bedgraphs(
         std = windows.component(component)
         if std is not None:
             tracks[f"_{component}"] = np.where(windows.flagged(component), np.nan, std)
-    intervals = [(span.contig, span.first, span.last) for span in fitted.spans]
+    intervals = _intervals(fitted)
     written = []
     for suffix, values in tracks.items():
         for index, target in enumerate(windows.targets):
