@@ -31,6 +31,7 @@ from .heads.prediction import Prediction
 from .metrics.activity import distance, score, wide
 from .metrics.intervals import coverage
 from .metrics.kmer_ridge import KmerRidge
+from .models.fitted import Fitted
 from .models.predictor import ModelPredictor, StrandAveraged
 from .models.registry import build
 from .models.released.load import load_released
@@ -60,6 +61,7 @@ __all__ = [
     "DistillationSettings",
     "Ensemble",
     "EvoAug",
+    "Fitted",
     "HeadLayout",
     "InputError",
     "KmerRidge",
