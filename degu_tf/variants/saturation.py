@@ -12,6 +12,7 @@ import pandas as pd
 from degu_tf.models.predictor import DescribedPredictor, Predictor
 from degu_tf.sequences.alphabet import ALPHABET
 from degu_tf.sequences.encoding import decode
+from degu_tf.sequences.fitting import Fitting, Stretch, filled
 from degu_tf.sequences.genomes.elements import SequenceGenome
 from degu_tf.sequences.genomes.windows import Variant
 from degu_tf.utils.errors import InputError
@@ -64,7 +65,7 @@ def input_length(
     Raises
     ------
     InputError
-        If the sequence is shorter than the window and not padded.
+        If the sequence is shorter than the window and not padded, or flanks are too short to.
     """
     added = 0 if pad == "flanks" else sum(map(len, flanks))
     if length is None:
@@ -76,6 +77,11 @@ def input_length(
             "flanks; fill shorter ones up with pad='N' or pad='flanks'. "
             f"Received: {len(sequence)} bases in {name!r}"
         )
+    if pad == "flanks" and any(flanks) and len(sequence) < length:
+        fitting = Fitting(length, pad=pad, flanks=flanks)
+        (tile,) = fitting.tiles(len(sequence))
+        known = Stretch(0, sequence)
+        filled(known, tile.start, tile.start + length, fitting, f"record {name!r}")
     return length
 
 

@@ -304,6 +304,10 @@ def test_the_command_pads_shorter_sequences_and_writes_the_unit(
     assert set(table["unknown"]) == {5}
     refused = mutagenize(run, tmp_path / "s.tsv", "--pad", "flanks", "--out", tmp_path / "p")
     assert (refused.code, "expected --flanks 5' 3'" in refused.err) == (2, True)
+    flanks = ("--pad", "flanks", "--flanks", "AC", "AC", "--out", tmp_path / "p")
+    refused = mutagenize(run, tmp_path / "s.tsv", *flanks)
+    assert "needs 2 bases at the 5' and 3 at the 3' side of record 'short'" in refused.err
+    assert not (tmp_path / "p").exists()
 
 
 def test_the_command_reads_hdf5_and_uses_a_calibration(run, splits, tmp_path):
