@@ -13,6 +13,7 @@ from .distillation.student_model import DistillationModel
 from .distillation.teacher import Teacher
 from .heads.layout import HeadLayout
 from .heads.prediction import Prediction
+from .models.fitted import Fitted
 from .models.predictor import ModelPredictor, StrandAveraged
 from .models.registry import build
 from .models.released.load import load_released
@@ -40,6 +41,7 @@ __all__ = [
     "DistillationSettings",
     "Ensemble",
     "EvoAug",
+    "Fitted",
     "HeadLayout",
     "InputError",
     "MCDropout",

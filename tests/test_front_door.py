@@ -71,7 +71,7 @@ def test_editors_and_type_checkers_see_every_name(room):
 
 def test_the_first_page_of_names_stays_short():
     """What is needed by few lies one room further."""
-    assert len(set(degu.__all__) - set(ROOMS)) <= 35
+    assert len(set(degu.__all__) - set(ROOMS)) <= 36
 
 
 def test_a_name_is_the_function_also_once_its_module_is_loaded():

@@ -16,9 +16,17 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out_folder, progress, say
+from degu_tf.cli.shared.fitting import (
+    adapters,
+    check_inputs,
+    fitted_inputs,
+    fitting_flags,
+    fitting_options,
+    interval_source_options,
+)
 from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
-from degu_tf.utils.errors import blaming
+from degu_tf.utils.errors import InputError, blaming
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,13 +49,14 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "explain",
         "attribution maps: the contribution of each base to a prediction; run the same command "
         "again to resume",
-        "RUN SEQUENCES --out FOLDER [options]",
+        "RUN (SEQUENCES | --bed FILE --fasta GENOME) --out FOLDER [options]",
         "degu explain runs/y d.h5 --head Dev Dev_epistemic --top 200 --out maps",
         "degu explain runs/y seqs.fa --method ism --out maps",
+        "degu explain runs/y --bed peaks.narrowPeak --fasta genome.fa --summit --out maps",
     )
     run_argument(explain)
     explain.add_argument(
-        "sequences", metavar="SEQUENCES", help="FASTA, TSV/CSV/parquet or HDF5 file"
+        "sequences", nargs="?", metavar="SEQUENCES", help="FASTA, TSV/CSV/parquet or HDF5 file"
     )
     explain.add_argument("--out", required=True, metavar="FOLDER", help="folder of the maps")
     quiet_option(explain)
@@ -74,6 +83,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     option(how, "--steps", "N", steps, whole_number(1), 50)
     logos = explain.add_argument_group("logos")
     option(logos, "--logos", "N", "number of sequences per head to draw", whole_number(0), 10)
+    interval_source_options(explain)
+    fitting_options(explain)
     sequence_file_options(explain)
     return explain
 
@@ -82,26 +93,22 @@ def run(options: argparse.Namespace) -> None:
     """Explain the sequences of a file by a run."""
     check_out_folder(options.out)
     check_run(options.run)
-    check_files("a file of sequences", options.sequences)
+    check_inputs(options)
+    if options.rank_by == "measured" and (options.bed or fitting_flags(options)):
+        raise InputError(
+            "expected an HDF5 file of sequences as they were measured with --rank-by measured. "
+            f"Received: {' '.join((['--bed'] if options.bed else []) + fitting_flags(options))}"
+        )
     if options.background != "dinucleotide":
         check_files("a file of reference sequences", options.background)
     quiet.tensorflow()
     from degu_tf.attribution.background import DINUCLEOTIDE
     from degu_tf.attribution.explain_run import explain_run
     from degu_tf.attribution.methods import Method
-    from degu_tf.data.sources.sequences import read_sequences
     from degu_tf.distillation.runs import open_run
 
     predictor = open_run(options.run)
-    named = read_sequences(
-        options.sequences,
-        sequence=options.sequence,
-        name=options.name,
-        split=options.split,
-        targets=options.targets,
-        length=predictor.input_length,
-        crop=True,
-    )
+    names, sequences = _windows(options, predictor.input_length)
     heads = options.head or list(predictor.heads.targets)
     ranking = None
     if options.rank_by == "measured":
@@ -119,17 +126,32 @@ def run(options: argparse.Namespace) -> None:
     )
     folders = explain_run(
         predictor,
-        named.sequences,
+        sequences,
         options.out,
         heads=heads,
         method=method,
-        names=named.names,
+        names=names,
         top=options.top,
         ranking=ranking,
         progress=progress(options),
     )
     for head, folder in folders.items():
-        _report(options, head, folder, len(named.names))
+        _report(options, head, folder, len(names))
+
+
+def _windows(options: argparse.Namespace, length: int | None) -> "tuple[list[str], np.ndarray]":
+    """Names and sequences to explain: windows of the model's input length, adapters included."""
+    from degu_tf.models.fitted import between_flanks
+    from degu_tf.sequences.encoding import as_tokens
+
+    flanks = adapters(options)
+    if length is not None:
+        length -= sum(map(len, flanks))
+    fitted = fitted_inputs(options, length, crop=True)
+    sequences = fitted.sequences
+    if any(flanks):
+        sequences = between_flanks(as_tokens(sequences, fitted.labels), flanks)
+    return fitted.labels, sequences
 
 
 def _report(options: argparse.Namespace, head: str, folder: Path, n_sequences: int) -> None:

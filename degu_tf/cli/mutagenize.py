@@ -17,6 +17,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, counted, progress, say
+from degu_tf.cli.shared.fitting import check_padding, pad_option
 from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError, blaming
@@ -42,22 +43,28 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "effects of every single-nucleotide variant of sequences: a table and heat maps",
         "RUN SEQUENCES --out FOLDER [options]",
         "degu mutagenize runs/y elements.fa --out saturated",
-        "degu mutagenize runs/y oligos.tsv --heat-maps 3 --out saturated",
+        "degu mutagenize runs/y oligos.tsv --heat-maps 3 --unit 'log2(RNA/DNA)' --out saturated",
+        "degu mutagenize runs/y short.fa --pad N --out saturated",
     )
     run_argument(mutagenize)
     mutagenize.add_argument(
         "sequences",
         metavar="SEQUENCES",
         help="FASTA, TSV/CSV/parquet or HDF5 file; sequences of the model's input length or longer "
-        "(then the window is centred on the variant, or as near as the sequence's ends allow)",
+        "(then the window is centred on the variant, or as near as the sequence's ends allow), or "
+        "shorter ones with --pad",
     )
     mutagenize.add_argument("--out", required=True, metavar="FOLDER", help="folder to write")
     flag(mutagenize, "--force", "overwrite the folder's table and heat maps")
     quiet_option(mutagenize)
-    effect_options(mutagenize.add_argument_group("prediction"))
+    how = mutagenize.add_argument_group("prediction")
+    effect_options(how)
+    pad_option(how, "flanks: with the nearest bases of --flanks")
     maps = mutagenize.add_argument_group("heat maps")
     option(maps, "--heat-maps", "N", "number of sequences to draw", whole_number(0), 10)
     several(maps, "--head", "NAME", "targets to draw (default: all)")
+    unit = "unit of the targets, written beside the colours (default: the target's name)"
+    option(maps, "--unit", "TEXT", unit)
     sequence_file_options(mutagenize)
     return mutagenize
 
@@ -66,6 +73,7 @@ def run(options: argparse.Namespace) -> None:
     """Score every single-nucleotide variant of the sequences of a file."""
     out = Path(options.out)
     check_out(out / TABLE, force=options.force, inputs=[options.run, options.sequences])
+    check_padding(options, has_genome=False)
     check_run(options.run)
     check_files("a file of sequences", options.sequences)
     quiet.tensorflow()
@@ -84,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
     flanks = tuple(options.flanks or ("", ""))
     with blaming(options.sequences):
         for name, sequence in zip(names, sequences, strict=True):
-            input_length(predictor, sequence, name, flanks=flanks)
+            input_length(predictor, sequence, name, flanks=flanks, pad=options.pad)
             check_known_bases(sequence, name)
     _clear(out / HEAT_MAPS)
     n_variants, n_drawn = 0, min(options.heat_maps, len(names))
@@ -100,12 +108,13 @@ def run(options: argparse.Namespace) -> None:
                     uncertainty=options.uncertainty,
                     conformal=conformal,
                     level=options.level,
+                    pad=options.pad,
                 )
             table.to_csv(file, sep="\t", index=False, header=number == 0, float_format="%.6g")
             n_variants += len(table)
             if number < n_drawn:
                 for head in heads:
-                    draw(out / HEAT_MAPS, number, name, table, head)
+                    draw(out / HEAT_MAPS, number, name, table, head, options.unit)
     for component in ("aleatoric", "epistemic"):
         if table[f"{heads[0]}_{component}"].isna().all():
             say(f"This model gives no {component} uncertainty; its columns are empty")
@@ -127,31 +136,32 @@ def _heads(options: argparse.Namespace, targets: tuple[str, ...]) -> list[str]:
 
 
 def read_records(options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """Names and sequences of a file; those of FASTA may differ in length.
+    """Names and sequences of a file, which may differ in length.
 
     Raises
     ------
     InputError
         If the file cannot be read, its sequences are not one-hot, or two have one name.
     """
+    import numpy as np
     import pandas as pd
 
-    from degu_tf.data.sources.sequences import read_sequences
+    from degu_tf.data.sources import sequences as sources
+    from degu_tf.sequences.alphabet import check_letters, text_records
     from degu_tf.sequences.encoding import as_tokens, decode
-    from degu_tf.sequences.fasta import read_fasta
-    from degu_tf.utils.file_types import is_fasta
 
-    if is_fasta(options.sequences):
-        names, sequences = read_fasta(options.sequences)
+    names, found = sources.read_records(
+        options.sequences,
+        sequence=options.sequence,
+        name=options.name,
+        split=options.split,
+        targets=options.targets,
+    )
+    if isinstance(found, np.ndarray):
+        sequences = decode(as_tokens(found, names))
     else:
-        named = read_sequences(
-            options.sequences,
-            sequence=options.sequence,
-            name=options.name,
-            split=options.split,
-            targets=options.targets,
-        )
-        names, sequences = named.names, decode(as_tokens(named.sequences, named.names))
+        sequences, _ = text_records(found, names)
+        check_letters(sequences, names)
     duplicated = pd.Series(names).duplicated()
     if duplicated.any():
         raise InputError(
@@ -161,13 +171,20 @@ def read_records(options: argparse.Namespace) -> tuple[list[str], list[str]]:
     return names, sequences
 
 
-def draw(folder: Path, number: int, name: str, table: "pd.DataFrame", head: str) -> list[Path]:
+def draw(
+    folder: Path,
+    number: int,
+    name: str,
+    table: "pd.DataFrame",
+    head: str,
+    unit: str | None = None,
+) -> list[Path]:
     """Write the heat maps of one sequence and target as PDF and PNG; give the files."""
     from degu_tf.plots.variant_maps import heat_maps, layers_of
     from degu_tf.utils.files import atomic_write
 
     span = f"{table['position'].min():,}-{table['position'].max():,}"
-    figure = heat_maps(table, layers_of(head), title=f"{name}:{span}, {head}")
+    figure = heat_maps(table, layers_of(head), title=f"{name}:{span}, {head}", unit=unit)
     stem = "_".join(re.sub(r"[^\w.+-]+", "-", word)[:60] for word in (name, head))
     files = [folder / f"{number:03d}_{stem}{suffix}" for suffix in (".pdf", ".png")]
     for file in files:

@@ -152,15 +152,16 @@ def interval_options(to: argparse._ActionsContainer) -> None:
     flag(to, "--gaussian", "Gaussian intervals, even if the run is calibrated")
 
 
+def flanks_option(to: argparse._ActionsContainer, more: str = "") -> None:
+    """The adapters of the library."""
+    what = "fixed adapters of the assayed library, at both ends of the model's input; the window "
+    what += f"fills the space between them{more} (default: none)"
+    to.add_argument("--flanks", nargs=2, metavar=("5'", "3'"), help=what)
+
+
 def effect_options(to: argparse._ActionsContainer) -> None:
     """How the effect of a variant and its uncertainty are predicted."""
-    to.add_argument(
-        "--flanks",
-        nargs=2,
-        metavar=("5'", "3'"),
-        help="fixed adapters of the assayed library, at both ends of the model's input; the window "
-        "fills the space between them (default: none)",
-    )
+    flanks_option(to)
     strands_option(to)
     choice(
         to,

@@ -1,7 +1,7 @@
 """`degu predict`: sequences to a table, or contigs to bigWig tracks."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from degu_tf.cli.options import (
@@ -17,18 +17,32 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, check_out_folder, counted, say
+from degu_tf.cli.shared.fitting import (
+    adapters,
+    check_inputs,
+    fitted_inputs,
+    fitting_flags,
+    fitting_options,
+    interval_source_options,
+)
 from degu_tf.cli.shared.inputs import check_files, check_run
+from degu_tf.cli.shared.windows import bedgraph_files, placed, write_bedgraphs
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-    from degu_tf.data.sources.sequences import NamedSequences
     from degu_tf.heads import Prediction
+    from degu_tf.models.predictor import DescribedPredictor
+    from degu_tf.sequences.fitting import FittedSequences
     from degu_tf.uncertainty.conformal.conformal import Conformal
 
 LEVEL = 0.95
+
+AGGREGATES = ("mean", "maximum")
+"""Those of `degu_tf.models.fitted`, known without loading it."""
 
 
 def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -42,6 +56,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "degu predict runs/y seqs.fa --out p.tsv",
         "degu predict deepstarr.keras seqs.fa --out p.tsv",
         "degu predict runs/y --bed peaks.bed --fasta genome.fa --average-strands --out p.tsv",
+        "degu predict runs/y --bed peaks.narrowPeak --fasta genome.fa --summit --out p.tsv",
+        "degu predict runs/y promoters.fa --stride 50 --aggregate maximum --out p.tsv",
         "degu predict runs/y --bigwig --fasta genome.fa --contigs chr8 --out tracks",
     )
     run_argument(predict)
@@ -53,10 +69,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     flag(predict, "--force", FORCE)
     strands_option(predict)
     interval_options(predict)
-    genome = predict.add_argument_group("genomic intervals")
-    option(genome, "--bed", "FILE", "intervals of the model's input length")
-    what = "genome, plain or bgzipped; its .fai index is written beside it if missing (not needed "
-    option(genome, "--fasta", "GENOME", f"{what}with --bigwig)")
+    interval_source_options(predict, " (not needed with --bigwig)")
+    _window_options(fitting_options(predict))
     tracks = predict.add_argument_group("tracks along a genome, for models of profiles")
     what = "write a bigWig file per target and uncertainty; run the same command again to resume"
     flag(tracks, "--bigwig", what)
@@ -67,6 +81,19 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     return predict
 
 
+def _window_options(fit: argparse._ArgumentGroup) -> None:
+    """What becomes of the windows of a sequence."""
+    fit.add_argument(
+        "--aggregate",
+        choices=(*AGGREGATES, "none"),
+        help="with --stride: what the table has of a sequence's windows. mean: of their values and "
+        "of their standard deviations; maximum: for each target the window with the largest "
+        "value, with its own uncertainty; none: a row for each window (default: mean)",
+    )
+    what = "with --stride: folder for a bedGraph of the windows of each target and uncertainty; "
+    option(fit, "--bedgraph", "FOLDER", f"{what}each window stands for the bases at its middle")
+
+
 def run(options: argparse.Namespace) -> None:
     """Predict sequences and write the table, or contigs and write tracks."""
     if options.bigwig:
@@ -74,25 +101,33 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.contigs or options.step:
         raise InputError("expected --bigwig with --contigs and --step. Received: no --bigwig")
-    _check_sources(options)
+    _check_options(options)
     inputs = [options.run, options.sequences, options.bed, options.fasta]
     check_out(options.out, force=options.force, inputs=inputs)
     check_run(options.run)
-    check_files("a file of sequences", options.sequences)
-    check_files("a BED file", options.bed)
-    check_files("a genome FASTA", options.fasta)
+    check_inputs(options)
     quiet.tensorflow()
     from degu_tf.distillation.runs import open_run
-    from degu_tf.models.predictor import StrandAveraged
+    from degu_tf.models.fitted import aggregated
     from degu_tf.uncertainty.calibration import find_calibration
     from degu_tf.utils.files import atomic_write
 
     predictor, conformal = open_run(options.run), None
     if not options.gaussian:
         conformal = find_calibration(options.run, predictor, options.average_strands)
-    named = _inputs(options, predictor.input_length)
-    averaged = StrandAveraged(predictor) if options.average_strands else predictor
-    prediction = averaged.predict(named.sequences)
+    fitted, predict = _fitted(options, predictor)
+    if conformal is not None:
+        _check_calibrated(options, fitted)
+    tracks = None
+    if options.bedgraph is not None:
+        tracks = bedgraph_files(
+            options.bedgraph, predictor.heads.targets, fitted, force=options.force
+        )
+    windows = predict(fitted.sequences)
+    aggregate = options.aggregate or "mean"
+    prediction = windows
+    if fitted.tiled and aggregate != "none":
+        prediction = aggregated(windows, fitted.rows, aggregate)
     for component in missing_components(prediction):
         say(f"This model gives no {component} uncertainty; its columns are empty")
     if conformal is not None:
@@ -100,46 +135,81 @@ def run(options: argparse.Namespace) -> None:
             f"Conformal {100 * options.level:g} % intervals, calibrated on "
             f"{conformal.notes['split']} (Gaussian ones with --gaussian)"
         )
-    table = prediction_table(prediction, named.names, options.level, conformal)
+    names = fitted.names
+    if aggregate == "none":
+        names = [fitted.names[row] for row in fitted.rows]
+    table = prediction_table(prediction, names, options.level, conformal)
+    if fitted.spans:
+        table = placed(table, fitted, windows, aggregate)
+    _say_floored(prediction)
+    with atomic_write(options.out) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+    if tracks is not None:
+        files = write_bedgraphs(tracks, fitted, windows)
+        say(f"Wrote {', '.join(map(str, files))}")
+    of = f" of {counted(len(fitted.rows), 'window')}" if fitted.tiled else ""
+    predictions = counted(len(table), "prediction")
+    say(f"Wrote {options.out}: {predictions}{of}, interval: {table['interval'][0]}")
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    if options.stride is None and (options.aggregate or options.bedgraph):
+        raise InputError("expected --stride with --aggregate and --bedgraph. Received: no --stride")
+    if options.bedgraph is not None:
+        check_out_folder(options.bedgraph)
+
+
+def _fitted(
+    options: argparse.Namespace, predictor: "DescribedPredictor"
+) -> "tuple[FittedSequences, Callable[[np.ndarray], Prediction]]":
+    """Windows that fill the space between the adapters, and what predicts them."""
+    from degu_tf.models.fitted import Flanked
+    from degu_tf.models.predictor import Predictor, StrandAveraged
+
+    flanks, length = adapters(options), predictor.input_length
+    inner: Predictor = predictor
+    if any(flanks):
+        inner = flanked = Flanked(predictor, flanks)
+        length = flanked.between
+    averaged = StrandAveraged(inner) if options.average_strands else inner
+    return fitted_inputs(options, length), averaged.predict
+
+
+def _say_floored(prediction: "Prediction") -> None:
     n_floored = int(prediction.flagged().any(axis=1).sum())
     if n_floored:
         say(
-            f"The model gave a negative uncertainty for {n_floored} of {len(table)} sequences; it "
-            "was floored and says nothing: leave out rows flagged in the columns ending in "
-            "_floored before sorting by uncertainty"
+            f"The model gave a negative uncertainty for {n_floored} of {len(prediction)} "
+            "sequences; it was floored and says nothing: leave out rows flagged in the columns "
+            "ending in _floored before sorting by uncertainty"
         )
-    with atomic_write(options.out) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
-    predictions = counted(len(table), "prediction")
-    say(f"Wrote {options.out}: {predictions}, interval: {table['interval'][0]}")
 
 
-def _check_sources(options: argparse.Namespace) -> None:
-    if (options.bed is None) != (options.fasta is None):
-        raise InputError("expected --bed FILE and --fasta GENOME together. Received: one of them")
-    if (options.bed is None) == (options.sequences is None):
-        received = "neither" if options.bed is None else "both"
+def _check_calibrated(options: argparse.Namespace, fitted: "FittedSequences") -> None:
+    """Refuse what the run's calibration does not apply to."""
+    if fitted.tiled and options.aggregate != "none":
         raise InputError(
-            f"expected a file of sequences, or --bed with --fasta. Received: {received}"
+            "a calibration is of single windows, not of their mean or maximum; ask for Gaussian "
+            "intervals (--gaussian), or for the windows (--aggregate none). Received: --stride "
+            f"{options.stride} with a calibrated run"
         )
-
-
-def _inputs(options: argparse.Namespace, length: int | None) -> "NamedSequences":
-    from degu_tf.data.sources.sequences import read_bed, read_sequences
-
-    if options.bed is not None:
-        return read_bed(options.bed, options.fasta, length)
-    return read_sequences(
-        options.sequences,
-        sequence=options.sequence,
-        name=options.name,
-        split=options.split,
-        targets=options.targets,
-        length=length,
-    )
+    if options.average_strands and any(adapters(options)):
+        raise InputError(
+            "a calibration with averaged strands is of reverse complements of whole sequences, "
+            "flanks included; leave out one of both, or ask for Gaussian intervals (--gaussian). "
+            "Received: --average-strands with --flanks"
+        )
 
 
 def _predict_tracks(options: argparse.Namespace) -> None:
+    given = fitting_flags(options)
+    if given or options.aggregate or options.bedgraph:
+        given += ["--aggregate"] if options.aggregate else []
+        given += ["--bedgraph"] if options.bedgraph else []
+        raise InputError(
+            "tracks are predicted along whole contigs, by windows --step apart; leave out "
+            f"{' and '.join(given)}. Received: --bigwig {' '.join(given)}"
+        )
     if options.fasta is None or options.sequences is not None or options.bed is not None:
         raise InputError(
             "expected --fasta GENOME with --bigwig, and neither SEQUENCES nor --bed, since tracks "

@@ -15,6 +15,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, counted, progress, say
+from degu_tf.cli.shared.fitting import check_padding, pad_option
 from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
@@ -51,6 +52,9 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     quiet_option(variants)
     how = variants.add_argument_group("prediction")
     effect_options(how)
+    pad_option(
+        how, "flanks: with the nearest bases of --flanks", " (elements shorter than the model)"
+    )
     how.add_argument(
         "--shifts",
         nargs="+",
@@ -78,10 +82,12 @@ def run(options: argparse.Namespace) -> None:
             "expected one process with --custom-layers, which are registered in this one alone. "
             f"Received: --workers {options.workers}"
         )
+    check_padding(options, has_genome=False)
     check_run(options.run)
     check_files("a VCF or BCF", options.vcf)
     check_files("a genome FASTA", options.fasta)
     quiet.tensorflow()
+    from degu_tf.sequences.genomes.windows import TOO_SHORT
     from degu_tf.variants.vcf.parts import Scoring
     from degu_tf.variants.vcf.score import score_vcf
 
@@ -95,6 +101,7 @@ def run(options: argparse.Namespace) -> None:
             uncertainty=options.uncertainty,
             level=options.level,
             gaussian=options.gaussian,
+            pad=options.pad,
         ),
         options.vcf,
         options.out,
@@ -110,7 +117,8 @@ def run(options: argparse.Namespace) -> None:
         alleles = "allele was" if n_skipped == 1 else "alleles were"
         say(f"{n_skipped} {alleles} skipped, see {done.skipped}:")
         for reason, count in done.survey.skipped.items():
-            say(f"{count:10d} {reason}")
+            hint = " (--pad fills them up)" if reason == TOO_SHORT else ""
+            say(f"{count:10d} {reason}{hint}")
     say(
         f"Wrote {done.out}: {counted(done.survey.n_scorable, 'variant')} on "
         f"{counted(len(done.survey.contigs), 'contig')}, interval: {done.interval}"

@@ -134,7 +134,7 @@ def predict_tracks(
         "tracks": names,
         **(identity or {}),
     }
-    files = {name: folder / f"{_file_name(name)}.bw" for name in names}
+    files = {name: folder / f"{file_name(name)}.bw" for name in names}
     if _begin(folder, settings, files):
         return files
 
@@ -288,6 +288,6 @@ def _blocks(
         yield piece.contig, piece.first, np.array(values[track])
 
 
-def _file_name(track: str) -> str:
+def file_name(track: str) -> str:
     """A track's name without what file systems do not take."""
     return re.sub(r"[^\w.+-]", "_", track)

@@ -288,9 +288,11 @@ def check_length(sequences: np.ndarray, length: int | None) -> np.ndarray:
         If the length differs; None takes any.
     """
     if length is not None and sequences.shape[1] != length:
+        received = f"{sequences.shape[1]} bases in each of {len(sequences)} sequences"
         raise InputError(
-            f"the model takes sequences of {length} bases. "
-            f"Received: {sequences.shape[1]} bases in each of {len(sequences)} sequences"
+            f"the model takes sequences of {length} bases; degu.Fitted resizes, pads or cuts "
+            f"others into windows. Received: {received}",
+            f"the model takes sequences of {length} bases. Received: {received}",
         )
     return sequences
 

@@ -4,8 +4,8 @@ A model knows less of what is around a base near the end of its input, so of two
 base the one counts in which it lies farther from an end.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,56 +18,9 @@ from degu_tf.models.predictor import (
     combined,
     window_of,
 )
+from degu_tf.sequences.tiles import Tile, tiles
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
-
-
-class Tile(NamedTuple):
-    """A window and what is kept of it, in positions of the whole: `[first, last)`."""
-
-    start: int
-    first: int
-    last: int
-
-
-def tiles(length: int, window: int, step: int | None = None) -> Iterator[Tile]:
-    """Windows that cover a sequence, each base kept in one of them.
-
-    Windows begin every `step` bases; the last one ends where the sequence does. Neighbours meet in
-    the middle of what they share.
-
-    Parameters
-    ----------
-    length
-        Bases of the whole, at least one window.
-    window
-        Bases a model takes.
-    step
-        From one window to the next; half a window by default.
-
-    Raises
-    ------
-    InputError
-        If the sequence is shorter than a window, or the step leaves gaps.
-
-    Examples
-    --------
-    >>> [tuple(tile) for tile in tiles(3072, 2048)]
-    [(0, 0, 1536), (1024, 1536, 3072)]
-    """
-    step = max(1, window // 2) if step is None else step
-    if not 1 <= step <= window or length < window:
-        raise InputError(
-            "expected a step from 1 to the window's length, and sequences as long as a window or "
-            f"longer. Received: window={window}, step={step}, sequences of {length} bases"
-        )
-    start = first = 0
-    while start + window < length:
-        following = min(start + step, length - window)
-        last = (following + start + window + 1) // 2
-        yield Tile(start, first, last)
-        start, first = following, last
-    yield Tile(start, first, length)
 
 
 def tiled(

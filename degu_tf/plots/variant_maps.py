@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from degu_tf.plots.palette import LETTERS
-from degu_tf.plots.style import LOG2, require, styled
+from degu_tf.plots.style import require, styled
 from degu_tf.sequences.alphabet import ALPHABET
 from degu_tf.utils.errors import InputError
 
@@ -74,13 +74,24 @@ def layers_of(target: str) -> tuple[Layer, ...]:
     )
 
 
+def target_of(layer: Layer) -> str:
+    """The target that a layer's column belongs to.
+
+    Examples
+    --------
+    >>> target_of(layers_of("K562_log2")[0])
+    'K562_log2'
+    """
+    return layer.column.rpartition("_")[0] or layer.column
+
+
 @styled
 def heat_maps(
     table: pd.DataFrame,
     layers: Sequence[Layer],
     *,
     title: str = "",
-    unit: str = LOG2,
+    unit: str | None = None,
     span: tuple[int, int] | None = None,
     bases: int = BASES,
 ) -> Figure:
@@ -100,7 +111,8 @@ def heat_maps(
     title
         Above the first.
     unit
-        Of all values.
+        Of all values, written beside the colours; by default the name of the layer's target, in
+        whose unit they are.
     span
         First and last position drawn; all by default.
     bases
@@ -140,8 +152,7 @@ def _without_floored(table: pd.DataFrame, layers: Sequence[Layer]) -> pd.DataFra
     """The table with NaN for uncertainties that are no measure, where it says which those are."""
     kept = {}
     for layer in layers:
-        target, _, component = layer.column.rpartition("_")
-        flags = f"{target}_floored"
+        component, flags = layer.column.rpartition("_")[-1], f"{target_of(layer)}_floored"
         if component in ("aleatoric", "epistemic") and flags in table:
             kept[layer.column] = table[layer.column].mask(table[flags].isin([component, "both"]))
     return table.assign(**kept)
@@ -152,7 +163,7 @@ def draw_heat_maps(
     table: pd.DataFrame,
     layers: Sequence[Layer],
     *,
-    unit: str = LOG2,
+    unit: str | None = None,
     bases: int = BASES,
 ) -> list[Axes]:
     """Draw the maps of `heat_maps` into a figure or a part of one; give their axes."""
@@ -170,7 +181,7 @@ def draw_heat_maps(
             norm = norms[layer.column]
             part = grids[layer.column][:, shown]
             draw_heat_map(each, part, reference[shown], first + shown.start, layer, norm, bases)
-            _colour_bar(line, each, layer, norm, grids[layer.column], unit)
+            _colour_bar(line, each, layer, norm, grids[layer.column], unit or target_of(layer))
         _letters(axes[-1], reference[shown], first + shown.start, bases)
         drawn += list(axes)
     return drawn
@@ -284,4 +295,4 @@ def _colour_bar(
     bar.locator = MaxNLocator(3, steps=[1, 2, 5, 10])
     bar.update_ticks()
     bar.ax.tick_params(labelsize=8, length=2)
-    bar.set_label(unit, fontsize=8.5)
+    bar.set_label(unit, fontsize=max(5.0, min(8.5, 130.0 * STRIP / len(unit))))

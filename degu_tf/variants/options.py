@@ -18,6 +18,7 @@ class ScorerOptions(TypedDict, total=False):
     level: float
     uncertainty: str
     batch_size: int
+    pad: str | None
 
 
 def check_options(options: ScorerOptions) -> None:
@@ -52,6 +53,12 @@ def check_options(options: ScorerOptions) -> None:
             "a calibration does not apply to averages over shifted windows; leave out shifts, or "
             f"ask for Gaussian intervals. Received: shifts={tuple(shifts)}"
         )
+    if options["pad"] == "flanks" and not any(flanks):
+        raise InputError(
+            "expected flanks=..., the sequences that pad='flanks' takes bases of. Received: none"
+        )
+    if options["pad"] == "flanks":
+        return
     if conformal is not None and options["average_strands"] and any(flanks):
         raise InputError(
             "a calibration with averaged strands is of reverse complements of whole sequences, "

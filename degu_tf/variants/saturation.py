@@ -12,6 +12,7 @@ import pandas as pd
 from degu_tf.models.predictor import DescribedPredictor, Predictor
 from degu_tf.sequences.alphabet import ALPHABET
 from degu_tf.sequences.encoding import decode
+from degu_tf.sequences.fitting import Fitting, Stretch, filled
 from degu_tf.sequences.genomes.elements import SequenceGenome
 from degu_tf.sequences.genomes.windows import Variant
 from degu_tf.utils.errors import InputError
@@ -52,28 +53,35 @@ def input_length(
     name: str = "sequence",
     length: int | None = None,
     flanks: tuple[str, str] = ("", ""),
+    pad: str | None = None,
 ) -> int:
     """Input length of a predictor in bases, flanks included.
 
     Parameters
     ----------
-    predictor, sequence, name, length, flanks
+    predictor, sequence, name, length, flanks, pad
         As for `saturate`.
 
     Raises
     ------
     InputError
-        If the sequence is shorter than the window.
+        If the sequence is shorter than the window and not padded, or flanks are too short to.
     """
-    added = sum(map(len, flanks))
+    added = 0 if pad == "flanks" else sum(map(len, flanks))
     if length is None:
         own = predictor.input_length if isinstance(predictor, DescribedPredictor) else None
         length = len(sequence) + added if own is None else own
-    if len(sequence) < length - added:
+    if pad is None and len(sequence) < length - added:
         raise InputError(
             f"expected sequences of {length - added} bases or more, the model's {length} less the "
-            f"flanks. Received: {len(sequence)} bases in {name!r}"
+            "flanks; fill shorter ones up with pad='N' or pad='flanks'. "
+            f"Received: {len(sequence)} bases in {name!r}"
         )
+    if pad == "flanks" and any(flanks) and len(sequence) < length:
+        fitting = Fitting(length, pad=pad, flanks=flanks)
+        (tile,) = fitting.tiles(len(sequence))
+        known = Stretch(0, sequence)
+        filled(known, tile.start, tile.start + length, fitting, f"record {name!r}")
     return length
 
 
@@ -105,8 +113,9 @@ def saturate(
     predictor
         Any predictor of one number per target.
     sequence
-        A string or tokens `(L,)`, at least as long as the model's input less the flanks. In longer
-        sequences each variant has a window around it, shifted to stay inside the sequence.
+        A string or tokens `(L,)`, at least as long as the model's input less the flanks, or padded
+        (`pad`). In longer sequences each variant has a window around it, shifted to stay inside
+        the sequence.
     name
         Name of the sequence.
     length
@@ -116,7 +125,7 @@ def saturate(
         Show a progress bar; None shows it where standard error is a terminal.
     **options
         Options of `degu_tf.variants.scorer.VariantScorer`: `flanks`, `average_strands`, `shifts`,
-        `conformal`, `level`, `uncertainty`, `batch_size`.
+        `conformal`, `level`, `uncertainty`, `batch_size`, `pad`.
 
     Returns
     -------
@@ -128,7 +137,7 @@ def saturate(
     Raises
     ------
     InputError
-        If the sequence is shorter than the window, or holds no known base.
+        If the sequence is shorter than the window and not padded, or holds no known base.
 
     Examples
     --------
@@ -144,7 +153,7 @@ def saturate(
     text = sequence if isinstance(sequence, str) else decode(np.asarray(sequence)[np.newaxis])[0]
     genome = SequenceGenome({name: text})
     flanks = options.get("flanks", ("", ""))
-    length = input_length(predictor, text, name, length, flanks)
+    length = input_length(predictor, text, name, length, flanks, options.get("pad"))
     check_known_bases(text, name)
     variants = single_nucleotide_variants(name, text)
     scorer = VariantScorer(predictor, genome, length, **options)

@@ -69,7 +69,11 @@ class VariantScorer:
         Input length of the predictor in bases, flanks included.
     flanks
         Fixed sequences at the 5' and 3' end of the input, such as the adapters of a library, with
-        the genomic window between them. They are not reverse-complemented with the window.
+        the genomic window between them. They are not reverse-complemented with the window, but are
+        part of it with ``pad="flanks"``.
+    pad
+        Fill elements that are shorter than the window up on both sides: ``"N"`` with unknown
+        bases, ``"flanks"`` with the nearest bases of `flanks`. They are not scored otherwise.
     average_strands
         Average predictions with those of the reverse complement.
     shifts
@@ -116,6 +120,7 @@ class VariantScorer:
         level: float = 0.95,
         uncertainty: str = "independent",
         batch_size: int = BATCH_SIZE,
+        pad: str | None = None,
     ) -> None:
         check_options(
             {
@@ -126,8 +131,10 @@ class VariantScorer:
                 "level": level,
                 "uncertainty": uncertainty,
                 "batch_size": batch_size,
+                "pad": pad,
             }
         )
+        around, flanks = (flanks, ("", "")) if pad == "flanks" else (("", ""), flanks)
         between = length - len(flanks[0]) - len(flanks[1])
         if between < 1:
             raise InputError(
@@ -142,7 +149,7 @@ class VariantScorer:
         self.level = level
         self.uncertainty = uncertainty
         self.batch_size = batch_size
-        self._windows = [Windows(genome, between, shift) for shift in shifts]
+        self._windows = [Windows(genome, between, shift, pad, around) for shift in shifts]
         probe = self._forward(np.zeros((1, between), np.uint8))[0]
         if probe.mean.ndim != 2:
             raise InputError(

@@ -303,7 +303,7 @@ def test_scores_that_miss_the_difference_are_warned_of():
         ({"output": -1}, "column from 0 to 1"),
         ({"output": True}, "column from 0 to 1"),
         ({"output": "Dev"}, "names only with a predictor"),
-        ({"sequences": draw(2, 31)}, "takes sequences of 32 bases. Received: 31"),
+        ({"sequences": draw(2, 31)}, "takes sequences of 32 bases; .*Received: 31"),
         ({"background": draw(2, 31)}, "references of 31 bases, sequences of 32"),
         ({"background": np.zeros((1, 3, 32, 4))}, r"\(2, references, 32, 4\)"),
         (

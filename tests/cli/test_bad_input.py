@@ -347,7 +347,10 @@ def test_sequences_to_predict(content, message):
         ("predict y s.fa --bed b.bed --fasta s.fa", "Received: both"),
         ("predict y --bed b.bed", "--bed FILE and --fasta GENOME together"),
         ("predict y s.fa --fasta s.fa", "--bed FILE and --fasta GENOME together"),
-        ("predict y long.h5", "takes sequences of 32 bases. Received: 40 bases"),
+        (
+            "predict y long.h5",
+            "takes sequences of 32 bases.*--resize.*--stride. Received: 40 bases in each of 40 seq",
+        ),
         ("predict y d.h5 --targets A B", "leave out --targets"),
     ],
 )
@@ -368,7 +371,7 @@ def test_output_is_checked_before_anything_is_read(out):
     [
         ("chr1\t40\t72", "line 1 of b.bed: the interval must lie within chr1, which has 64 bases"),
         ("chrX\t0\t32", r"line 1 of b.bed: the genome has no contig 'chrX'\. Received: g\.fa with"),
-        ("chr1\t0\t33", "line 1 of b.bed: the model takes 32 bases.*Received: 33 bases"),
+        ("chr1\t0\t33", "line 1 of b.bed: .*of 32 bases; .*--resize.*--stride. Received: 33 bases"),
         ("chr1\tx\ty", "line 1 of b.bed: expected chromosome, start and end"),
         ("", "expected intervals. Received: none in b.bed"),
     ],

@@ -157,6 +157,10 @@ def mpra(tmp_path, monkeypatch):
     write_fasta("new_sequences.fa", ["a", "b"], texts[:2])
     write_fasta("genome.fa", ["chr1"], ["".join(texts[:4])])
     Path("peaks.bed").write_text("chr1\t100\t349\n")
+    Path("regions.bed").write_text("chr1\t100\t700\tr\t0\t-\n")
+    peaks = ("chr1\t300\t420\tp\t0\t.\t5\t-1\t-1\t60\n", "chr1\t500\t900\tq\t0\t+\t5\t-1\t-1\t9\n")
+    Path("summits.narrowPeak").write_text("".join(peaks))
+    write_fasta("oligos.fa", ["a", "b"], [texts[0], texts[1][:225]])
     ref = texts[0][160]
     rows = [f"chr1\t161\trs1\t{ref}\t{alt}\t.\t.\t." for alt in "ACGT" if alt != ref]
     head = ["##fileformat=VCFv4.2", "##contig=<ID=chr1>"]
@@ -232,6 +236,22 @@ def test_the_readmes_example_of_calibration_runs(mpra):
 
 
 @pytest.mark.slow
+def test_the_guides_example_of_sequences_of_any_width_runs(mpra):
+    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    (fitted,) = (block for block in blocks("sh") if block.startswith("degu predict runs/student"))
+    for command in first.splitlines()[:3] + fitted.splitlines():
+        assert cli.main(small(command)) == 0, command
+    assert pd.read_csv("summits.tsv", sep="\t")["start"].tolist() == [360 - 124, 509 - 124]
+    (region,) = pd.read_csv("regions.tsv", sep="\t").itertuples()
+    assert (region.start, region.end, region.strand, region.windows) == (100, 700, "-", 9)
+    assert pd.read_csv("oligos.tsv", sep="\t")["start"].tolist() == [0, -12]
+    assert {"HepG2_log2.bedGraph", "K562_log2_epistemic.bedGraph"} <= {
+        file.name for file in Path("windows").iterdir()
+    }
+    assert len(list(Path("peak_maps").rglob("maps.h5"))) == 2
+
+
+@pytest.mark.slow
 def test_the_readmes_example_of_attribution_runs(mpra):
     (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
     (explained,) = (block for block in blocks("sh") if block.startswith("degu explain"))
@@ -280,7 +300,7 @@ def test_the_readmes_example_of_augmentation_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_python_examples_run(mpra, monkeypatch):
-    story, parts, baseline, conformal, explained, variants, dynamic, own = blocks("python")
+    story, parts, baseline, conformal, fitted, explained, variants, dynamic, own = blocks("python")
     little = story.replace("n_members=10", "n_members=2").replace("ACGT...", mpra[0])
     trial = dataclasses.replace(
         degu.recipe("best"), teacher_steps=4, student_steps=4, pool_size=400
@@ -300,6 +320,8 @@ def test_the_readmes_python_examples_run(mpra, monkeypatch):
     exec(conformal, names)
     assert names["after"].columns.tolist() == names["before"].columns.tolist()
     assert len(names["after"]) == 4
+    exec(fitted, names)
+    assert names["strongest"].mean.shape == (2, 2)
     exec(explained, names)
     assert names["scores"].shape == (5, 249, 4)
     assert np.abs(names["explained"].delta).max() < 1e-4

@@ -112,8 +112,44 @@ def test_strings_and_tokens_are_alike():
 def test_too_short_a_sequence():
     with pytest.raises(InputError, match=r"of 8 bases or more.*Received: 7 bases in 'x'"):
         saturate(Additive(), "ACGTTGC", name="x")
-    with pytest.raises(InputError, match=r"of 6 bases or more.*Received: 5 bases"):
+    with pytest.raises(InputError, match=r"of 6 bases or more.*pad='N'.*Received: 5 bases"):
         saturate(Additive(), "ACGTT", flanks=("A", "C"))
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "behind"),
+    [
+        ({"pad": "N"}, "N", "NN"),
+        ({"pad": "N", "flanks": ("G", "C")}, "G", "NC"),
+        ({"pad": "flanks", "flanks": ("TTG", "CAA")}, "G", "CA"),
+    ],
+)
+def test_shorter_sequences_are_padded_and_keep_their_positions(options, before, behind):
+    model, sequence = Additive(), "ACGTT"
+    table = saturate(model, sequence, **options)
+    assert table["position"].tolist() == [place for place in range(1, 6) for _ in range(3)]
+    assert table["ref"].tolist() == [base for base in sequence for _ in range(3)]
+    for row in table.itertuples():
+        mutant = sequence[: row.position - 1] + row.alt + sequence[row.position :]
+        assert row.y_alt == activity(before + mutant + behind)
+        assert row.y_ref == activity(before + sequence + behind)
+    assert set(table["unknown"]) == {(before + behind).count("N")}
+
+
+def test_padding_changes_nothing_for_longer_sequences():
+    sequence = "ACGTTGCAACCTGATTCAGT"
+    table = saturate(Additive(), sequence)
+    assert saturate(Additive(), sequence, pad="N").equals(table)
+    assert saturate(Additive(), sequence, pad="flanks", flanks=("GG", "CC")).equals(table)
+
+
+def test_padding_that_cannot_be_done_is_refused():
+    with pytest.raises(InputError, match=r"expected flanks=.*Received: none"):
+        saturate(Additive(), "ACGTT", pad="flanks")
+    with pytest.raises(InputError, match="needs 1 bases at the 5' and 2 at the 3' side"):
+        saturate(Additive(), "ACGTT", pad="flanks", flanks=("A", "C"))
+    with pytest.raises(InputError, match="Received: pad='n'"):
+        saturate(Additive(), "ACGTT", pad="n")
 
 
 def test_sequences_as_a_genome():
@@ -172,7 +208,9 @@ def test_lines_of_heat_maps(saturated):
     letters = "".join(text.get_text() for axes in maps for text in axes.texts)
     assert letters == "ACGTTGCAACCTGATTCAGT"
     bars = [axes.get_ylabel() for axes in figure.axes if axes not in maps]
-    assert bars == ["log$_2$"] * 9
+    assert bars == ["y"] * 9
+    figure = heat_maps(saturated, layers_of("y"), unit="log$_2$")
+    assert [axes.get_ylabel() for axes in figure.axes][3:] == ["log$_2$"] * 3
 
 
 def test_a_dot_marks_each_reference_base(saturated):
@@ -239,6 +277,37 @@ def test_the_command_writes_a_table_and_heat_maps(run, student, splits, tmp_path
     forced = mutagenize(run, tmp_path / "s.fa", "--out", out, "--heat-maps", "0", "--force")
     assert forced.code == 0, forced.err
     assert not list((out / "heat_maps").iterdir())
+
+
+def test_the_command_pads_shorter_sequences_and_writes_the_unit(
+    run, student, splits, tmp_path, monkeypatch
+):
+    texts = decode(splits.test.sequences[:2])
+    (tmp_path / "s.tsv").write_text(f"name\tseq\nwhole\t{texts[0]}\nshort\t{texts[1][:27]}\n")
+    refused = mutagenize(run, tmp_path / "s.tsv", "--out", tmp_path / "o")
+    assert refused.code == 2
+    assert "up with --pad N or --pad flanks. Received: 27 bases in 'short'" in refused.err
+    units = []
+    monkeypatch.setattr(
+        "degu_tf.plots.variant_maps._colour_bar", lambda *arguments: units.append(arguments[-1])
+    )
+    done = mutagenize(
+        run, tmp_path / "s.tsv", "--pad", "N", "--out", tmp_path / "o", "--unit", "RPM",
+        "--head", "Dev", "--heat-maps", "1",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert set(units) == {"RPM"}
+    table = pd.read_csv(tmp_path / "o" / "effects.tsv", sep="\t").query("name == 'short'")
+    assert table["position"].unique().tolist() == list(range(1, 28))
+    by_hand = student.predict(["NN" + texts[1][:27] + "NNN"]).mean[0, 0]
+    np.testing.assert_allclose(table["Dev_ref"], by_hand, rtol=1e-4, atol=1e-6)
+    assert set(table["unknown"]) == {5}
+    refused = mutagenize(run, tmp_path / "s.tsv", "--pad", "flanks", "--out", tmp_path / "p")
+    assert (refused.code, "expected --flanks 5' 3'" in refused.err) == (2, True)
+    flanks = ("--pad", "flanks", "--flanks", "AC", "AC", "--out", tmp_path / "p")
+    refused = mutagenize(run, tmp_path / "s.tsv", *flanks)
+    assert "needs 2 bases at the 5' and 3 at the 3' side of record 'short'" in refused.err
+    assert not (tmp_path / "p").exists()
 
 
 def test_the_command_reads_hdf5_and_uses_a_calibration(run, splits, tmp_path):

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from degu_tf.data.hdf5.splits_file import read_splits
+from degu_tf.data.sources.intervals import read_intervals
 from degu_tf.data.sources.text_tables import pick_columns, read_frame
 from degu_tf.data.splits import NAMES, Split
 from degu_tf.sequences.encoding import encode, reverse_complement
 from degu_tf.sequences.fasta import read_fasta
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.utils.errors import InputError, blaming
-from degu_tf.utils.file_types import file_type, first_bytes, open_text
+from degu_tf.utils.file_types import file_type, first_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,20 +75,57 @@ def read_sequences(
     >>> list(named.names), named.sequences.tolist()
     (['a', 'b'], [[0, 1, 2, 3], [3, 3, 3, 3]])
     """
+    names, found = read_records(
+        path,
+        sequence=sequence,
+        name=name,
+        split=split,
+        targets=targets,
+        length=length if crop else None,
+    )
+    if isinstance(found, np.ndarray):
+        return NamedSequences(names, _check_hdf5(found, path, length))
+    _check_lengths(names, found, length)
+    return NamedSequences(names, encode(found, names=names))
+
+
+def read_records(
+    path: str | os.PathLike,
+    *,
+    sequence: str = "seq",
+    name: str | None = None,
+    split: str = "test",
+    targets: Sequence[str] | None = None,
+    length: int | None = None,
+) -> tuple[list[str], list[str] | np.ndarray]:
+    """Names and sequences of a file as they are: strings of any lengths, arrays of HDF5.
+
+    Parameters
+    ----------
+    path, sequence, name, split, targets
+        As for `read_sequences`.
+    length
+        The middle of profiles in HDF5 that is taken; None for all of them.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as any of these.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"expected a file of sequences. Received: {path}, which is no file")
     if file_type(path) == "HDF5":
-        return _from_hdf5(path, split, targets, length, crop)
+        if split not in NAMES:
+            raise InputError(f"split must be one of {NAMES}. Received: {split!r}")
+        part: Split = getattr(read_splits(path, targets), split).centred(length)
+        return [part.name_of(row) for row in range(len(part))], part.sequences
     start = first_bytes(path, "file of sequences").lstrip()
     if not start:
         raise InputError(f"expected a file of sequences. Received: {path}, which is empty")
     if start.startswith((b">", b"@")):
-        names, strings = read_fasta(path)
-    else:
-        names, strings = _from_table(path, sequence, name)
-    _check_lengths(names, strings, length)
-    return NamedSequences(names, encode(strings, names=names))
+        return read_fasta(path)
+    return _from_table(path, sequence, name)
 
 
 def _check_lengths(names: Sequence[str], strings: Sequence[str], length: int | None) -> None:
@@ -99,21 +137,14 @@ def _check_lengths(names: Sequence[str], strings: Sequence[str], length: int | N
             )
 
 
-def _from_hdf5(
-    path: Path, split: str, targets: Sequence[str] | None, length: int | None, crop: bool
-) -> NamedSequences:
-    if split not in NAMES:
-        raise InputError(f"split must be one of {NAMES}. Received: {split!r}")
-    part: Split = getattr(read_splits(path, targets), split)
-    if crop:
-        part = part.centred(length)
-    bases = part.sequences.shape[1]
+def _check_hdf5(sequences: np.ndarray, path: str | os.PathLike, length: int | None) -> np.ndarray:
+    n, bases = sequences.shape[:2]
     if length not in (None, bases):
         raise InputError(
             f"the model takes sequences of {length} bases. Received: {bases} bases in each of "
-            f"{len(part)} sequences of {path}"
+            f"{n} sequences of {path}"
         )
-    return NamedSequences([part.name_of(row) for row in range(len(part))], part.sequences)
+    return sequences
 
 
 def _from_table(path: Path, sequence: str, name: str | None) -> tuple[list[str], list[str]]:
@@ -151,65 +182,23 @@ def read_bed(
         If a line is no interval, has another length or an unknown strand, or lies outside its
         contig.
     """
-    intervals = _read_intervals(Path(bed), length)
     names, strings, reverse = [], [], []
+    intervals = read_intervals(bed)
+    for each in intervals:
+        if length is not None and each.end - each.start != length:
+            raise InputError(
+                f"{each.where}: the model takes {length} bases; make every interval so long. "
+                f"Received: {each.end - each.start} bases, {each.place}"
+            )
     with open_genome(genome) as opened:
-        contigs = opened.contigs
-        for line, (chrom, start, end, name, strand) in intervals:
-            contig = opened.contig(chrom)
-            if contig is None:
-                raise InputError(
-                    f"line {line} of {bed}: the genome has no contig {chrom!r}. "
-                    f"Received: {genome} with {', '.join(list(contigs)[:5])}"
-                    f"{', ...' if len(contigs) > 5 else ''}"
-                )
-            if not 0 <= start < end <= contigs[contig]:
-                raise InputError(
-                    f"line {line} of {bed}: the interval must lie within {chrom}, which has "
-                    f"{contigs[contig]} bases. Received: {start}-{end}"
-                )
-            names.append(name or f"{chrom}:{start}-{end}")
-            with blaming(f"line {line} of {bed}"):
-                strings.append(opened.fetch(chrom, start, end))
-            reverse.append(strand == "-")
+        for each in intervals:
+            each.check(opened)
+            with blaming(each.where):
+                strings.append(opened.fetch(each.contig, each.start, each.end))
+            names.append(each.name)
+            reverse.append(each.strand == "-")
     tokens = encode(strings, names=names)
     rows = np.flatnonzero(reverse)
     if len(rows):
         tokens[rows] = reverse_complement(tokens[rows])
     return NamedSequences(names, tokens)
-
-
-def _read_intervals(
-    bed: Path, length: int | None
-) -> list[tuple[int, tuple[str, int, int, str | None, str]]]:
-    if not bed.is_file():
-        raise InputError(f"expected a BED file. Received: {bed}, which is no file")
-    with open_text(bed, "BED file") as handle:
-        lines = handle.read().splitlines()
-    intervals = []
-    for number, line in enumerate(lines, start=1):
-        fields = line.split("\t") if "\t" in line else line.split()
-        if not line.strip() or line.startswith("#") or fields[0] in ("track", "browser"):
-            continue
-        try:
-            chrom, start, end = fields[0], int(fields[1]), int(fields[2])
-        except (IndexError, ValueError):
-            raise InputError(
-                f"line {number} of {bed}: expected chromosome, start and end. Received: {line!r}"
-            ) from None
-        if length is not None and end - start != length:
-            raise InputError(
-                f"line {number} of {bed}: the model takes {length} bases; make every interval so "
-                f"long. Received: {end - start} bases, {chrom}:{start}-{end}"
-            )
-        strand = fields[5] if len(fields) > 5 else "."
-        if strand not in ("+", "-", "."):
-            raise InputError(
-                f"line {number} of {bed}: expected the strand, + - or . in column 6. "
-                f"Received: {strand!r}"
-            )
-        name = fields[3] if len(fields) > 3 and fields[3] != "." else None
-        intervals.append((number, (chrom, start, end, name, strand)))
-    if not intervals:
-        raise InputError(f"expected intervals. Received: none in {bed}")
-    return intervals

@@ -88,7 +88,7 @@ def figure_six(table: pd.DataFrame) -> Figure:
     _draw_strata(right.subplots(1, 2, squeeze=False), own, letter="c")
     legend_below(right, [*box_handles([BEST]), _ensemble_line("Ensemble, all variants")])
     shown = _densest(variants, BASES)
-    axes = draw_heat_maps(below, shown, layers)
+    axes = draw_heat_maps(below, shown, layers, unit=LOG2)
     name_panel(axes[0], "b")
     figure.suptitle(f"Single-nucleotide variants of {experiment}", fontsize=13)
     return figure

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from degu_tf.sequences.fitting import Fitting, Stretch, filled
 from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.left_align import left_align, with_anchor
 from degu_tf.utils.errors import InputError
@@ -14,6 +15,9 @@ MISMATCH = "reference mismatch"
 NO_ELEMENT = "no element on its contig"
 OUTSIDE = "outside every element"
 """Reasons where only elements of the contigs are known, whose ends are no ends of contigs."""
+
+TOO_SHORT = "its element is shorter than the window"
+"""The reason where an element could be padded."""
 
 UNKNOWN_BASE = "the genome has no known base there"
 
@@ -87,7 +91,8 @@ class Windows:
     of another length keep what lies left of it in place: after a deletion, bases from the right of
     the window move in, and after an insertion those at its right end fall out, so both sequences
     have the window's length. Beyond the end of a contig the window holds N. Where only an element
-    is known, the window is moved to stay inside it, as far as it must be and no further.
+    is known, the window is moved to stay inside it, as far as it must be and no further; a shorter
+    element stands in the middle of its window, if `pad` says what fills it up.
 
     Parameters
     ----------
@@ -97,6 +102,8 @@ class Windows:
         Bases in a window.
     offset
         Bases that every window is moved by, before it is moved to stay inside an element.
+    pad, flanks
+        What fills shorter elements up, as in `degu_tf.sequences.fitting.Fitting`.
 
     Raises
     ------
@@ -104,12 +111,20 @@ class Windows:
         If the length is not positive, or the offset moves variants out of their windows.
     """
 
-    def __init__(self, genome: Genome, length: int, offset: int = 0) -> None:
+    def __init__(
+        self,
+        genome: Genome,
+        length: int,
+        offset: int = 0,
+        pad: str | None = None,
+        flanks: tuple[str, str] = ("", ""),
+    ) -> None:
         if length < 1:
             raise InputError(f"windows need one base or more. Received: length={length}")
         self.genome = genome
         self.length = length
         self.offset = offset
+        self.fitting = Fitting(length, pad=pad, flanks=flanks)
         self.center = (length - 1) // 2
         if not 0 <= self.center - offset < length:
             raise InputError(
@@ -135,13 +150,22 @@ class Windows:
             raise InputError(
                 f"expected a variant that can be scored ({placed}). Received: {variant}"
             )
-        stretch = self.genome.fetch(
-            placed.contig, placed.place, placed.place + self.length + _lost(placed.ref, placed.alt)
-        )
+        stretch = self._stretch(variant, placed)
         index = placed.start - placed.place
         mutated = stretch[:index] + placed.alt + stretch[index + len(placed.ref) :]
         moved = placed.place - (placed.start - self.center + self.offset)
         return Window(stretch[: self.length], mutated[: self.length], moved)
+
+    def _stretch(self, variant: Variant, placed: "_Placed") -> str:
+        """The reference of a window, and as many bases behind it as the variant deletes."""
+        contig, start = placed.contig, placed.place
+        end = start + self.length + _lost(placed.ref, placed.alt)
+        bounds = self.genome.bounds(contig, variant.start)
+        if bounds is None or self.fitting.pad is None:
+            return self.genome.fetch(contig, start, end)
+        low, high = max(start, bounds[0]), min(end, bounds[1])
+        known = Stretch(low, self.genome.fetch(contig, low, high))
+        return filled(known, start, end, self.fitting, f"{contig}:{low}-{high}")
 
     def _placed(self, variant: Variant) -> "str | _Placed":
         """Where a variant and its window lie; or why it has none."""
@@ -164,7 +188,7 @@ class Windows:
         start, ref, alt = left_align(self.genome, contig, variant.start, ref, alt)
         place = self._place(contig, variant, start, _lost(ref, alt))
         if place is None:
-            return "its element is shorter than the window"
+            return TOO_SHORT
         index = start - place
         if index + len(ref) > self.length and place < start - self.center + self.offset:
             return "deletes the end of its element"
@@ -197,7 +221,11 @@ class Windows:
         if bounds is None:
             return start
         low, high = bounds[0], bounds[1] - self.length - lost
-        return None if high < low else min(max(start, low), high)
+        if high >= low:
+            return min(max(start, low), high)
+        if self.fitting.pad is None:
+            return None
+        return low - max(0, self.length - (bounds[1] - bounds[0])) // 2
 
 
 class _Placed(NamedTuple):

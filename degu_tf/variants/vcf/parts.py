@@ -40,7 +40,7 @@ class Scoring:
         A run, or a file of weights.
     genome
         The genome's file.
-    flanks, average_strands, shifts, uncertainty, level, batch_size
+    flanks, average_strands, shifts, uncertainty, level, batch_size, pad
         As for `degu_tf.variants.scorer.VariantScorer`.
     gaussian
         Gaussian intervals even where the run is calibrated.
@@ -55,6 +55,7 @@ class Scoring:
     level: float = 0.95
     gaussian: bool = False
     batch_size: int = BATCH_SIZE
+    pad: str | None = None
 
     def open_predictor(self) -> ModelPredictor | Ensemble:
         """Open the run.
@@ -87,9 +88,16 @@ class Scoring:
             conformal = find_calibration(self.run, predictor, self.average_strands)
         if predictor.input_length is None:
             raise InputError(f"expected a model of a fixed input length. Received: {self.run}")
+        genome = genome or open_genome(self.genome)
+        if self.pad is not None and not genome.of_elements:
+            raise InputError(
+                "expected a FASTA of elements to pad: windows of a whole genome hold its own "
+                "bases, and N beyond the ends of contigs. "
+                f"Received: pad={self.pad!r}, {self.genome}"
+            )
         return VariantScorer(
             _folded(predictor),
-            genome or open_genome(self.genome),
+            genome,
             predictor.input_length,
             flanks=self.flanks,
             average_strands=self.average_strands,
@@ -98,6 +106,7 @@ class Scoring:
             level=self.level,
             uncertainty=self.uncertainty,
             batch_size=self.batch_size,
+            pad=self.pad,
         )
 
     def identity(
@@ -105,9 +114,10 @@ class Scoring:
     ) -> dict[str, Any]:
         """Everything that the numbers depend on, for `settings.json`: file contents, not names."""
         file = Path(self.genome).stat()
+        left_out = {"run", "genome"} | ({"pad"} if self.pad is None else set())
         calibration = Path(self.run) / CALIBRATION
         return {
-            **{key: value for key, value in asdict(self).items() if key not in ("run", "genome")},
+            **{key: value for key, value in asdict(self).items() if key not in left_out},
             "version": __version__,
             "predictor": predictor.fingerprint(),
             "calibration": file_hash(calibration) if calibrated else None,

@@ -205,3 +205,32 @@ def test_three_alternatives_share_a_reference(genome, bases):
     sequences, pairs = distinct([windows.cut(variant) for variant in three])
     assert len(sequences) == 4
     assert [ref for ref, _ in pairs] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("length", [51, 54, 60])
+def test_shorter_elements_stand_in_the_middle_of_padded_windows(element, bases, length):
+    left = (length - 50) // 2
+    right = length - 50 - left
+    windows = Windows(element, length, pad="N")
+    for position in (51, 70, 100):
+        alt = other(bases[position - 1])
+        window = windows.cut(Variant("1", position, bases[position - 1], alt))
+        mutated = bases[50 : position - 1] + alt + bases[position:100]
+        assert window.ref == "N" * left + bases[50:100] + "N" * right
+        assert window.alt == "N" * left + mutated + "N" * right
+    before, behind = "ACACACACAC", "GTGTGTGTGT"
+    around = Windows(element, length, pad="flanks", flanks=(before, behind))
+    deletion = Variant("1", 71, bases[70:73], bases[70])
+    window = around.cut(deletion)
+    assert window.ref == before[10 - left :] + bases[50:100] + behind[:right]
+    deleted = before[10 - left :] + bases[50:71] + bases[73:100] + behind[: right + 2]
+    assert window.alt == deleted
+    longer = Variant("1", 70, bases[69], bases[69] + "GATC")
+    assert windows.why_not(longer) is None
+
+
+def test_padding_leaves_windows_of_longer_elements_where_they_are(element, genome, bases):
+    for each in (element, genome):
+        for position in (51, 70, 100):
+            variant = Variant("1", position, bases[position - 1], other(bases[position - 1]))
+            assert Windows(each, 20, pad="N").cut(variant) == Windows(each, 20).cut(variant)

@@ -56,6 +56,40 @@ def test_the_command_says_what_it_did(work, table, tmp_path):
     assert not np.allclose(other["Dev_effect"], pd.read_csv(table, sep="\t")["Dev_effect"])
 
 
+def test_elements_shorter_than_the_model_are_padded_if_asked(work, student, tmp_path):
+    bases = "ACGTTGCAACCTGATTCAGTGGAT"
+    (tmp_path / "e.fa").write_text(f">e chr1:101-124\n{bases}\n")
+    (tmp_path / "v.vcf").write_text(
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        "chr1\t103\t.\tG\tC\t.\t.\t.\n"
+    )
+    command = (work / "run", "--vcf", tmp_path / "v.vcf", "--fasta", tmp_path / "e.fa", "--quiet")
+    out = tmp_path / "o.tsv"
+    refused = degu(*command, "--out", out)
+    assert refused.code == 3
+    assert "its element is shorter than the window (--pad fills them up)\n" in refused.out
+    done = degu(*command, "--out", out, "--pad", "N", "--force")
+    assert done.code == 0, done.err
+    row = pd.read_csv(out, sep="\t").iloc[0]
+    by_hand = student.predict(["NNNN" + bases + "NNNN", "NNNNACC" + bases[3:] + "NNNN"]).mean
+    np.testing.assert_allclose([row["Dev_ref"], row["Dev_alt"]], by_hand[:, 0], rtol=1e-4)
+    assert row["unknown"] == 8
+    for genome, message in (("g.fa", "FASTA of elements to pad"), ("e.fa", "expected --flanks")):
+        fasta = (work if genome == "g.fa" else tmp_path) / genome
+        pad = "N" if genome == "g.fa" else "flanks"
+        refused = degu(work / "run", "--vcf", tmp_path / "v.vcf", "--fasta", fasta, "--pad", pad,
+                       "--out", tmp_path / "p.tsv")  # fmt: skip
+        assert (refused.code, message in refused.err) == (2, True), refused.err
+
+
+def test_padding_is_part_of_what_made_the_numbers_only_where_it_is_asked_for(work, student):
+    genome = open_genome(work / "g.fa")
+    plain = Scoring(str(work / "run"), str(work / "g.fa"))
+    assert "pad" not in plain.identity(student, False, genome)
+    padded = Scoring(str(work / "run"), str(work / "g.fa"), pad="N")
+    assert padded.identity(student, False, genome)["pad"] == "N"
+
+
 def test_the_help_names_the_columns_of_left_aligned_alleles(table):
     shown = " ".join(degu("--help").out.split())
     assert "alleles are left-aligned against the genome" in shown
