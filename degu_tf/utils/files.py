@@ -74,9 +74,9 @@ def check_output(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
             f"expected an output file that can be written ({_reason(error)}). Received: {path}"
         ) from error
     if exists and not overwrite:
+        what = "expected a new output file; this one already exists, overwrite it with"
         raise InputError(
-            f"expected a new output file; this one already exists, overwrite it with --force. "
-            f"Received: {path}"
+            f"{what} force=True. Received: {path}", f"{what} --force. Received: {path}"
         )
     _check_folder(file, parent)
     return file

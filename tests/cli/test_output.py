@@ -159,8 +159,9 @@ def test_a_pipe_takes_a_file_of_any_kind(here):
 
 def test_outputs_are_checked_as_files_and_folders(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="already exists, overwrite it with --force"):
+    with pytest.raises(InputError, match="already exists") as caught:
         check_out(tmp_path / "file", force=False, inputs=[None, tmp_path / "other"])
+    assert "overwrite it with --force" in caught.value.command_line
     check_out(tmp_path / "file", force=True, inputs=[None, tmp_path / "other"])
     check_out("/dev/null", force=False, inputs=["/dev/null"])
     check_out_folder(tmp_path / "new" / "folder")

@@ -100,8 +100,9 @@ def test_strands_are_averaged_in_fitting_and_predicting_alike(run, teachers, spl
 def test_a_calibration_is_replaced_only_if_asked(run, splits):
     calibrate(run, splits)
     before = (run / CALIBRATION).read_bytes()
-    with pytest.raises(InputError, match=r"already exists.*--force.*conformal\.npz"):
+    with pytest.raises(InputError, match=r"already exists.*force=True.*conformal\.npz") as caught:
         calibrate(run, splits, quantile="plain")
+    assert "--force" in caught.value.command_line
     for options in ({"component": "sigma"}, {"level": 0.999}):
         with pytest.raises(InputError):
             calibrate(run, splits, force=True, **options)
