@@ -171,6 +171,9 @@ class Splits:
     has_test
         False where there is no test set and the validation set stands in for it; what is measured
         on it is then called ``"validation"``.
+    normalisation
+        What was done to the measured values when they were read, such as `log2` and the centres of
+        batches (`read_table`), as plain values; a record that files keep and nothing computes with.
 
     Raises
     ------
@@ -192,6 +195,7 @@ class Splits:
     heads: HeadLayout
     origin: str | None = None
     has_test: bool = True
+    normalisation: Mapping[str, Any] | None = None
 
     @classmethod
     def from_arrays(
