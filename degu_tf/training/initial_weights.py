@@ -9,6 +9,7 @@ import numpy as np
 
 from degu_tf.models.layers import last_dense
 from degu_tf.models.released.load import load_released_weights
+from degu_tf.training.output_units import Scales, stored_scales
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash, file_hash
 from degu_tf.utils.run_folder import MODEL
@@ -33,6 +34,11 @@ def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: in
         named.
     """
     load_released_weights(model, _weights_file(Path(path), member))
+
+
+def initial_scales(path: str | os.PathLike, member: int = 0) -> Scales:
+    """Factors on the outputs of the model that initial weights are of (`scales_of`)."""
+    return stored_scales(_weights_file(Path(path), member))
 
 
 def copy_weights(source: keras.Model, target: keras.Model, n_targets: int) -> None:

@@ -8,6 +8,7 @@ from degu_tf.data.splits import Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.training.losses import Likelihood
 from degu_tf.training.settings import TrainingSettings
+from degu_tf.training.standardisation import Standardisation
 from degu_tf.utils.errors import InputError
 
 
@@ -21,14 +22,21 @@ class Objective:
         What the model's output columns mean.
     loss
         A Keras loss, or the name of one.
+    units
+        Units that the network is trained in; None for the data's own.
     """
 
     heads: HeadLayout
     loss: keras.losses.Loss | str
+    units: Standardisation | None = None
 
     def data(self, splits: Splits) -> Splits:
         """The columns of the data that the loss takes: of a likelihood the means alone."""
         return splits.without_uncertainty() if isinstance(self.loss, Likelihood) else splits
+
+    def compiled_loss(self, labels: HeadLayout) -> keras.losses.Loss | str:
+        """The loss between labels of this layout and the network's output, in its units."""
+        return self.loss if self.units is None else self.units.loss(self.loss, labels)
 
 
 def measured_objective(
