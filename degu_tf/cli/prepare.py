@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from degu_tf.cli.options import (
     FORCE,
     activity_only_option,
+    choice,
     flag,
     not_negative,
     option,
@@ -56,6 +57,8 @@ def _add_table(sources: argparse._SubParsersAction) -> None:
     table.add_argument("table", metavar="TABLE", help="the table, plain or gzipped")
     _hdf5_options(table)
     columns = table.add_argument_group("columns")
+    what = "what targets are: numbers, or binary: 0 and 1, of which models predict the probability"
+    choice(columns, "--task", what, ("regression", "binary"))
     option(columns, "--sequence", "COLUMN", "column of sequences", default="seq")
     measured = columns.add_mutually_exclusive_group(required=True)
     several(measured, "--targets", "COLUMN", "columns of measured values, one per target")
@@ -277,6 +280,7 @@ def _read_table(options: argparse.Namespace) -> "Splits":
         log2=options.log2 or options.log2 is not None,
         pseudocount=options.pseudocount,
         centre_by=options.centre_by,
+        task=options.task,
     )
 
 

@@ -1,6 +1,6 @@
 """What a model is trained to predict: the meaning of its columns, and the loss that judges them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 
@@ -10,6 +10,9 @@ from degu_tf.training.losses import Likelihood
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.standardisation import Standardisation
 from degu_tf.utils.errors import InputError
+
+CROSS_ENTROPY = "binary_crossentropy"
+"""The loss of models of binary targets."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,30 @@ class Objective:
         return self.loss if self.units is None else self.units.loss(self.loss, labels)
 
 
+_PLAIN = ("linear", "positive")
+
+
+def settings_for_task(settings: TrainingSettings, measured: HeadLayout) -> TrainingSettings:
+    """The settings with the cross-entropy in place of the default loss, if targets are binary.
+
+    Parameters
+    ----------
+    settings
+        How a model is trained on measurements.
+    measured
+        Layout of the data.
+
+    Examples
+    --------
+    >>> settings_for_task(TrainingSettings(), HeadLayout(("open",), task="binary")).loss
+    'binary_crossentropy'
+    """
+    if measured.task != "binary" or settings.loss != "mse":
+        return settings
+    second = settings.finetune and replace(settings.finetune, loss=CROSS_ENTROPY)
+    return replace(settings, loss=CROSS_ENTROPY, finetune=second)
+
+
 def measured_objective(
     settings: TrainingSettings, measured: HeadLayout, head: str = "linear"
 ) -> Objective:
@@ -64,7 +91,12 @@ def measured_objective(
     >>> measured_objective(settings, HeadLayout(("K562",), aleatoric="std")).heads.aleatoric
     'log_variance'
     """
-    if head not in ("linear", "positive") and settings.loss != "gaussian_nll":
+    if measured.task == "binary" and (settings.loss != CROSS_ENTROPY or head not in _PLAIN):
+        raise InputError(
+            f"binary targets are learnt by loss={CROSS_ENTROPY!r}, with an output of "
+            f"probabilities. Received: loss={settings.loss!r}, head={head!r}"
+        )
+    if head not in _PLAIN and settings.loss != "gaussian_nll":
         raise InputError(
             f"an output of the form {head!r} is trained by loss='gaussian_nll'. "
             f"Received: loss={settings.loss!r}"

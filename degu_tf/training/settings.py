@@ -40,7 +40,8 @@ class TrainingSettings:
         Any Keras loss by name: ``"mse"``, ``"poisson"`` for profiles. Or a likelihood,
         ``"gaussian_nll"`` or ``"deep_evidential"`` (`degu_tf.training.losses.LIKELIHOODS`): the
         model then learns from the means alone and predicts their uncertainty
-        (`degu_tf.training.objective.measured_objective`).
+        (`degu_tf.training.objective.measured_objective`). Models of binary targets learn by the
+        cross-entropy where this is the default.
     schedule
         ``"plateau"``, as in the paper: the rate falls where the validation loss stalls.
         ``"cosine"``: it falls to zero along half a cosine over all steps, whatever the validation

@@ -58,6 +58,11 @@ class Standardisation:
         Standardisation(targets=('activity',), mean=(2.0,), std=(1.0,))
         """
         heads = splits.heads
+        if heads.task == "binary":
+            raise InputError(
+                "binary targets are learnt as they are, 0 and 1; leave standardise out. "
+                "Received: standardise=True"
+            )
         means = heads.take(splits.train.targets, "mean").reshape(-1, heads.n_targets)
         mean = np.asarray(np.nanmean(means, axis=0, dtype=np.float64))
         std = np.asarray(np.nanstd(means, axis=0, dtype=np.float64))

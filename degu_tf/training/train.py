@@ -26,7 +26,7 @@ from degu_tf.training.initial_weights import (
     weights_hash,
 )
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
-from degu_tf.training.objective import Objective, measured_objective
+from degu_tf.training.objective import Objective, measured_objective, settings_for_task
 from degu_tf.training.output_units import with_scales
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
@@ -286,6 +286,8 @@ def train(
     """
     settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
     check_augmentable(splits, settings)
+    if objective is None:
+        settings = settings_for_task(settings, splits.heads)
     objective = objective or measured_objective(settings, splits.heads, spec.head)
     if settings.standardise:
         objective = replace(objective, units=Standardisation.of(splits))

@@ -27,7 +27,7 @@ from degu_tf.data.sources.normalisation import Normalisation, batch_centres
 from degu_tf.data.sources.similarity import similar_groups
 from degu_tf.data.sources.text_tables import header_of, read_frame
 from degu_tf.data.splits import NAMES, Split, Splits
-from degu_tf.heads import HeadLayout
+from degu_tf.heads import HeadLayout, Task
 from degu_tf.sequences.encoding import encode
 from degu_tf.utils.errors import InputError
 
@@ -62,6 +62,7 @@ def read_table(
     log2: bool | Sequence[str] = False,
     pseudocount: float = 0.0,
     centre_by: str | None = None,
+    task: Task = "regression",
 ) -> Splits:
     """Read a table with one sequence in each row.
 
@@ -119,6 +120,8 @@ def read_table(
         over its batch's training rows is subtracted, of replicates each by itself, before their
         mean and standard deviation. Rows of validation and test have no part in the centres; a
         batch without training rows is refused.
+    task
+        ``"binary"`` where the columns of `targets` hold 0 and 1: models then predict probabilities.
 
     Returns
     -------
@@ -150,6 +153,7 @@ def read_table(
     if name is None:
         name, messages = _name_column(header_of(path), {sequence, *measured})
     optional = [column for column in (split, name, centre_by) if column is not None]
+    _check_task(task, repeated, log2, centre_by)
     normalisation = Normalisation(log2, pseudocount, centre_by)
     logged = normalisation.columns(_columns_of(plain, repeated))
     frame = read_frame(path, [sequence, *measured, *optional, *group])
@@ -165,6 +169,7 @@ def read_table(
         return _replicated(frame, repeated, labels, aleatoric, needed)
 
     heads, values, keep, reason = summary(frame, labels)
+    heads = replace(heads, task=task)
     messages += _left_out(keep, reason, labels)
     if drop_missing:
         missing = _is_missing(frame[sequence])
@@ -203,6 +208,16 @@ def read_table(
 
 _Summary = tuple[HeadLayout, np.ndarray, np.ndarray, str]
 """Heads, values, which rows to keep, and why not the others."""
+
+
+def _check_task(task: Task, repeated: object, log2: object, centre_by: str | None) -> None:
+    """Refuse what changes measurements into something else than 0 and 1."""
+    if task == "binary" and (repeated is not None or log2 is not False or centre_by is not None):
+        raise InputError(
+            "binary targets are columns of 0 and 1, given as targets, without logarithms or "
+            "batches. Received: task='binary' with "
+            f"replicates={repeated}, log2={log2}, centre_by={centre_by}"
+        )
 
 
 def _name_column(present: Sequence[str], taken: set[str]) -> tuple[str | None, list[str]]:
