@@ -8,7 +8,7 @@ from degu_tf.data.splits import Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.training.losses import Likelihood
 from degu_tf.training.settings import TrainingSettings
-from degu_tf.training.standardisation import Standardisation
+from degu_tf.training.standardisation import Standardisation, refuse_binary
 from degu_tf.utils.errors import InputError
 
 CROSS_ENTROPY = "binary_crossentropy"
@@ -55,11 +55,18 @@ def settings_for_task(settings: TrainingSettings, measured: HeadLayout) -> Train
     measured
         Layout of the data.
 
+    Raises
+    ------
+    InputError
+        If targets are binary and settings standardise them.
+
     Examples
     --------
     >>> settings_for_task(TrainingSettings(), HeadLayout(("open",), task="binary")).loss
     'binary_crossentropy'
     """
+    if settings.standardise:
+        refuse_binary(measured)
     if measured.task != "binary" or settings.loss != "mse":
         return settings
     second = settings.finetune and replace(settings.finetune, loss=CROSS_ENTROPY)

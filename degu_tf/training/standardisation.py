@@ -58,11 +58,7 @@ class Standardisation:
         Standardisation(targets=('activity',), mean=(2.0,), std=(1.0,))
         """
         heads = splits.heads
-        if heads.task == "binary":
-            raise InputError(
-                "binary targets are learnt as they are, 0 and 1; leave standardise out. "
-                "Received: standardise=True"
-            )
+        refuse_binary(heads)
         means = heads.take(splits.train.targets, "mean").reshape(-1, heads.n_targets)
         mean = np.asarray(np.nanmean(means, axis=0, dtype=np.float64))
         std = np.asarray(np.nanstd(means, axis=0, dtype=np.float64))
@@ -135,6 +131,21 @@ class Standardisation:
         """Mean and standard deviation of each target, for a run's manifest."""
         pairs = zip(self.targets, self.mean, self.std, strict=True)
         return {target: [mean, std] for target, mean, std in pairs}
+
+
+def refuse_binary(heads: HeadLayout) -> None:
+    """Refuse to standardise targets that are 0 and 1.
+
+    Raises
+    ------
+    InputError
+        If they are.
+    """
+    if heads.task == "binary":
+        raise InputError(
+            "binary targets are learnt as they are, 0 and 1, in no other units. "
+            "Received: standardise=True"
+        )
 
 
 @keras.saving.register_keras_serializable("degu_tf")

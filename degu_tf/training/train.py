@@ -20,14 +20,9 @@ from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.epoch_reports import EpochBar, epoch_lines
 from degu_tf.training.forward import Learner, trains_itself
-from degu_tf.training.initial_weights import (
-    initial_scales,
-    load_initial_weights,
-    weights_hash,
-)
+from degu_tf.training.initial_weights import initial_model, weights_hash
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective, settings_for_task
-from degu_tf.training.output_units import with_scales
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.standardisation import Standardisation
@@ -345,29 +340,6 @@ def _finetuned(
         model, splits, settings, objective, replace(run, name=f"{run.name}, second stage")
     )
     return pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
-
-
-def initial_model(
-    splits: Splits, spec: ModelSpec, settings: TrainingSettings, heads: HeadLayout, run: Run
-) -> keras.Model:
-    """The model before training: built from the run's seed, with the weights of `spec.init`.
-
-    With `settings.standardise` its output counts as standardised; weights are put into those units.
-
-    Raises
-    ------
-    InputError
-        If the architecture refuses the data, or the weights do not fit.
-    """
-    model = spec.build(settings.input_shape(splits.input_shape), heads, run.seed)
-    if spec.init is not None:
-        model = with_scales(model, heads, initial_scales(spec.init, run.member))
-        load_initial_weights(model, spec.init, run.member)
-    if settings.standardise:
-        units = Standardisation.of(splits)
-        units.check(model, heads)
-        return model if spec.init is None else units.to_standard(model, heads)
-    return model
 
 
 def check_augmentable(splits: Splits, settings: TrainingSettings) -> None:
