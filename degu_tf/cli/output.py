@@ -175,7 +175,9 @@ def _belongs_to(out: Path, source: str | os.PathLike) -> bool:
 def describe(splits: "Splits") -> str:
     """Sizes, sequence length and columns of data, in one line."""
     sizes = ", ".join(f"{len(split)} {name}" for name, split in splits.items())
-    return f"{sizes}; {splits.input_shape[0]} bp; columns {', '.join(splits.heads.columns)}"
+    kind = "" if splits.heads.task == "regression" else f" ({splits.heads.task})"
+    columns = ", ".join(splits.heads.columns)
+    return f"{sizes}; {splits.input_shape[0]} bp; columns {columns}{kind}"
 
 
 def report(
@@ -197,6 +199,7 @@ def report(
     from degu_tf.distillation.baseline import METHOD
     from degu_tf.distillation.evaluation import evaluate_run
     from degu_tf.metrics.activity import wide
+    from degu_tf.metrics.classification import CLASSIFICATION
     from degu_tf.metrics.profiles import BY_BIN, COUNTS
     from degu_tf.training.train import write_table
 
@@ -210,9 +213,14 @@ def report(
         write_table(out, table)
     say(f"Pearson r on {split} (single: mean over members)")
     say(wide(table).to_string(float_format=lambda value: f"{value:.3f}", na_rep="-"))
-    for metric, what in ((BY_BIN, "mean over bins"), (COUNTS, "log counts of bins")):
+    others = {
+        BY_BIN: "Pearson r, mean over bins",
+        COUNTS: "Pearson r, log counts of bins",
+        **{metric: metric.replace("_", " ").replace("auroc", "AUROC") for metric in CLASSIFICATION},
+    }
+    for metric, what in others.items():
         if metric in set(table["metric"]):
-            say(f"Pearson r, {what}")
+            say(what)
             say(wide(table, metric).to_string(float_format="{:.3f}".format, na_rep="-"))
     distances = wide(table, "rmse_to_ensemble")
     if len(distances):

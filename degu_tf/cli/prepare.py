@@ -1,14 +1,16 @@
 """`degu prepare`: sequences and measurements of any source, as one HDF5 file."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from degu_tf.cli.options import (
     FORCE,
     activity_only_option,
+    choice,
     flag,
+    not_negative,
     option,
     per_split,
     several,
@@ -55,6 +57,8 @@ def _add_table(sources: argparse._SubParsersAction) -> None:
     table.add_argument("table", metavar="TABLE", help="the table, plain or gzipped")
     _hdf5_options(table)
     columns = table.add_argument_group("columns")
+    what = "what targets are: numbers, or binary: 0 and 1, of which models predict the probability"
+    choice(columns, "--task", what, ("regression", "binary"))
     option(columns, "--sequence", "COLUMN", "column of sequences", default="seq")
     measured = columns.add_mutually_exclusive_group(required=True)
     several(measured, "--targets", "COLUMN", "columns of measured values, one per target")
@@ -65,7 +69,10 @@ def _add_table(sources: argparse._SubParsersAction) -> None:
         "columns of the replicates of each target: a model learns their mean and standard "
         "deviation",
     )
-    option(columns, "--name", "COLUMN", "column of sequence names")
+    option(
+        columns, "--name", "COLUMN", "column of sequence names (default: name or id, if it exists)"
+    )
+    _normalisation_options(table)
     rows = table.add_argument_group("rows")
     option(
         rows,
@@ -85,6 +92,16 @@ def _add_table(sources: argparse._SubParsersAction) -> None:
         "rows that share a subsequence of this length, on either strand, stay in one split",
         whole_number(1),
     )
+
+
+def _normalisation_options(table: argparse.ArgumentParser) -> None:
+    values = table.add_argument_group("values (in this order; replicates before their mean)")
+    what = "take the binary logarithm of the values of these targets, or of all if none are named"
+    values.add_argument("--log2", nargs="*", metavar="TARGET", help=what)
+    what = "number to add to each value before its logarithm is taken"
+    option(values, "--pseudocount", "NUMBER", what, not_negative, 0)
+    what = "column of batches: subtract the mean of each batch's training rows, kept in the file"
+    option(values, "--centre-by", "COLUMN", what)
 
 
 def _add_lentimpra(sources: argparse._SubParsersAction) -> None:
@@ -216,8 +233,22 @@ def run(options: argparse.Namespace) -> None:
     from degu_tf.data.hdf5.splits_file import write_splits
 
     splits = options.read(options)
+    if splits.normalisation is not None:
+        say(_normalised(splits.normalisation))
     write_splits(options.out, splits, one_hot=options.one_hot)
     say(f"Wrote {options.out}: {describe(splits)}")
+
+
+def _normalised(record: Mapping[str, Any]) -> str:
+    """What was done to the measured values, in one line."""
+    done = []
+    if "log2" in record:
+        added = f" + {record['pseudocount']:g}" if record["pseudocount"] else ""
+        done.append(f"binary logarithm of {', '.join(record['log2'])}{added}")
+    if "centres" in record:
+        batches = {batch for centres in record["centres"].values() for batch in centres}
+        done.append(f"{len(batches)} batches ({record['centre_by']}) centred by training rows")
+    return f"Values: {'; '.join(done)}"
 
 
 def _inputs(options: argparse.Namespace) -> list[str | None]:
@@ -246,6 +277,10 @@ def _read_table(options: argparse.Namespace) -> "Splits":
         name=options.name,
         fractions=options.fractions,
         seed=options.seed,
+        log2=options.log2 or options.log2 is not None,
+        pseudocount=options.pseudocount,
+        centre_by=options.centre_by,
+        task=options.task,
     )
 
 

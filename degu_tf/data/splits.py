@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from degu_tf.data.arrays import measured_columns, sequence_array
-from degu_tf.heads import HeadLayout
+from degu_tf.heads import HeadLayout, Task
 from degu_tf.sequences.alphabet import blocks
 from degu_tf.sequences.encoding import check_sequences
 from degu_tf.sequences.intervals import middle_names
@@ -171,6 +171,9 @@ class Splits:
     has_test
         False where there is no test set and the validation set stands in for it; what is measured
         on it is then called ``"validation"``.
+    normalisation
+        What was done to the measured values when they were read, such as `log2` and the centres of
+        batches (`read_table`), as plain values; a record that files keep and nothing computes with.
 
     Raises
     ------
@@ -192,6 +195,7 @@ class Splits:
     heads: HeadLayout
     origin: str | None = None
     has_test: bool = True
+    normalisation: Mapping[str, Any] | None = None
 
     @classmethod
     def from_arrays(
@@ -205,6 +209,7 @@ class Splits:
         *,
         targets: Sequence[str] | None = None,
         aleatoric: bool = True,
+        task: Task = "regression",
     ) -> Self:
         """Splits from arrays, lists, or columns of a DataFrame.
 
@@ -222,6 +227,8 @@ class Splits:
             ``"activity"`` for one, ``"target_0"`` and so on for several.
         aleatoric
             Whether replicates give aleatoric columns.
+        task
+            ``"binary"`` where targets are 0 or 1, see `HeadLayout`.
 
         Returns
         -------
@@ -248,7 +255,8 @@ class Splits:
         made, layouts = {}, {}
         for name, (x, y) in parts.items():
             with blaming(name):
-                columns, layouts[name] = measured_columns(y, targets, aleatoric)
+                columns, layout = measured_columns(y, targets, aleatoric)
+                layouts[name] = replace(layout, task=task)
                 made[name] = Split(sequence_array(x), columns)
             if layouts[name] != layouts["train"]:
                 raise InputError(
@@ -274,6 +282,22 @@ class Splits:
                     f"{split.sequences.shape[1]} bases in {name}"
                 )
             self.heads.check(split.targets, f"targets of {name}")
+        if self.heads.task == "binary" and self.heads.epistemic is None:
+            self._refuse_other_than_binary()
+
+    def _refuse_other_than_binary(self) -> None:
+        """Refuse targets other than 0 and 1; missing values are none."""
+        for name, split in self.items():
+            values = split.targets
+            wrong = ~(np.isnan(values) | (values == 0) | (values == 1))
+            if wrong.any():
+                row, *_, column = np.argwhere(wrong)[0]
+                raise InputError(
+                    "expected binary targets, 0 or 1; compare measurements with a threshold first. "
+                    f"Received: {wrong.sum()} other values, first "
+                    f"{values[tuple(np.argwhere(wrong)[0])]:g} in {self.heads.targets[column]} of "
+                    f"row {row} ({split.name_of(row)}) of {name}"
+                )
 
     def __repr__(self) -> str:
         sizes = [f"{len(split)} {name}" for name, split in self.items()]

@@ -27,6 +27,7 @@ from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
+from degu_tf.training.standardisation import Standardisation
 from degu_tf.training.train import train
 from degu_tf.utils.errors import InputError
 
@@ -281,7 +282,7 @@ def train_student(
         distillation.aleatoric_weight,
         error="poisson" if settings.loss == "poisson" else "mse",
     )
-    start = _start(distillation, teachers, labelled)
+    start = _start(distillation, teachers, labelled, settings)
     if distillation.pool is not None and settings.steps_per_epoch is None:
         a_pass = steps_per_epoch(labelled.train, settings.batch_size)
         settings = replace(settings, steps_per_epoch=a_pass)
@@ -295,6 +296,8 @@ def train_student(
     def learner(student: keras.Model) -> DistillationModel:
         if start is not None:
             copy_weights(start, student, labelled.heads.n_targets)
+            if settings.standardise:  # what was copied predicts in the data's units
+                Standardisation.of(labelled).means_to_standard(student, labelled.heads)
         on_the_fly = None if distillation.pool else distillation.augmentation
         return _learner(student, labelled.heads, teachers, on_the_fly, run.seed)
 
@@ -315,15 +318,19 @@ def train_student(
 
 
 def _start(
-    distillation: DistillationSettings, teachers: Ensemble, labelled: Splits
+    distillation: DistillationSettings,
+    teachers: Ensemble,
+    labelled: Splits,
+    settings: TrainingSettings,
 ) -> keras.Model | None:
     """The member a student starts from: the one nearest to the validation set's activity."""
     if distillation.init == "random":
         return None
     split, heads = labelled.validation.centred(teachers.input_length), labelled.heads
     activity = heads.take(split.targets, "mean")
+    unit = np.array(Standardisation.of(labelled).std if settings.standardise else 1.0)
     errors = [
-        float(np.mean((member.predict(split.sequences).mean - activity) ** 2))
+        float(np.mean(((member.predict(split.sequences).mean - activity) / unit) ** 2))
         for member in teachers.members
     ]
     return teachers.members[int(np.argmin(errors))].model

@@ -15,13 +15,13 @@ from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import Form, HeadLayout, Prediction
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, as_array
+from degu_tf.training.initial_weights import initial_model
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
-from degu_tf.training.objective import Objective, measured_objective
+from degu_tf.training.objective import Objective, measured_objective, settings_for_task
 from degu_tf.training.run import Run, member_folder
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.train import (
     check_augmentable,
-    initial_model,
     load_model,
     run_settings,
     train,
@@ -311,6 +311,7 @@ def train_ensemble(
     2
     """
     settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
+    settings = settings_for_task(settings, splits.heads)
     _check_request(splits, n_members, settings, run, executor)
     objective = measured_objective(settings, splits.heads, spec.head)
     if run.folder is not None:

@@ -79,6 +79,11 @@ def student_splits(
             f"the teachers predict {teachers.heads.targets}. "
             f"Received: data with targets {splits.heads.targets}"
         )
+    if teachers.heads.task != splits.heads.task:
+        raise InputError(
+            f"expected data of the teachers' task, {teachers.heads.task}. "
+            f"Received: data of the task {splits.heads.task}"
+        )
     if validation not in ("measured", "ensemble"):
         raise InputError(
             "a student is validated on 'measured' or 'ensemble' labels. "

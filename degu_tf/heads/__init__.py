@@ -5,7 +5,7 @@ columns say, with every uncertainty as a standard deviation in the target's own 
 folder knows column order, the forms of uncertainties, or how wide a Gaussian interval is.
 """
 
-from degu_tf.heads.layout import MIN_LABEL_STD, Form, HeadLayout
+from degu_tf.heads.layout import MIN_LABEL_STD, Form, HeadLayout, Task
 from degu_tf.heads.prediction import (
     COMPONENTS,
     MIN_STD,
@@ -24,6 +24,7 @@ __all__ = [
     "Form",
     "HeadLayout",
     "Prediction",
+    "Task",
     "floored_words",
     "gaussian_factor",
     "total_std",

@@ -12,6 +12,9 @@ from degu_tf.utils.errors import InputError
 
 Form = Literal["std", "log_variance", "evidential"]
 
+Task = Literal["regression", "binary"]
+"""What targets are: numbers with a unit, or 0 and 1."""
+
 MIN_LABEL_STD = 1e-8
 """The smallest standard deviation a log-variance label is made of (the released files' guard)."""
 
@@ -56,6 +59,10 @@ class HeadLayout:
         deviation, ``"log_variance"`` the logarithm of its square. ``"evidential"`` stands for the
         blocks gamma (the mean), nu, alpha, beta of Amini et al. 2020, which give both
         uncertainties at once, so it is named for both or for neither.
+    task
+        ``"regression"``, or ``"binary"``: targets are 0 or 1, means are probabilities of 1, and
+        the epistemic uncertainty is that of the probability. The noise of such a measurement
+        follows from its probability, so there is no aleatoric column.
 
     Raises
     ------
@@ -74,6 +81,7 @@ class HeadLayout:
     targets: tuple[str, ...]
     aleatoric: Form | None = None
     epistemic: Form | None = None
+    task: Task = "regression"
 
     def __post_init__(self) -> None:
         if isinstance(self.targets, str):
@@ -93,9 +101,18 @@ class HeadLayout:
                 f"Received: aleatoric={self.aleatoric!r}, epistemic={self.epistemic!r}"
             )
 
+        if self.task not in ("regression", "binary"):
+            raise InputError(f"task must be 'regression' or 'binary'. Received: task={self.task!r}")
+        if self.task == "binary" and self.aleatoric is not None:
+            raise InputError(
+                "binary targets have no aleatoric column: their noise follows from the "
+                f"probability. Received: aleatoric={self.aleatoric!r}, task='binary'"
+            )
+
     def __repr__(self) -> str:
         forms = {"aleatoric": self.aleatoric, "epistemic": self.epistemic}
         given = [f"{name}={form!r}" for name, form in forms.items() if form is not None]
+        given += [f"task={self.task!r}"] if self.task != "regression" else []
         return f"HeadLayout({', '.join([repr(self.targets), *given])})"
 
     def _repr_html_(self) -> str:
@@ -199,11 +216,12 @@ class HeadLayout:
                 "expected a teacher's layout, without epistemic columns. "
                 f"Received: columns {self.columns}"
             )
-        return HeadLayout(self.targets, "std" if self.aleatoric else None, epistemic)
+        aleatoric: Form | None = "std" if self.aleatoric else None
+        return HeadLayout(self.targets, aleatoric, epistemic, self.task)
 
     def without_uncertainty(self) -> "HeadLayout":
         """The layout that predicts the same targets and nothing else."""
-        return HeadLayout(self.targets)
+        return HeadLayout(self.targets, task=self.task)
 
     def join(
         self,
@@ -304,12 +322,16 @@ class HeadLayout:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The layout as plain values for JSON; `from_dict` reads it back."""
-        return {
+        """The layout as plain values for JSON; `from_dict` reads it back.
+
+        The task appears only where it is not regression, so that other layouts stay what they were.
+        """
+        described: dict[str, Any] = {
             "targets": list(self.targets),
             "aleatoric": self.aleatoric,
             "epistemic": self.epistemic,
         }
+        return described if self.task == "regression" else {**described, "task": self.task}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "HeadLayout":
@@ -321,8 +343,13 @@ class HeadLayout:
             If the content is not a layout's.
         """
         try:
-            return cls(tuple(content["targets"]), content["aleatoric"], content["epistemic"])
-        except (KeyError, TypeError) as error:
+            return cls(
+                tuple(content["targets"]),
+                content["aleatoric"],
+                content["epistemic"],
+                content.get("task", "regression"),
+            )
+        except (AttributeError, KeyError, TypeError) as error:
             raise InputError(
                 f"expected targets, aleatoric and epistemic of a layout. Received: {content!r}"
             ) from error

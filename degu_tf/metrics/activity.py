@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.metrics.classification import classification
 from degu_tf.metrics.correlation import correlation
 from degu_tf.utils.errors import InputError
 
@@ -16,6 +17,8 @@ def score(
     prediction: Prediction, measured: np.ndarray, heads: HeadLayout, **labels: object
 ) -> pd.DataFrame:
     """MSE, Pearson and Spearman of every head that both the prediction and the data have.
+
+    Of binary targets the MSE is the Brier score, and there are AUROC and average precision too.
 
     Parameters
     ----------
@@ -64,6 +67,8 @@ def score(
                 "pearson": correlation(x, y, name=name),
                 "spearman": correlation(x, y, "spearman", name),
             }
+            if heads.task == "binary" and head == "activity":
+                values |= classification(x, y, name)
             rows += [
                 {
                     **labels,

@@ -5,7 +5,7 @@ in two.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from numbers import Real
 from typing import Any
 
@@ -151,8 +151,9 @@ def output_head(x: Any, heads: HeadLayout) -> Any:
     """The last layer of every architecture, named ``"output"``: one column for each of `heads`.
 
     One linear dense layer (paper, Methods, "Models"), so that uncertainty columns of the forms
-    ``"std"`` and ``"log_variance"`` are unbounded. Evidential columns (Amini et al. 2020) come
-    from a dense layer for each block: gamma linear, and nu > 0, alpha > 1, beta > 0 by softplus.
+    ``"std"`` and ``"log_variance"`` are unbounded. Means of binary targets come through a sigmoid,
+    in a layer of their own where there are other columns. Evidential columns (Amini et al. 2020)
+    come from a dense layer for each block: gamma linear, nu > 0, alpha > 1, beta > 0 by softplus.
 
     Parameters
     ----------
@@ -172,6 +173,8 @@ def output_head(x: Any, heads: HeadLayout) -> Any:
     >>> tensor.shape
     (None, 4)
     """
+    if heads.task == "binary":
+        return _by_role(x, heads)
     if heads.aleatoric != "evidential":
         return keras.layers.Dense(heads.n_columns, name="output")(x)
     blocks = []
@@ -184,6 +187,80 @@ def output_head(x: Any, heads: HeadLayout) -> Any:
             block = keras.layers.Rescaling(1.0, offset, name=f"output_{role}_offset")(block)
         blocks.append(block)
     return keras.layers.Concatenate(name="output")(blocks)
+
+
+def _by_role(x: Any, heads: HeadLayout, positive: Container[str] = ()) -> Any:
+    """A dense layer for each block of columns, side by side; some through softplus."""
+    link = "sigmoid" if heads.task == "binary" else "linear"
+    if heads.roles == ("mean",):
+        return keras.layers.Dense(heads.n_targets, link, name="output")(x)
+    blocks = []
+    for role in heads.roles:
+        bounded = "softplus" if role in positive else "linear"
+        block = keras.layers.Dense(
+            heads.n_targets,
+            link if role == "mean" else bounded,
+            bias_initializer=keras.initializers.Constant(
+                STARTING_BIAS if role in positive else 0.0
+            ),
+            name=f"output_{role}",
+        )
+        blocks.append(block(x))
+    return keras.layers.Concatenate(name="output")(blocks)
+
+
+def with_probabilities(model: keras.Model, heads: HeadLayout) -> keras.Model:
+    """The same model with probabilities as the means of binary targets.
+
+    Architectures of this package have them already (`output_head`), as has a model of means alone
+    that ends in a sigmoid. Of any other the last dense layer is replaced.
+
+    Parameters
+    ----------
+    model
+        A model that ends in one dense layer, linear or with a sigmoid.
+    heads
+        What its columns mean; nothing changes where they are not binary.
+
+    Raises
+    ------
+    InputError
+        If it ends in anything else; the layer is named.
+
+    Examples
+    --------
+    >>> x = keras.Input((3,))
+    >>> heads = HeadLayout(("open",), epistemic="std", task="binary")
+    >>> model = with_probabilities(keras.Model(x, keras.layers.Dense(2)(x)), heads)
+    >>> model.get_layer("output_mean").activation.__name__
+    'sigmoid'
+    """
+    if heads.task != "binary" or _probability_features(model) is not None:
+        return model
+    last = model.layers[-1]
+    activation = getattr(last, "activation", None)
+    if heads.roles == ("mean",) and activation is keras.activations.sigmoid:
+        return model
+    output = last_dense(model)
+    if output is None or output.activation not in _LINKS:
+        raise InputError(
+            "expected a model that ends in a dense layer, linear or with a sigmoid, for the "
+            f"probabilities of binary targets. Received: {model.name}, which ends in "
+            f"{last.name!r}, a {type(last).__name__}"
+        )
+    return keras.Model(model.input, _by_role(output.input, heads), name=model.name)
+
+
+_LINKS = (keras.activations.linear, keras.activations.sigmoid)
+
+
+def _probability_features(model: keras.Model) -> Any:
+    """What the dense layers of a binary model with several blocks take; None for other models."""
+    for layer in model.layers:
+        sigmoid = getattr(layer, "activation", None) is keras.activations.sigmoid
+        if layer.name == "output_mean" and sigmoid:
+            return layer.input
+    return None
 
 
 def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
@@ -210,23 +287,15 @@ def positive_uncertainty(model: keras.Model, heads: HeadLayout) -> keras.Model:
     >>> positive_uncertainty(model, heads).get_layer("output_epistemic").activation.__name__
     'softplus'
     """
-    output = last_dense(model)
-    if output is None or output.activation is not keras.activations.linear:
-        return model
     if "std" not in (heads.aleatoric, heads.epistemic):
         return model
-    blocks = []
-    for role in heads.roles:
-        positive = role != "mean" and getattr(heads, role) == "std"
-        block = keras.layers.Dense(
-            heads.n_targets,
-            "softplus" if positive else "linear",
-            bias_initializer=keras.initializers.Constant(STARTING_BIAS if positive else 0.0),
-            name=f"output_{role}",
-        )
-        blocks.append(block(output.input))
-    joined = keras.layers.Concatenate(name="output")(blocks)
-    return keras.Model(model.input, joined, name=model.name)
+    features, output = _probability_features(model), last_dense(model)
+    if output is not None and output.activation is keras.activations.linear:
+        features = output.input
+    if features is None:
+        return model
+    positive = [role for role in heads.roles if getattr(heads, role, None) == "std"]
+    return keras.Model(model.input, _by_role(features, heads, positive), name=model.name)
 
 
 def last_dense(model: keras.Model) -> keras.layers.Dense | None:

@@ -1,4 +1,4 @@
-"""Weights that training starts from: those of a file, or of the member of a run."""
+"""Models before training: built from a seed, or with the weights of a file or a run's member."""
 
 import os
 import warnings
@@ -9,11 +9,42 @@ from zipfile import BadZipFile
 import keras
 import numpy as np
 
+from degu_tf.data.splits import Splits
+from degu_tf.heads import HeadLayout
 from degu_tf.models.layers import last_dense
 from degu_tf.models.released.load import load_released_weights
+from degu_tf.training.model_spec import ModelSpec
+from degu_tf.training.output_units import Scales, stored_scales, with_scales
+from degu_tf.training.run import Run
+from degu_tf.training.settings import TrainingSettings
+from degu_tf.training.standardisation import Standardisation
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash, file_hash
 from degu_tf.utils.run_folder import MODEL
+
+
+def initial_model(
+    splits: Splits, spec: ModelSpec, settings: TrainingSettings, heads: HeadLayout, run: Run
+) -> keras.Model:
+    """The model before training: built from the run's seed, with the weights of `spec.init`.
+
+    With `settings.standardise` its output counts as standardised; weights are put into those units.
+
+    Raises
+    ------
+    InputError
+        If the architecture refuses the data, or the weights do not fit.
+    """
+    model = spec.build(settings.input_shape(splits.input_shape), heads, run.seed)
+    if spec.init is not None:
+        model = with_scales(model, heads, initial_scales(spec.init, run.member))
+        load = load_initial_weights if spec.source is None else load_own_weights
+        load(model, spec.init, run.member)
+    if settings.standardise:
+        units = Standardisation.of(splits)
+        units.check(model, heads)
+        return model if spec.init is None else units.to_standard(model, heads)
+    return model
 
 
 def load_initial_weights(model: keras.Model, path: str | os.PathLike, member: int = 0) -> None:
@@ -79,6 +110,11 @@ def load_own_weights(model: keras.Model, path: str | os.PathLike, member: int = 
             f"the weights of {file.name} do not fit {model.name}: expected a file of the same "
             f"network, with as many output columns. Received: {file} ({reason})"
         ) from None
+
+
+def initial_scales(path: str | os.PathLike, member: int = 0) -> Scales:
+    """Factors on the outputs of the model that initial weights are of (`scales_of`)."""
+    return stored_scales(_weights_file(Path(path), member))
 
 
 def copy_weights(source: keras.Model, target: keras.Model, n_targets: int) -> None:

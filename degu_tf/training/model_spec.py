@@ -13,7 +13,7 @@ import numpy as np
 
 from degu_tf.heads import HeadLayout
 from degu_tf.models import registry
-from degu_tf.models.layers import positive_uncertainty
+from degu_tf.models.layers import positive_uncertainty, with_probabilities
 from degu_tf.models.own.builders import build_own, own_options
 from degu_tf.models.own.sources import Builder, name_of, portable, restored, source_hash
 from degu_tf.models.released.output_heads import with_head
@@ -153,6 +153,7 @@ class ModelSpec:
                 model = registry.build(self.name, input_shape, heads, **self.options)
             else:
                 model = build_own(self._own(), input_shape, heads, self.options)
+            model = with_probabilities(model, heads)
             if self.head == "positive":
                 return positive_uncertainty(model, heads)
             return with_head(model, self.head, heads.n_columns)

@@ -20,6 +20,9 @@ Schedule = Literal["plateau", "cosine", "constant"]
 
 SCHEDULES = ("plateau", "cosine", "constant")
 
+ERRORS = ("mse", "mean_squared_error", "mae", "mean_absolute_error", "huber", "log_cosh", "logcosh")
+"""Losses of Keras whose labels may have any unit, as standardised ones do."""
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -37,7 +40,8 @@ class TrainingSettings:
         Any Keras loss by name: ``"mse"``, ``"poisson"`` for profiles. Or a likelihood,
         ``"gaussian_nll"`` or ``"deep_evidential"`` (`degu_tf.training.losses.LIKELIHOODS`): the
         model then learns from the means alone and predicts their uncertainty
-        (`degu_tf.training.objective.measured_objective`).
+        (`degu_tf.training.objective.measured_objective`). Models of binary targets learn by the
+        cross-entropy where this is the default.
     schedule
         ``"plateau"``, as in the paper: the rate falls where the validation loss stalls.
         ``"cosine"``: it falls to zero along half a cosine over all steps, whatever the validation
@@ -64,6 +68,11 @@ class TrainingSettings:
         How each training minibatch is augmented, such as
         ``degu_tf.training.augmentation.names.scheme("evoaug_one")``, as the paper's EvoAug
         teachers are; labels stay as they are. None for none.
+    standardise
+        Train in units of each target's mean and standard deviation over the training set, of a
+        student those of its labels. The trained model predicts in the data's own units, as its
+        metrics are; losses are in standardised units. For outputs of linear dense layers, and
+        positive or evidential uncertainties (`degu_tf.training.output_units`).
     finetune
         Settings of a second stage on the data without augmentation, as the released scripts have
         it; None, as in the paper, for none.
@@ -93,6 +102,7 @@ class TrainingSettings:
     warmup: int = 0
     ema: float | None = None
     augment: AugmentBase | None = None
+    standardise: bool = False
     finetune: "TrainingSettings | None" = None
 
     def __post_init__(self) -> None:
@@ -122,6 +132,17 @@ class TrainingSettings:
             raise InputError(
                 "fine-tuning is one stage without augmentation. "
                 f"Received: finetune={self.finetune!r}"
+            )
+        if self.standardise and self.likelihood is None and self.loss not in ERRORS:
+            raise InputError(
+                "standardised targets may be negative and need a loss of errors, one of "
+                f"{', '.join(ERRORS)}, or one of {sorted(LIKELIHOODS)}. "
+                f"Received: standardise=True, loss={self.loss!r}"
+            )
+        if self.finetune is not None and self.finetune.standardise != self.standardise:
+            raise InputError(
+                "both stages are trained in the same units: give standardise to both or to none. "
+                f"Received: standardise={self.standardise}, finetune={self.finetune!r}"
             )
         if self.likelihood is None:
             try:
@@ -158,6 +179,8 @@ class TrainingSettings:
             del described["ema"]
         if not self.reverse_complement:
             del described["reverse_complement"]
+        if not self.standardise:
+            del described["standardise"]
         if self.schedule == "plateau":
             del described["schedule"], described["warmup"]
         return described

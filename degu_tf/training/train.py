@@ -20,11 +20,12 @@ from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.epoch_reports import EpochBar, epoch_lines
 from degu_tf.training.forward import Learner, trains_itself
-from degu_tf.training.initial_weights import load_initial_weights, load_own_weights, weights_hash
+from degu_tf.training.initial_weights import initial_model, weights_hash
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
-from degu_tf.training.objective import Objective, measured_objective
+from degu_tf.training.objective import Objective, measured_objective, settings_for_task
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
+from degu_tf.training.standardisation import Standardisation
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write
 from degu_tf.utils.run_folder import (
@@ -92,6 +93,8 @@ def fit(
     settings = settings or TrainingSettings()
     objective = objective or measured_objective(settings, splits.heads)
     splits = objective.data(splits)
+    if settings.standardise and objective.units is None:
+        raise InputError("expected `train`, which undoes standardise=True. Received: `fit`")
     if settings.loss == "poisson":
         splits.refuse_negative(splits.heads.targets, _COUNTS)
     validation = splits.validation.centred(settings.crop)
@@ -104,7 +107,7 @@ def fit(
             use_ema=settings.ema is not None,
             ema_momentum=settings.ema or 0.99,
         ),
-        loss=objective.loss,
+        loss=objective.compiled_loss(splits.heads),
         steps_per_execution=_steps_at_once(steps),
         jit_compile=False,
     )
@@ -279,7 +282,11 @@ def train(
     """
     settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
     check_augmentable(splits, settings)
+    if objective is None:
+        settings = settings_for_task(settings, splits.heads)
     objective = objective or measured_objective(settings, splits.heads, spec.head)
+    if settings.standardise:
+        objective = replace(objective, units=Standardisation.of(splits))
     folder = None if run.folder is None else RunFolder(run.folder)
     identity = run_settings("model", splits, spec, settings, objective.heads, run)
     if folder is not None and folder.finished:
@@ -293,9 +300,13 @@ def train(
     history = _fitted(fitted, data, settings, objective, run)
     if settings.finetune is not None:
         history = _finetuned(history, model, splits, settings.finetune, objective, run)
+    notes = dict(run.notes)
+    if objective.units is not None:
+        model = objective.units.to_data(model, objective.heads)
+        notes["standardisation"] = objective.units.to_dict()
     predictor = ModelPredictor(model, objective.heads)
     if folder is not None:
-        _write_model(folder, predictor, splits, history, run.notes)
+        _write_model(folder, predictor, splits, history, notes)
     return predictor
 
 
@@ -330,23 +341,6 @@ def _finetuned(
         model, splits, settings, objective, replace(run, name=f"{run.name}, second stage")
     )
     return pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
-
-
-def initial_model(
-    splits: Splits, spec: ModelSpec, settings: TrainingSettings, heads: HeadLayout, run: Run
-) -> keras.Model:
-    """The model before training: built from the run's seed, with the weights of `spec.init`.
-
-    Raises
-    ------
-    InputError
-        If the architecture refuses the data, or the weights do not fit.
-    """
-    model = spec.build(settings.input_shape(splits.input_shape), heads, run.seed)
-    if spec.init is not None:
-        load = load_initial_weights if spec.source is None else load_own_weights
-        load(model, spec.init, run.member)
-    return model
 
 
 def check_augmentable(splits: Splits, settings: TrainingSettings) -> None:

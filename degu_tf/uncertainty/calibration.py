@@ -141,6 +141,11 @@ def calibrate(
             "conformal intervals are made for one number a sequence and target, not for profiles. "
             f"Received: targets of shape {getattr(splits, split).targets.shape}"
         )
+    if splits.heads.task == "binary":
+        raise InputError(
+            "conformal intervals are made for measured numbers; of binary targets a run predicts "
+            "the probability, whose uncertainty is the epistemic one. Received: binary targets"
+        )
     path = Path(run) / CALIBRATION
     RunFolder(run).manifest()
     check_output(path, overwrite=force)

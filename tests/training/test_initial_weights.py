@@ -5,11 +5,11 @@ import own_networks
 import pytest
 
 from degu_tf.heads import HeadLayout
-from degu_tf.training.initial_weights import load_own_weights
+from degu_tf.training.initial_weights import initial_model, load_own_weights
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
-from degu_tf.training.train import initial_model, train
+from degu_tf.training.train import train
 from degu_tf.utils.errors import InputError
 
 SHAPE, TWO = (48, 4), HeadLayout(("Dev", "Hk"))

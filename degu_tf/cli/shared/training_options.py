@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from degu_tf.cli.options import (
     below_one,
+    flag,
     option,
     positive,
     positive_share,
@@ -93,6 +94,9 @@ def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     option(training, "--warmup", "STEPS", warmup, whole_number(0))
     ema = "momentum of a moving average of the weights, such as 0.999; 0: no average"
     option(training, "--ema", "MOMENTUM", ema, below_one)
+    standardise = "train in units of each target's mean and standard deviation over the training "
+    standardise += "set; predictions are in the data's own units"
+    flag(training, "--standardise", standardise)
     patience = "stop after this many epochs without a lower validation loss; 0: never"
     option(training, "--patience", "N", patience, whole_number(0))
     steps = "steps per epoch; 0: one pass over the training data"
@@ -217,6 +221,8 @@ def training_settings(
     given = _given(**{name: getattr(options, name) for name in (*names, "steps_per_epoch", "ema")})
     for name in {"patience", "crop", "steps_per_epoch", "ema"} & given.keys():
         given[name] = given[name] or None
+    if options.standardise:
+        given["standardise"] = True
     if options.schedule == "plateau":
         given.setdefault("warmup", 0)
     if options.epochs is not None and options.steps is not None:

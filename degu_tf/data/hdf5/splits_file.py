@@ -116,7 +116,9 @@ def read_splits(
             )
             means = columns.heads.take(splits["train"].targets, "mean")
             splits["train"] = replace(splits["train"], ensemble_mean=means)
-        read = Splits.from_parts(splits, columns.heads)
+        read = replace(
+            Splits.from_parts(splits, columns.heads), normalisation=_stored_normalisation(file)
+        )
         if columns.student is None and columns.heads.epistemic is None:
             read.refuse_negative(_deviations(columns.heads), _DEVIATIONS)
         return read
@@ -127,7 +129,8 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
 
     The file has the groups `train`, `validation` and `test`, each with compressed `sequences`,
     `targets` and, where there are any, `names` (UTF-8), `ensemble_mean` and `ensemble_std`. Root
-    attributes hold the format's name and version, the head layout as JSON and the column names.
+    attributes hold the format's name and version, the head layout as JSON, the column names and,
+    where values were normalised on reading, how (`normalisation`, JSON with the batches' centres).
     Equal splits give equal bytes.
 
     Parameters
@@ -160,6 +163,8 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
     n_bytes = sum(split.sequences.nbytes + split.targets.nbytes for _, split in splits.items())
     with atomic_write(path) as temporary, new_file(temporary, 4 * n_bytes) as (file, check):
         file.attrs.update(header(splits.heads))
+        if splits.normalisation is not None:
+            file.attrs["normalisation"] = json.dumps(splits.normalisation)
         for name, split in splits.items():
             with blaming(name):
                 _write_split(_Writer(file.create_group(name), check), split, one_hot)
@@ -241,6 +246,16 @@ def _stored_heads(file: h5py.File, targets: Sequence[str] | None) -> HeadLayout 
             f"Received: targets={tuple(targets)}"
         )
     return heads
+
+
+def _stored_normalisation(file: h5py.File) -> dict[str, Any] | None:
+    """How the values of a file that `write_splits` wrote were normalised; None if they were not."""
+    if "normalisation" not in file.attrs or _text(file.attrs.get("format")) != FORMAT:
+        return None
+    try:
+        return dict(json.loads(_text(file.attrs["normalisation"])))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the root attribute normalisation is damaged ({error})") from error
 
 
 def _deviations(heads: HeadLayout) -> list[str]:

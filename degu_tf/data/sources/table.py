@@ -8,6 +8,8 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +23,11 @@ from degu_tf.data.sources.grouping import (
     read_split,
     related_groups,
 )
+from degu_tf.data.sources.normalisation import Normalisation, batch_centres
 from degu_tf.data.sources.similarity import similar_groups
-from degu_tf.data.sources.text_tables import read_frame
+from degu_tf.data.sources.text_tables import header_of, read_frame
 from degu_tf.data.splits import NAMES, Split, Splits
-from degu_tf.heads import HeadLayout
+from degu_tf.heads import HeadLayout, Task
 from degu_tf.sequences.encoding import encode
 from degu_tf.utils.errors import InputError
 
@@ -32,6 +35,9 @@ log = logging.getLogger("degu_tf")
 
 MISSING = ("", "na", "n/a", "#n/a", "nan", "<na>", "null", "none")
 """Texts that stand for a missing value, in either case."""
+
+NAME_COLUMNS = ("name", "id")
+"""Columns that names are taken from where none is given, in either case; the first one wins."""
 
 
 class TableWarning(UserWarning):
@@ -53,6 +59,10 @@ def read_table(
     name: str | None = None,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
+    log2: bool | Sequence[str] = False,
+    pseudocount: float = 0.0,
+    centre_by: str | None = None,
+    task: Task = "regression",
 ) -> Splits:
     """Read a table with one sequence in each row.
 
@@ -94,23 +104,37 @@ def read_table(
         stay in one split, as alleles and overlapping tiles do (see
         `degu_tf.data.sources.similarity`).
     name
-        Column of the sequences' names.
+        Column of the sequences' names. By default a column called `name` or, without one, `id`,
+        in either case; a `TableWarning` says which is taken where there are both.
     fractions
         Shares of train, validation and test.
     seed
         Seed of the random split.
+    log2
+        Take the binary logarithm of all measured values (True), or of those of the targets named;
+        of replicates before their mean and standard deviation.
+    pseudocount
+        Added to each value before its logarithm is taken.
+    centre_by
+        Column of batches. From each measured value, after its logarithm, the mean of its column
+        over its batch's training rows is subtracted, of replicates each by itself, before their
+        mean and standard deviation. Rows of validation and test have no part in the centres; a
+        batch without training rows is refused.
+    task
+        ``"binary"`` where the columns of `targets` hold 0 and 1: models then predict probabilities.
 
     Returns
     -------
     Splits
-        Rows keep their order within each split.
+        Rows keep their order within each split. `Splits.normalisation` records the logarithms and
+        the batches' centres.
 
     Raises
     ------
     InputError
         If the file cannot be read as a table, a column is missing, a value is missing or not a
-        finite number (row and column are named), sequences are not DNA of one length, or a split
-        would be empty.
+        finite number (row and column are named) or has no logarithm, sequences are not DNA of one
+        length, a split would be empty, or a batch has no training row.
 
     Examples
     --------
@@ -125,16 +149,28 @@ def read_table(
     plain, repeated = _targets(targets), _replicates(replicates, aleatoric, min_replicates)
     measured = _measured(plain, repeated)
     group = [group] if isinstance(group, str) else list(group or ())
-    optional = [column for column in (split, name) if column is not None]
+    messages: list[str] = []
+    if name is None:
+        name, messages = _name_column(header_of(path), {sequence, *measured})
+    optional = [column for column in (split, name, centre_by) if column is not None]
+    _check_task(task, repeated, log2, centre_by)
+    normalisation = Normalisation(log2, pseudocount, centre_by)
+    logged = normalisation.columns(_columns_of(plain, repeated))
     frame = read_frame(path, [sequence, *measured, *optional, *group])
-    labels = _row_labels(frame, name)
+    labels: Any = _row_labels(frame, name)
+    if logged:
+        numbers = _numbers(frame, logged, labels)
+        frame = _with(frame, logged, normalisation.logarithms(numbers, logged, labels))
 
-    if repeated is None:
-        heads, values, keep, reason = _single(frame, plain or {}, labels, drop_missing)
-    else:
+    def summary(frame: pd.DataFrame, labels: np.ndarray) -> _Summary:
+        if repeated is None:
+            return _single(frame, plain or {}, labels, drop_missing)
         needed = min_replicates or (2 if aleatoric else 1)
-        heads, values, keep, reason = _replicated(frame, repeated, labels, aleatoric, needed)
-    messages = _left_out(keep, reason, labels)
+        return _replicated(frame, repeated, labels, aleatoric, needed)
+
+    heads, values, keep, reason = summary(frame, labels)
+    heads = replace(heads, task=task)
+    messages += _left_out(keep, reason, labels)
     if drop_missing:
         missing = _is_missing(frame[sequence])
         messages += _left_out(~missing, "no sequence", labels)
@@ -142,7 +178,8 @@ def read_table(
     if not keep.any():
         raise InputError(f"no row can be used. Received: {'; '.join(messages)}")
 
-    frame, labels = frame[keep], labels[keep]
+    values, labels = values[keep], labels[keep]
+    frame = frame[keep]
     tokens = encode(frame[sequence].tolist(), labels)
     relations = [_codes(frame[column]) for column in group]
     if similar is not None:
@@ -154,14 +191,86 @@ def read_table(
     else:
         codes = read_split(frame[split], labels)
         messages += _divided(codes, groups, split)
+    centres: dict[str, dict[str, float]] = {}
+    if centre_by is not None:
+        frame, centres, few = _centred(frame, centre_by, measured, codes == 0, labels)
+        values, messages = summary(frame, labels)[1], [*messages, *few]
     names = None if name is None else frame[name].astype(object).to_numpy()
     for message in messages:
         warnings.warn(message, TableWarning, stacklevel=2)
     sizes = np.bincount(codes).tolist()
     log.info("read %d of %d rows: train, validation, test %s", len(frame), len(keep), sizes)
-    data = Split(tokens, values[keep], names)
+    data = Split(tokens, values, names)
     parts = {kind: data.take(np.flatnonzero(codes == code)) for code, kind in enumerate(NAMES)}
-    return Splits.from_parts(parts, heads)
+    record = normalisation.record(logged, centres)
+    return replace(Splits.from_parts(parts, heads), normalisation=record)
+
+
+_Summary = tuple[HeadLayout, np.ndarray, np.ndarray, str]
+"""Heads, values, which rows to keep, and why not the others."""
+
+
+def _check_task(task: Task, repeated: object, log2: object, centre_by: str | None) -> None:
+    """Refuse what changes measurements into something else than 0 and 1."""
+    if task == "binary" and (repeated is not None or log2 is not False or centre_by is not None):
+        raise InputError(
+            "binary targets are columns of 0 and 1, given as targets, without logarithms or "
+            "batches. Received: task='binary' with "
+            f"replicates={repeated}, log2={log2}, centre_by={centre_by}"
+        )
+
+
+def _name_column(present: Sequence[str], taken: set[str]) -> tuple[str | None, list[str]]:
+    """The column that names are taken from by default, and what to say of it."""
+    found = [
+        column
+        for called in NAME_COLUMNS
+        for column in sorted(present, key=lambda column: column != called)
+        if str(column).casefold() == called and present.count(column) == 1 and column not in taken
+    ]
+    if len(found) < 2:
+        return (found[0] if found else None), []
+    others = " and ".join(map(repr, found[1:]))
+    message = f"sequences are named by the column {found[0]!r}, not by {others}; choose with name="
+    return found[0], [message]
+
+
+def _columns_of(
+    plain: Mapping[str, str] | None, repeated: Mapping[str, Sequence[str]] | None
+) -> dict[str, list[str]]:
+    """Targets mapped to their columns, of single values or of replicates."""
+    if repeated is None:
+        return {target: [column] for target, column in (plain or {}).items()}
+    return {target: list(columns) for target, columns in repeated.items()}
+
+
+def _with(frame: pd.DataFrame, columns: Sequence[str], values: np.ndarray) -> pd.DataFrame:
+    """The table with other values `(N, columns)` in some columns."""
+    changed = frame.copy()
+    for index, column in enumerate(columns):
+        changed[column] = values[:, index]
+    return changed
+
+
+def _centred(
+    frame: pd.DataFrame,
+    batch: str,
+    measured: Sequence[str],
+    is_train: np.ndarray,
+    labels: np.ndarray,
+) -> tuple[pd.DataFrame, dict[str, dict[str, float]], list[str]]:
+    """The table with measured values centred by batch, the centres, and what to warn of."""
+    missing = _is_missing(frame[batch])
+    if missing.any():
+        raise InputError(
+            f"expected a batch for every row in the column {batch!r}. "
+            f"Received: none in {missing.sum()} rows, first {labels[np.argmax(missing)]}"
+        )
+    columns = list(dict.fromkeys(measured))
+    values, centres, messages = batch_centres(
+        _numbers(frame, columns, labels), frame[batch].tolist(), is_train, columns
+    )
+    return _with(frame, columns, values), centres, messages
 
 
 def _measured(
@@ -250,7 +359,7 @@ def _numbers(frame: pd.DataFrame, columns: Sequence[str], labels: np.ndarray) ->
 
 def _single(
     frame: pd.DataFrame, targets: Mapping[str, str], labels: np.ndarray, drop_missing: bool
-) -> tuple[HeadLayout, np.ndarray, np.ndarray, str]:
+) -> _Summary:
     """Read columns of single values: heads, values, which rows to keep, why not the others."""
     columns = list(targets.values())
     values = _numbers(frame, columns, labels)
@@ -271,7 +380,7 @@ def _replicated(
     labels: np.ndarray,
     aleatoric: bool,
     needed: int,
-) -> tuple[HeadLayout, np.ndarray, np.ndarray, str]:
+) -> _Summary:
     """Sum up replicates: heads, values, which rows to keep, why not the others."""
     mean, std, counts = (np.empty((len(frame), len(replicates))) for _ in range(3))
     for index, columns in enumerate(replicates.values()):

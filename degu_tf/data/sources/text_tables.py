@@ -56,6 +56,30 @@ def read_frame(
     return frame
 
 
+def header_of(path: str | os.PathLike | pd.DataFrame) -> list[str]:
+    r"""Names of a table's columns; none where `read_frame` would refuse it.
+
+    Examples
+    --------
+    >>> header_of(pd.DataFrame({"seq": [], "id": []}))
+    ['seq', 'id']
+    """
+    if isinstance(path, pd.DataFrame):
+        return [str(column) for column in path.columns]
+    path = Path(path)
+    try:
+        kind = file_type(path) if path.is_file() else "zip"
+        if kind == "parquet":
+            return _parquet_columns(path)
+        if kind in _NOT_TEXT:
+            return []
+        with open_text(path, "table", newline="") as handle:
+            header = next((line for line in handle if line.strip()), "")
+        return _fields(header, _separator(header), str(path))
+    except InputError:
+        return []
+
+
 def pick_columns(
     frame: pd.DataFrame, columns: Sequence[str] | None, source: str | os.PathLike
 ) -> pd.DataFrame:
@@ -176,6 +200,15 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         ) from error
     except (ValueError, OSError) as error:
         raise InputError(f"expected a whole parquet file ({error}). Received: {path}") from error
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    try:
+        from pyarrow.parquet import read_schema
+
+        return list(read_schema(path).names)
+    except (ImportError, ValueError, OSError):
+        return []
 
 
 def _check_columns(

@@ -60,7 +60,30 @@ def test_rows_keep_order_values_and_names_in_the_given_split():
 def test_targets_can_be_given_other_names():
     splits = read_table(table(), targets={"Dev": "r2"}, split="part")
     assert splits.heads.targets == ("Dev",)
-    assert splits.train.names is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "taken"), [(["id"], "id"), (["ID"], "ID"), (["Name"], "Name"), (["names"], None)]
+)
+def test_names_are_those_of_a_column_called_name_or_id(tmp_path, columns, taken):
+    frame = table().rename(columns={"id": columns[0]})
+    frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    for source in (frame, tmp_path / "t.tsv", tmp_path / "t.parquet"):
+        names = read_table(source, targets=["r1"], split="part").test.names
+        assert (names is None) if taken is None else (names.tolist() == ["oligo_38", "oligo_39"])
+
+
+def test_of_name_and_id_the_name_is_taken_and_said():
+    frame = table().assign(NAME=[f"n{row}" for row in range(40)])
+    with pytest.warns(TableWarning, match="named by the column 'NAME', not by 'id'"):
+        assert read_table(frame, targets=["r1"], split="part").train.names[0] == "n0"
+    assert read_table(frame, targets=["r1"], split="part", name="id").train.names[0] == "oligo_0"
+
+
+def test_a_column_that_is_measured_gives_no_names():
+    frame = table().drop(columns="id").rename(columns={"r1": "id"})
+    assert read_table(frame, targets={"a": "id"}, split="part").train.names is None
 
 
 def test_replicates_give_mean_and_population_std_of_what_was_measured():
@@ -128,7 +151,7 @@ def test_missing_targets_are_refused_or_counted():
 def test_rows_without_sequence_are_refused_or_counted():
     frame = table()
     frame.loc[2, "seq"] = ""
-    with pytest.raises(InputError, match=r"non-empty string.* for record 'row 3'"):
+    with pytest.raises(InputError, match=r"non-empty string.* for record 'row 3 \(oligo_2\)'"):
         read_table(frame, targets=["r1"])
     with pytest.warns(TableWarning, match="1 of 40 rows have no sequence"):
         read_table(frame, targets=["r1"], drop_missing=True)
@@ -321,7 +344,7 @@ def test_wrong_sequences_are_refused_with_their_row():
     with pytest.raises(InputError, match=r"'X' at position 11 of record 'row 9 \(oligo_8\)'"):
         read_table(frame, targets=["r1"], name="id")
     frame.loc[8, "seq"] = "ACGT"
-    with pytest.raises(InputError, match=r"Received: 4 bases in record 'row 9'"):
+    with pytest.raises(InputError, match=r"Received: 4 bases in record 'row 9 \(oligo_8\)'"):
         read_table(frame, targets=["r1"])
 
 
