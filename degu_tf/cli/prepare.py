@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from degu_tf.cli.options import (
     FORCE,
     activity_only_option,
+    choice,
     flag,
     option,
     per_split,
@@ -74,7 +75,25 @@ def _add_table(sources: argparse._SubParsersAction) -> None:
         "minimum number of measured replicates of a row (default: 2, or 1 with --activity-only)",
         whole_number(1),
     )
-    flag(rows, "--drop-missing", "drop rows with missing values")
+    flag(
+        rows,
+        "--drop-missing",
+        "drop rows with missing values; with --missing-targets keep, rows without any value",
+    )
+    choice(
+        rows,
+        "--missing-targets",
+        "rows of which some targets are missing (empty cell or NA): keep learns from the values "
+        "present, and evaluates them",
+        ("refuse", "keep"),
+    )
+    option(
+        rows,
+        "--weight-column",
+        "COLUMN",
+        "column of weights above 0, such as barcode counts: how much a row counts in the loss of "
+        "teachers; metrics are unweighted",
+    )
     activity_only_option(rows)
     splitting = _splitting_options(table)
     option(splitting, "--split", "COLUMN", "column with the split of each row")
@@ -240,6 +259,8 @@ def _read_table(options: argparse.Namespace) -> "Splits":
         aleatoric=not options.activity_only,
         min_replicates=options.min_replicates,
         drop_missing=options.drop_missing,
+        missing_targets=options.missing_targets,
+        weight=options.weight_column,
         split=options.split,
         group=options.group,
         similar=options.similar,

@@ -323,7 +323,7 @@ def _start(
     split, heads = labelled.validation.centred(teachers.input_length), labelled.heads
     activity = heads.take(split.targets, "mean")
     errors = [
-        float(np.mean((member.predict(split.sequences).mean - activity) ** 2))
+        float(np.nanmean((member.predict(split.sequences).mean - activity) ** 2))
         for member in teachers.members
     ]
     return teachers.members[int(np.argmin(errors))].model

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from degu_tf.data.arrays import replicate_mean_std
+from degu_tf.data.arrays import present_mean_std, replicate_mean_std
+from degu_tf.data.measured import MissingTargets, check_missing_targets
 from degu_tf.data.sources.grouping import (
     FRACTIONS,
     count_divided,
@@ -47,6 +48,8 @@ def read_table(
     aleatoric: bool = True,
     min_replicates: int | None = None,
     drop_missing: bool = False,
+    missing_targets: MissingTargets = "refuse",
+    weight: str | None = None,
     split: str | None = None,
     group: str | Sequence[str] | None = None,
     similar: int | None = None,
@@ -82,7 +85,14 @@ def read_table(
         `aleatoric` is off; a standard deviation needs 2.
     drop_missing
         Leave out rows without a sequence or without a value in a column of `targets`, instead of
-        refusing them.
+        refusing them; with ``missing_targets="keep"``, rows without any value.
+    missing_targets
+        ``"keep"`` rows of which some targets are missing; models learn from the values present.
+        A target is missing where fewer than `min_replicates` (then 1) replicates were measured,
+        its aleatoric column where fewer than 2.
+    weight
+        Column of weights, such as numbers of barcodes, finite and above 0: how much each row
+        counts in the loss (`Split.weights`).
     split
         Column with train, val, valid, validation or test (either case), used as it is instead of
         `fractions` and `seed`; groups that it divides are counted in a `TableWarning`.
@@ -122,14 +132,24 @@ def read_table(
     >>> splits.heads.columns, splits.train.targets.tolist()
     (('activity', 'activity_aleatoric'), [[2.0, 1.0]])
     """
-    plain, repeated = _targets(targets), _replicates(replicates, aleatoric, min_replicates)
+    plain = _targets(targets)
+    repeated = _replicates(replicates, aleatoric, min_replicates, missing_targets)
     measured = _measured(plain, repeated)
     group = [group] if isinstance(group, str) else list(group or ())
-    optional = [column for column in (split, name) if column is not None]
+    optional = [column for column in (split, name, weight) if column is not None]
     frame = read_frame(path, [sequence, *measured, *optional, *group])
     labels = _row_labels(frame, name)
 
-    if repeated is None:
+    check_missing_targets(missing_targets)
+    if missing_targets == "keep":
+        heads, values, keep = _with_gaps(frame, plain, repeated, labels, aleatoric, min_replicates)
+        reason = "no value of any target"
+        if repeated is None and not drop_missing and not keep.all():
+            raise InputError(
+                f"{np.sum(~keep)} of {len(keep)} rows have no value of any target; leave them out "
+                f"with drop_missing=True. Received: no value in {labels[np.argmin(keep)]}"
+            )
+    elif repeated is None:
         heads, values, keep, reason = _single(frame, plain or {}, labels, drop_missing)
     else:
         needed = min_replicates or (2 if aleatoric else 1)
@@ -159,7 +179,10 @@ def read_table(
         warnings.warn(message, TableWarning, stacklevel=2)
     sizes = np.bincount(codes).tolist()
     log.info("read %d of %d rows: train, validation, test %s", len(frame), len(keep), sizes)
-    data = Split(tokens, values[keep], names)
+    weights = None if weight is None else _weights(frame, weight, labels)
+    data = Split(
+        tokens, values[keep], names, weights=weights, missing_targets=missing_targets
+    )
     parts = {kind: data.take(np.flatnonzero(codes == code)) for code, kind in enumerate(NAMES)}
     return Splits.from_parts(parts, heads)
 
@@ -190,13 +213,16 @@ def _targets(targets: Sequence[str] | Mapping[str, str] | None) -> dict[str, str
 
 
 def _replicates(
-    replicates: Mapping[str, Sequence[str]] | None, aleatoric: bool, min_replicates: int | None
+    replicates: Mapping[str, Sequence[str]] | None,
+    aleatoric: bool,
+    min_replicates: int | None,
+    missing_targets: MissingTargets,
 ) -> dict[str, list[str]] | None:
-    least = 2 if aleatoric else 1
+    least = 2 if aleatoric and missing_targets == "refuse" else 1
     if min_replicates is not None and min_replicates < least:
         raise InputError(
             f"min_replicates must be {least} or more"
-            f"{': a standard deviation needs two values' if aleatoric else ''}. "
+            f"{': a standard deviation needs two values' if least == 2 else ''}. "
             f"Received: {min_replicates=}, {aleatoric=}"
         )
     if replicates is None:
@@ -281,6 +307,42 @@ def _replicated(
     values = heads.join(mean, std if aleatoric else None)
     keep = np.asarray((counts >= needed).all(axis=1))
     return heads, values, keep, f"fewer than {needed} measured replicates"
+
+
+def _with_gaps(
+    frame: pd.DataFrame,
+    plain: Mapping[str, str] | None,
+    repeated: Mapping[str, list[str]] | None,
+    labels: np.ndarray,
+    aleatoric: bool,
+    min_replicates: int | None,
+) -> tuple[HeadLayout, np.ndarray, np.ndarray]:
+    """Read columns, NaN where a target is missing: heads, values, which rows have any."""
+    if plain is not None:
+        values, heads = _numbers(frame, list(plain.values()), labels), HeadLayout(tuple(plain))
+    else:
+        each = [
+            present_mean_std(_numbers(frame, columns, labels), min_replicates or 1)
+            for columns in (repeated or {}).values()
+        ]
+        heads = HeadLayout(tuple(repeated or ()), aleatoric="std" if aleatoric else None)
+        mean, std = (np.stack(part, axis=1) for part in zip(*each, strict=True))
+        values = heads.join(mean, std if aleatoric else None)
+    return heads, values, ~np.isnan(heads.take(values, "mean")).all(axis=1)
+
+
+def _weights(frame: pd.DataFrame, column: str, labels: np.ndarray) -> np.ndarray:
+    """Read a column of weights of rows."""
+    weights = _numbers(frame, [column], labels)[:, 0]
+    wrong = np.flatnonzero(~(weights > 0))
+    if len(wrong):
+        value = weights[wrong[0]]
+        raise InputError(
+            f"expected weights above 0 in column {column!r}; leave out rows that are not to count. "
+            f"Received: {'no value' if np.isnan(value) else f'{value:g}'} in {labels[wrong[0]]}, "
+            f"{len(wrong)} such"
+        )
+    return weights
 
 
 def _left_out(keep: np.ndarray, reason: str, labels: np.ndarray) -> list[str]:
