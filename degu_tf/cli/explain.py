@@ -18,7 +18,7 @@ from degu_tf.cli.options import (
 from degu_tf.cli.output import check_out_folder, progress, say
 from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
-from degu_tf.utils.errors import blaming
+from degu_tf.utils.errors import InputError, blaming
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,6 +106,7 @@ def run(options: argparse.Namespace) -> None:
     ranking = None
     if options.rank_by == "measured":
         ranking = measured_values(options.sequences, options.split, options.targets, heads)
+        _check_ranked(ranking, options.top)
     background = DINUCLEOTIDE
     if options.method == "deepshap":
         background, description = references(options, predictor)
@@ -169,13 +170,26 @@ def measured_values(
     from degu_tf.data.hdf5.splits_file import read_splits
 
     with blaming("--rank-by measured"):
-        splits = read_splits(path, targets)
+        splits = read_splits(path, targets, missing_targets="keep")
         part, layout = getattr(splits, split), splits.heads
         columns = {head: part.targets[..., layout.column(head)] for head in heads}
     return {
         head: values if values.ndim == 1 else values.mean(axis=1)
         for head, values in columns.items()
     }
+
+
+def _check_ranked(ranking: "dict[str, np.ndarray]", top: int) -> None:
+    """Refuse to rank sequences without a measured value among those with the largest."""
+    import numpy as np
+
+    for head, values in ranking.items():
+        present = int((~np.isnan(values)).sum())
+        if present < top < len(values):
+            raise InputError(
+                f"expected --top of at most {present}, the sequences with a measured {head}. "
+                f"Received: --top {top}"
+            )
 
 
 def references(

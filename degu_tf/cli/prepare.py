@@ -75,6 +75,21 @@ def _add_table(sources: argparse._SubParsersAction) -> None:
         "minimum number of measured replicates of a row (default: 2, or 1 with --activity-only)",
         whole_number(1),
     )
+    _missing_options(rows)
+    activity_only_option(rows)
+    splitting = _splitting_options(table)
+    option(splitting, "--split", "COLUMN", "column with the split of each row")
+    option(
+        splitting,
+        "--similar",
+        "BASES",
+        "rows that share a subsequence of this length, on either strand, stay in one split",
+        whole_number(1),
+    )
+
+
+def _missing_options(rows: argparse._ActionsContainer) -> None:
+    """What is done with missing values, and how much each row counts."""
     flag(
         rows,
         "--drop-missing",
@@ -93,16 +108,6 @@ def _add_table(sources: argparse._SubParsersAction) -> None:
         "COLUMN",
         "column of weights above 0, such as barcode counts: how much a row counts in the loss of "
         "teachers; metrics are unweighted",
-    )
-    activity_only_option(rows)
-    splitting = _splitting_options(table)
-    option(splitting, "--split", "COLUMN", "column with the split of each row")
-    option(
-        splitting,
-        "--similar",
-        "BASES",
-        "rows that share a subsequence of this length, on either strand, stay in one split",
-        whole_number(1),
     )
 
 

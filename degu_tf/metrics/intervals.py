@@ -117,7 +117,8 @@ def coverage(
     ------
     InputError
         If rows or targets differ, a component is missing, a name unknown, the level outside 0 to 1,
-        a value infinite, a target without values, or the intervals are of another shape, NaN or upside down.
+        a value infinite, a target without values, or the intervals are of another shape, NaN or
+        upside down.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from degu_tf.data.splits import Splits
 from degu_tf.training.losses import DistillationLoss, Likelihood
 from degu_tf.utils.errors import InputError
 
+
 @keras.saving.register_keras_serializable("degu_tf")
 class PresentValues(keras.losses.Loss):
     """Another loss, taken over the values that are present (not NaN), each with its weight.
@@ -19,9 +20,9 @@ class PresentValues(keras.losses.Loss):
     Every column counts as in the other loss, by its mean over the values present, whatever their
     number. The mean is that of the whole split: the weights that come with a batch
     (`degu_tf.data.measured.value_weights`) were divided by their mean over the split, so the batch
-    divides by its number of rows, and an epoch's batches add up to the whole. For a target, training
-    on all rows in one batch is then training on the rows that have it, and a weight of 2 is the row
-    twice. Without weights the mean is that of the batch.
+    divides by its number of rows, and an epoch's batches add up to the whole. For a target,
+    training on all rows in one batch is then training on the rows that have it, and a weight of 2
+    is the row twice. Without weights the mean is that of the batch.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def _values_of(loss: Any) -> Callable[[Any, Any], Any]:
 
 def _check_terms(loss: Any, call: Callable[[Any, Any], Any], values: Callable) -> None:
     """Refuse a loss that is no mean over columns, such as the cosine similarity of rows."""
-    y_true, y_pred = np.float32([[0, 1, 0]]), np.float32([[0.2, 0.5, 0.3]])
+    y_true, y_pred = (np.array([row], np.float32) for row in ([0, 1, 0], [0.2, 0.5, 0.3]))
     try:
         whole, summed = np.array(call(y_true, y_pred)), np.array(values(y_true, y_pred)).sum(-1)
         agree = whole.shape == summed.shape and np.allclose(whole, summed, rtol=1e-4)

@@ -104,7 +104,7 @@ def _from_hdf5(
 ) -> NamedSequences:
     if split not in NAMES:
         raise InputError(f"split must be one of {NAMES}. Received: {split!r}")
-    part: Split = getattr(read_splits(path, targets), split)
+    part: Split = getattr(read_splits(path, targets, missing_targets="keep"), split)
     if crop:
         part = part.centred(length)
     bases = part.sequences.shape[1]

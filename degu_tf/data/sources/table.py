@@ -180,9 +180,7 @@ def read_table(
     sizes = np.bincount(codes).tolist()
     log.info("read %d of %d rows: train, validation, test %s", len(frame), len(keep), sizes)
     weights = None if weight is None else _weights(frame, weight, labels)
-    data = Split(
-        tokens, values[keep], names, weights=weights, missing_targets=missing_targets
-    )
+    data = Split(tokens, values[keep], names, weights=weights, missing_targets=missing_targets)
     parts = {kind: data.take(np.flatnonzero(codes == code)) for code, kind in enumerate(NAMES)}
     return Splits.from_parts(parts, heads)
 
@@ -285,7 +283,8 @@ def _single(
         row, column = np.argwhere(np.isnan(values))[0]
         raise InputError(
             f"{np.sum(~keep)} of {len(keep)} rows lack a value in a target column. Fill them in, "
-            "or leave such rows out with drop_missing=True. Received: no value in column "
+            "leave such rows out with drop_missing=True, or keep those of which some targets were "
+            "measured with missing_targets='keep'. Received: no value in column "
             f"{columns[column]!r} of {labels[row]}"
         )
     return HeadLayout(tuple(targets)), values, keep, f"no value in {' or '.join(columns)}"

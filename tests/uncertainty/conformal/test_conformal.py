@@ -256,7 +256,7 @@ def test_values_that_are_not_finite(calibration, value):
     if np.isnan(value):
         spoilt = measured.copy()
         spoilt[:, 1] = np.nan
-    with pytest.raises(InputError, match="measured values must be finite.*of Hk"):
+    with pytest.raises(InputError, match=r"measured values must be finite.*of Hk"):
         Conformal().fit(prediction, spoilt, HEADS)
     fitted = Conformal().fit(prediction, measured, HEADS)
     for part, message in (("mean", "predicted values"), ("epistemic", "standard deviations")):
