@@ -163,6 +163,7 @@ def read_table(
         raise InputError(f"no row can be used. Received: {'; '.join(messages)}")
 
     frame, labels = frame[keep], labels[keep]
+    weights = None if weight is None else _weights(frame, weight, labels)
     tokens = encode(frame[sequence].tolist(), labels)
     relations = [_codes(frame[column]) for column in group]
     if similar is not None:
@@ -179,7 +180,6 @@ def read_table(
         warnings.warn(message, TableWarning, stacklevel=2)
     sizes = np.bincount(codes).tolist()
     log.info("read %d of %d rows: train, validation, test %s", len(frame), len(keep), sizes)
-    weights = None if weight is None else _weights(frame, weight, labels)
     data = Split(tokens, values[keep], names, weights=weights, missing_targets=missing_targets)
     parts = {kind: data.take(np.flatnonzero(codes == code)) for code, kind in enumerate(NAMES)}
     return Splits.from_parts(parts, heads)

@@ -156,7 +156,7 @@ def test_targets_with_too_few_replicates_are_missing_where_gaps_are_kept():
     np.testing.assert_array_equal(kept.train.targets[:, 2], [1, np.nan, 0])
     np.testing.assert_array_equal(np.isnan(kept.test.targets[0]), [True, False, True, True])
     two = {"min_replicates": 2, "replicates": pair, "split": "part", "missing_targets": "keep"}
-    with pytest.warns(TableWarning, match=r"2 of 6 rows have no value of any target.*row 5"):
+    with pytest.warns(TableWarning, match=r"2 of 7 rows have no value of any target.*row 5"):
         read_table(pd.concat([frame, frame[-1:].assign(r2=1.0)]), **two)
 
 
