@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
     ranking = None
     if options.rank_by == "measured":
         ranking = measured_values(options.sequences, options.split, options.targets, heads)
-        _check_ranked(ranking, options.top)
+        ranking = {head: _ranked(values, head, options.top) for head, values in ranking.items()}
     background = DINUCLEOTIDE
     if options.method == "deepshap":
         background, description = references(options, predictor)
@@ -179,17 +179,24 @@ def measured_values(
     }
 
 
-def _check_ranked(ranking: "dict[str, np.ndarray]", top: int) -> None:
-    """Refuse to rank sequences without a measured value among those with the largest."""
+def _ranked(values: "np.ndarray", head: str, top: int) -> "np.ndarray":
+    """Measured values by which sequences are ranked; those without one come last.
+
+    Raises
+    ------
+    InputError
+        If they would be among those with the largest values.
+    """
     import numpy as np
 
-    for head, values in ranking.items():
-        present = int((~np.isnan(values)).sum())
-        if present < top < len(values):
-            raise InputError(
-                f"expected --top of at most {present}, the sequences with a measured {head}. "
-                f"Received: --top {top}"
-            )
+    missing = np.isnan(values)
+    present = int((~missing).sum())
+    if present < top < len(values):
+        raise InputError(
+            f"expected --top of at most {present}, the sequences with a measured {head}. "
+            f"Received: --top {top}"
+        )
+    return np.where(missing, np.nextafter(values[~missing].min(), -np.inf), values)
 
 
 def references(
