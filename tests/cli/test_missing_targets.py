@@ -28,12 +28,11 @@ def table(tmp_path_factory):
     return path
 
 
-def test_gaps_are_refused_with_the_options_that_keep_or_drop_them(table, tmp_path):
+def test_gaps_are_refused_with_the_option_that_drops_them(table, tmp_path):
     refused = degu("prepare", "table", table, *TARGETS, "--out", tmp_path / "d.h5")
     assert refused.code == 2
     assert "54 of 160 rows lack a value" in refused.err
     assert "--drop-missing" in refused.err
-    assert "--missing-targets keep" in refused.err
     assert not (tmp_path / "d.h5").exists()
 
 

@@ -283,8 +283,7 @@ def _single(
         row, column = np.argwhere(np.isnan(values))[0]
         raise InputError(
             f"{np.sum(~keep)} of {len(keep)} rows lack a value in a target column. Fill them in, "
-            "leave such rows out with drop_missing=True, or keep those of which some targets were "
-            "measured with missing_targets='keep'. Received: no value in column "
+            "or leave such rows out with drop_missing=True. Received: no value in column "
             f"{columns[column]!r} of {labels[row]}"
         )
     return HeadLayout(tuple(targets)), values, keep, f"no value in {' or '.join(columns)}"
