@@ -2,12 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from degu_tf.cli.options import (
     SPLITS,
     choice,
     custom_layers_option,
     flag,
+    missing_targets_option,
     option,
     probability,
     target_names_option,
@@ -17,6 +19,9 @@ from degu_tf.cli.options import (
 from degu_tf.cli.output import say
 from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -48,6 +53,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     strands = "calibrate predictions averaged over both strands"
     flag(calibrate, "--average-strands", strands)
     target_names_option(calibrate)
+    missing_targets_option(calibrate)
     return calibrate
 
 
@@ -61,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
     from degu_tf.uncertainty.calibration import JUDGED_ON, calibrate, compare_intervals
     from degu_tf.utils.run_folder import CALIBRATION
 
-    splits = read_splits(options.data, options.targets)
+    splits = read_splits(options.data, options.targets, missing_targets=options.missing_targets)
     calibrated = calibrate(
         options.run,
         splits,
@@ -80,9 +86,17 @@ def run(options: argparse.Namespace) -> None:
     say(f"Factor on the {options.component} uncertainty (Gaussian: {gaussian:.3f})")
     factors = calibrated.conformal.factors(options.level)
     say(factors.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    say(f"{100 * options.level:g} % intervals on {others} (n={table['n'][0]})")
+    say(f"{100 * options.level:g} % intervals on {others} (n={_numbers(table)})")
     columns = table.assign(column=table["metric"] + " " + table["interval"])
     shown = columns.pivot(index="target", columns="column", values="value")
     shown = shown.loc[list(splits.heads.targets)].rename_axis(index=None, columns=None)
     order = [f"{a} {b}" for a in ("coverage", "size") for b in ("gaussian", "conformal")]
     say(shown[order].to_string(float_format=lambda value: f"{value:.3f}"))
+
+
+def _numbers(table: "DataFrame") -> str:
+    """The number of values compared, by target where they differ."""
+    counts = table.groupby("target", sort=False)["n"].first()
+    if counts.nunique() == 1:
+        return str(counts.iloc[0])
+    return ", ".join(f"{target} {n}" for target, n in counts.items())

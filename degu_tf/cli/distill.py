@@ -14,6 +14,7 @@ from degu_tf.cli.options import (
     custom_layers_option,
     dropout_rate,
     flag,
+    missing_targets_option,
     not_negative,
     option,
     positive,
@@ -112,7 +113,9 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     _augmentation_options(distill)
     what = "target names, for an HDF5 file or for models that do not say what their columns mean "
     what += "(default for models: those of the data)"
-    several(subset_options(distill, "the teachers' subset"), "--targets", "NAME", what)
+    data = subset_options(distill, "the teachers' subset")
+    several(data, "--targets", "NAME", what)
+    missing_targets_option(data)
     recipe_option(distill)
     settings_options(distill)
     return distill

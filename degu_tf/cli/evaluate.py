@@ -7,6 +7,7 @@ from degu_tf.cli.options import (
     SPLITS,
     choice,
     flag,
+    missing_targets_option,
     option,
     run_argument,
     target_names_option,
@@ -39,6 +40,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     what += "training sequences and kept in its folder (scalar activity only)"
     flag(evaluate, "--no-baseline", what)
     target_names_option(evaluate)
+    missing_targets_option(evaluate)
     return evaluate
 
 
@@ -51,6 +53,6 @@ def run(options: argparse.Namespace) -> None:
     quiet.tensorflow()
     from degu_tf.data.hdf5.splits_file import read_splits
 
-    splits = read_splits(options.data, options.targets)
+    splits = read_splits(options.data, options.targets, missing_targets=options.missing_targets)
     beside = not options.no_baseline
     report(options.run, splits, options.split, options.out, with_baseline=beside, drawn=False)

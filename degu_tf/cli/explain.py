@@ -113,6 +113,7 @@ def run(options: argparse.Namespace) -> None:
     ranking = None
     if options.rank_by == "measured":
         ranking = measured_values(options.sequences, options.split, options.targets, heads)
+        ranking = {head: _ranked(values, head, options.top) for head, values in ranking.items()}
     background = DINUCLEOTIDE
     if options.method == "deepshap":
         background, description = references(options, predictor)
@@ -191,13 +192,33 @@ def measured_values(
     from degu_tf.data.hdf5.splits_file import read_splits
 
     with blaming("--rank-by measured"):
-        splits = read_splits(path, targets)
+        splits = read_splits(path, targets, missing_targets="keep")
         part, layout = getattr(splits, split), splits.heads
         columns = {head: part.targets[..., layout.column(head)] for head in heads}
     return {
         head: values if values.ndim == 1 else values.mean(axis=1)
         for head, values in columns.items()
     }
+
+
+def _ranked(values: "np.ndarray", head: str, top: int) -> "np.ndarray":
+    """Measured values by which sequences are ranked; those without one come last.
+
+    Raises
+    ------
+    InputError
+        If they would be among those with the largest values.
+    """
+    import numpy as np
+
+    missing = np.isnan(values)
+    present = int((~missing).sum())
+    if present < top < len(values):
+        raise InputError(
+            f"expected --top of at most {present}, the sequences with a measured {head}. "
+            f"Received: --top {top}"
+        )
+    return np.where(missing, np.nextafter(values[~missing].min(), -np.inf), values)
 
 
 def references(

@@ -131,6 +131,13 @@ def target_names_option(to: argparse._ActionsContainer) -> None:
     several(to, "--targets", "NAME", "target names, for an HDF5 file that does not store them")
 
 
+def missing_targets_option(to: argparse._ActionsContainer) -> None:
+    """The option that keeps the gaps of a file of another layout."""
+    what = "targets that are missing (NaN) for some rows, in an HDF5 file that does not say that "
+    what += "it has them, as those of `degu prepare` do"
+    choice(to, "--missing-targets", what, ("refuse", "keep"))
+
+
 def sequence_file_options(to: argparse.ArgumentParser) -> None:
     """What to read from a table or an HDF5 file of sequences."""
     table = to.add_argument_group("input table")

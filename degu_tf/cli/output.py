@@ -173,11 +173,10 @@ def _belongs_to(out: Path, source: str | os.PathLike) -> bool:
 
 
 def describe(splits: "Splits") -> str:
-    """Sizes, sequence length and columns of data, in one line."""
-    sizes = ", ".join(f"{len(split)} {name}" for name, split in splits.items())
-    kind = "" if splits.heads.task == "regression" else f" ({splits.heads.task})"
-    columns = ", ".join(splits.heads.columns)
-    return f"{sizes}; {splits.input_shape[0]} bp; columns {columns}{kind}"
+    """Sizes, sequence length and columns of data, and what is missing, in one line."""
+    from degu_tf.data.summaries import summary
+
+    return summary(splits)
 
 
 def report(
@@ -211,7 +210,7 @@ def report(
         table = concat([table, *rows], ignore_index=True)
     if out is not None:
         write_table(out, table)
-    say(f"Pearson r on {split} (single: mean over members)")
+    say(f"Pearson r on {split} (single: mean over members){_numbers(splits, split)}")
     say(wide(table).to_string(float_format=lambda value: f"{value:.3f}", na_rep="-"))
     others = {
         BY_BIN: "Pearson r, mean over bins",
@@ -230,6 +229,14 @@ def report(
         say("The student's teachers were not found where its run recorded them; not evaluated")
     if baseline is not None:
         _say_baseline(baseline, table)
+
+
+def _numbers(splits: "Splits", split: str) -> str:
+    """The number of values of each target, where they differ."""
+    counts = splits.n_values(split)
+    if len(set(counts.values())) == 1:
+        return ""
+    return f"; n: {', '.join(f'{target} {n}' for target, n in counts.items())}"
 
 
 def _baseline(

@@ -81,7 +81,7 @@ def _add_table(sources: argparse._SubParsersAction) -> None:
         "minimum number of measured replicates of a row (default: 2, or 1 with --activity-only)",
         whole_number(1),
     )
-    flag(rows, "--drop-missing", "drop rows with missing values")
+    _missing_options(rows)
     activity_only_option(rows)
     splitting = _splitting_options(table)
     option(splitting, "--split", "COLUMN", "column with the split of each row")
@@ -102,6 +102,29 @@ def _normalisation_options(table: argparse.ArgumentParser) -> None:
     option(values, "--pseudocount", "NUMBER", what, not_negative, 0)
     what = "column of batches: subtract the mean of each batch's training rows, kept in the file"
     option(values, "--centre-by", "COLUMN", what)
+
+
+def _missing_options(rows: argparse._ActionsContainer) -> None:
+    """What is done with missing values, and how much each row counts."""
+    flag(
+        rows,
+        "--drop-missing",
+        "drop rows with missing values; with --missing-targets keep, rows without any value",
+    )
+    choice(
+        rows,
+        "--missing-targets",
+        "rows of which some targets are missing (empty cell or NA): keep learns from the values "
+        "present, and evaluates them",
+        ("refuse", "keep"),
+    )
+    option(
+        rows,
+        "--weight-column",
+        "COLUMN",
+        "column of weights above 0, such as barcode counts: how much a row counts in the loss of "
+        "teachers; metrics are unweighted",
+    )
 
 
 def _add_lentimpra(sources: argparse._SubParsersAction) -> None:
@@ -271,6 +294,8 @@ def _read_table(options: argparse.Namespace) -> "Splits":
         aleatoric=not options.activity_only,
         min_replicates=options.min_replicates,
         drop_missing=options.drop_missing,
+        missing_targets=options.missing_targets,
+        weight=options.weight_column,
         split=options.split,
         group=options.group,
         similar=options.similar,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from degu_tf.data.measured import MissingTargets, check_missing_targets
 from degu_tf.heads import HeadLayout
 from degu_tf.sequences.alphabet import is_text
 from degu_tf.sequences.encoding import check_sequences, encode, from_one_hot
@@ -34,7 +35,10 @@ def sequence_array(sequences: Any) -> np.ndarray:
 
 
 def measured_columns(
-    y: Any, targets: Sequence[str] | None = None, aleatoric: bool = True
+    y: Any,
+    targets: Sequence[str] | None = None,
+    aleatoric: bool = True,
+    missing_targets: MissingTargets = "refuse",
 ) -> tuple[np.ndarray, HeadLayout]:
     """Measured values as the columns of a layout.
 
@@ -48,6 +52,9 @@ def measured_columns(
         ``"activity"`` for one target, ``"target_0"`` and so on for several.
     aleatoric
         Whether replicates also give the aleatoric columns: their population standard deviation.
+    missing_targets
+        ``"keep"``: a target without replicates is missing, NaN; one with a single replicate lacks
+        its deviation alone.
 
     Raises
     ------
@@ -75,8 +82,13 @@ def measured_columns(
     if values.ndim == 2:
         return values, HeadLayout(names)
     heads = HeadLayout(names, aleatoric="std" if aleatoric else None)
-    _check_replicates(values, 2 if aleatoric else 1)
-    mean, std, _ = replicate_mean_std(values)
+    check_missing_targets(missing_targets)
+    if missing_targets == "keep":
+        _refuse_infinite(values)
+        mean, std = present_mean_std(values)
+    else:
+        _check_replicates(values, 2 if aleatoric else 1)
+        mean, std, _ = replicate_mean_std(values)
     return heads.join(mean, std if aleatoric else None), heads
 
 
@@ -95,6 +107,36 @@ def replicate_mean_std(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     mean = np.nansum(values, axis=-1) / number
     squares = np.square(values - mean[..., np.newaxis])
     return mean, np.sqrt(np.nansum(squares, axis=-1) / number), counts
+
+
+def present_mean_std(values: np.ndarray, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and population standard deviation over the last axis, NaN where too little was measured.
+
+    Parameters
+    ----------
+    values
+        Replicates, NaN where one is missing.
+    least
+        Fewest replicates of a mean; a deviation takes two in any case.
+
+    Examples
+    --------
+    >>> [each.tolist() for each in present_mean_std(np.array([[1.0, 3.0], [2.0, np.nan]]))]
+    [[2.0, 2.0], [1.0, nan]]
+    """
+    mean, std, counts = replicate_mean_std(values)
+    few = counts < least
+    return np.where(few, np.nan, mean), np.where(few | (counts < 2), np.nan, std)
+
+
+def _refuse_infinite(values: np.ndarray) -> None:
+    wrong = np.isinf(values).any(axis=(1, 2))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            "expected finite replicates, or NaN where one is missing. "
+            f"Received: {values[row].tolist()} in row {row}"
+        )
 
 
 def _names(y: Any, targets: Sequence[str] | None, n: int) -> tuple[str, ...]:

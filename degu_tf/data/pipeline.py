@@ -15,6 +15,8 @@ from degu_tf.sequences.alphabet import UNKNOWN
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.random_keys import draw_key
 
+_Reader = Callable[[tf.Tensor], tf.Tensor]
+
 COPIED = 2**28
 """Bytes up to which an array is copied into TensorFlow; of larger ones each batch is read."""
 
@@ -61,7 +63,8 @@ def training_batches(
     """Endless shuffled batches `(sequences (B, L, 4) float32, targets)`, epoch after epoch.
 
     Every epoch visits each row once; its last batch may be smaller. Use with
-    `steps_per_epoch(split, batch_size)`.
+    `steps_per_epoch(split, batch_size)`. Of data with missing values or weights, batches have
+    `Split.value_weights` as a third part.
 
     Parameters
     ----------
@@ -98,7 +101,7 @@ def training_batches(
         raise InputError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
     if crop is not None:
         _check_crop(split, crop)
-    sequences, targets = _rows(split.sequences), _rows(split.targets)
+    sequences, targets, weights = _parts(split)
     n, steps = len(split), steps_per_epoch(split, batch_size)
 
     def rows_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -110,14 +113,14 @@ def training_batches(
             )
         )
 
-    def batch(rows: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def batch(rows: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
         x, y = sequences(rows), targets(rows)
         for_shift, for_strand = tf.unstack(tf.random.split(key, 2))
         if crop is not None:
             x, y = _cropped(x, y, crop, for_shift)
         if reverse_complement:
             x, y = _half_turned(x, y, for_strand)
-        return one_hot_batch(x), y
+        return one_hot_batch(x), y, *(each(rows) for each in weights)
 
     epochs = tf.data.Dataset.counter(first_epoch)
     return (
@@ -128,12 +131,12 @@ def training_batches(
 
 
 def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
-    """The split once, in its own order, as batches `(sequences (B, L, 4) float32, targets)`."""
-    sequences, targets = _rows(split.sequences), _rows(split.targets)
+    """The split once, in its own order, as batches like those of `training_batches`."""
+    sequences, targets, weights = _parts(split)
 
-    def batch(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def batch(start: tf.Tensor) -> tuple[tf.Tensor, ...]:
         rows = tf.range(start, tf.minimum(start + batch_size, len(split)))
-        return one_hot_batch(sequences(rows)), targets(rows)
+        return one_hot_batch(sequences(rows)), targets(rows), *(each(rows) for each in weights)
 
     return (
         tf.data.Dataset.range(0, len(split), batch_size)
@@ -142,7 +145,13 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     )
 
 
-def _rows(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+def _parts(split: Split) -> tuple[_Reader, _Reader, list[_Reader]]:
+    """Readers of sequences and targets, and of the weights of values if there are any."""
+    weights = [] if split.value_weights is None else [_rows(split.value_weights)]
+    return _rows(split.sequences), _rows(split.targets), weights
+
+
+def _rows(array: np.ndarray) -> _Reader:
     """A function that gives the rows of an array by their numbers."""
     if array.nbytes <= COPIED:
         with tf.device("CPU"):

@@ -3,16 +3,22 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from html import escape
 from typing import Any, Self
 
 import numpy as np
 
 from degu_tf.data.arrays import measured_columns, sequence_array
+from degu_tf.data.measured import (
+    MissingTargets,
+    check_measured,
+    checked_targets,
+    checked_weights,
+    value_weights,
+)
+from degu_tf.data.summaries import html_summary, summary
 from degu_tf.heads import HeadLayout, Task
-from degu_tf.sequences.alphabet import blocks
 from degu_tf.sequences.encoding import check_sequences
 from degu_tf.sequences.intervals import middle_names
 from degu_tf.utils.errors import InputError, blaming
@@ -33,11 +39,17 @@ class Split:
         Tokens `(N, L)` uint8 (0-3 = A C G T, 4 = unknown), or float32 `(N, L, 4)` for sequences
         that are not one-hot; held as a read-only view, like the other arrays.
     targets
-        Measured columns `(N, C)` or `(N, length, C)` float32, in the order of a `HeadLayout`.
+        Measured columns `(N, C)` or `(N, length, C)` float32, in the order of a `HeadLayout`; NaN
+        where a value is missing.
     names
         Names of the sequences `(N,)`, or None.
     ensemble_mean, ensemble_std
         Teachers' labels `(N, T)` where a released file brought them along, or None.
+    weights
+        How much each row counts in the loss of training and validation, `(N,)` float32, above 0 and
+        in any unit, such as numbers of barcodes; None for equal weights. Metrics do not use them.
+    missing_targets
+        ``"keep"`` to hold rows of which some targets are missing (NaN); ``"refuse"`` by default.
 
     Examples
     --------
@@ -51,6 +63,8 @@ class Split:
     names: np.ndarray | None = None
     ensemble_mean: np.ndarray | None = None
     ensemble_std: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    missing_targets: MissingTargets = "refuse"
 
     def __post_init__(self) -> None:
         sequences = check_sequences(self.sequences)
@@ -58,7 +72,7 @@ class Split:
             sequences = sequences.astype(np.float32, copy=False)
         self._hold("sequences", sequences)
         self._hold("targets", _numbers(self.targets))
-        for name in ("targets", "names", "ensemble_mean", "ensemble_std"):
+        for name in ("targets", "names", "ensemble_mean", "ensemble_std", "weights"):
             array = getattr(self, name)
             if array is None:
                 continue
@@ -68,17 +82,9 @@ class Split:
                     f"expected one row of {name} for each of the {len(sequences)} sequences. "
                     f"Received: {name} of shape {np.shape(array)}"
                 )
-        finite = _finite_rows(self.targets)
-        if not finite.all():
-            row = int(np.argmin(finite))
-            values, where = self.targets[row], f"row {row} ({self.name_of(row)})"
-            if values.ndim == 2:
-                position = int(np.argmin(np.isfinite(values).all(axis=1)))
-                values, where = values[position], f"{where}, position {position}"
-            raise InputError(
-                f"targets must be finite; {np.sum(~finite)} rows are not. Drop them or fill them "
-                f"in. Received: {values.tolist()} in {where}"
-            )
+        if self.weights is not None:
+            self._hold("weights", checked_weights(self.weights, self.name_of))
+        self._hold("targets", checked_targets(self.targets, self.missing_targets, self.name_of))
 
     def _hold(self, name: str, array: np.ndarray) -> None:
         view = array.view()
@@ -118,34 +124,30 @@ class Split:
         start = (bases - length) // 2
         middle = np.s_[:, start : start + length]
         names = None if self.names is None else middle_names(self.names, bases, length)
-        return Split(
-            self.sequences[middle],
-            self.targets[middle],
-            None if names is None else np.array(names),
+        return replace(
+            self,
+            sequences=self.sequences[middle],
+            targets=self.targets[middle],
+            names=None if names is None else np.array(names),
+            ensemble_mean=None,
+            ensemble_std=None,
         )
 
     def take(self, rows: np.ndarray | slice) -> "Split":
         """The split restricted to some rows, in the order given."""
+        arrays = (each.name for each in fields(self) if each.name != "missing_targets")
+        given = {name: array for name in arrays if (array := getattr(self, name)) is not None}
+        return replace(self, **{name: array[rows] for name, array in given.items()})
 
-        def pick(array: np.ndarray | None) -> np.ndarray | None:
-            return None if array is None else array[rows]
+    @cached_property
+    def value_weights(self) -> np.ndarray | None:
+        """The weight of every value in the loss (`degu_tf.data.measured.value_weights`), or None.
 
-        return Split(
-            self.sequences[rows],
-            self.targets[rows],
-            pick(self.names),
-            pick(self.ensemble_mean),
-            pick(self.ensemble_std),
-        )
-
-
-def _finite_rows(targets: np.ndarray) -> np.ndarray:
-    """Which rows are finite, found in blocks: profiles may fill most of the memory."""
-    finite = np.empty(len(targets), bool)
-    for rows in blocks(len(targets), max(1, targets[:1].size)):
-        block = targets[rows]
-        finite[rows] = np.isfinite(block.reshape(len(block), -1)).all(axis=1)
-    return finite
+        None stands for complete data without weights.
+        """
+        if self.weights is None and self.missing_targets == "refuse":
+            return None
+        return value_weights(self.targets, self.weights)
 
 
 def _numbers(targets: object) -> np.ndarray:
@@ -210,6 +212,9 @@ class Splits:
         targets: Sequence[str] | None = None,
         aleatoric: bool = True,
         task: Task = "regression",
+        missing_targets: MissingTargets = "refuse",
+        weights: Any = None,
+        weights_val: Any = None,
     ) -> Self:
         """Splits from arrays, lists, or columns of a DataFrame.
 
@@ -229,6 +234,11 @@ class Splits:
             Whether replicates give aleatoric columns.
         task
             ``"binary"`` where targets are 0 or 1, see `HeadLayout`.
+        missing_targets
+            ``"keep"`` rows of which some targets were not measured (NaN): the others are learnt
+            from and evaluated. Of a target with one replicate the aleatoric column is missing then.
+        weights, weights_val
+            How much each training and validation sequence counts in the loss (`Split.weights`).
 
         Returns
         -------
@@ -239,7 +249,7 @@ class Splits:
         ------
         InputError
             If sequences or values cannot be read, splits differ in length, targets or replicates,
-            or a row has fewer than two measured replicates.
+            a row has fewer than two measured replicates, or what is missing is not to be kept.
 
         Examples
         --------
@@ -249,15 +259,17 @@ class Splits:
         """
         if (x_test is None) != (y_test is None):
             raise InputError("expected x_test and y_test together. Received: one of them")
-        parts = {"train": (x_train, y_train), "validation": (x_val, y_val)}
+        parts = {"train": (x_train, y_train, weights), "validation": (x_val, y_val, weights_val)}
         if x_test is not None:
-            parts["test"] = (x_test, y_test)
+            parts["test"] = (x_test, y_test, None)
         made, layouts = {}, {}
-        for name, (x, y) in parts.items():
+        for name, (x, y, given) in parts.items():
             with blaming(name):
-                columns, layout = measured_columns(y, targets, aleatoric)
+                columns, layout = measured_columns(y, targets, aleatoric, missing_targets)
                 layouts[name] = replace(layout, task=task)
-                made[name] = Split(sequence_array(x), columns)
+                made[name] = Split(
+                    sequence_array(x), columns, weights=given, missing_targets=missing_targets
+                )
             if layouts[name] != layouts["train"]:
                 raise InputError(
                     f"{name}: expected the columns of train, {layouts['train'].columns}. "
@@ -282,6 +294,9 @@ class Splits:
                     f"{split.sequences.shape[1]} bases in {name}"
                 )
             self.heads.check(split.targets, f"targets of {name}")
+            if split.missing_targets == "keep":
+                with blaming(name):
+                    check_measured(self.heads.take(split.targets, "mean"), self.heads.targets)
         if self.heads.task == "binary" and self.heads.epistemic is None:
             self._refuse_other_than_binary()
 
@@ -300,28 +315,30 @@ class Splits:
                 )
 
     def __repr__(self) -> str:
-        sizes = [f"{len(split)} {name}" for name, split in self.items()]
-        if not self.has_test:
-            sizes[-1] = "no test"
-        columns = ", ".join(self.heads.columns)
-        return f"Splits({', '.join(sizes)}; {self.input_shape[0]} bp; columns {columns})"
+        return f"Splits({summary(self)})"
+
+    def n_values(self, split: str) -> dict[str, int]:
+        """How many sequences of a split have a value of each target.
+
+        Examples
+        --------
+        >>> y = [[1.0, 2.0], [3.0, float("nan")]]
+        >>> x = ["ACGT", "AAAA"]
+        >>> splits = Splits.from_arrays(x, y, x, y, missing_targets="keep")
+        >>> splits.n_values("train")
+        {'target_0': 2, 'target_1': 1}
+        """
+        part: Split = getattr(self, split)
+        if part.missing_targets == "refuse":
+            return dict.fromkeys(self.heads.targets, len(part))
+        present = ~np.isnan(self.heads.take(part.targets, "mean"))
+        if present.ndim == 3:
+            return dict.fromkeys(self.heads.targets, len(part))
+        return dict(zip(self.heads.targets, present.sum(axis=0).tolist(), strict=True))
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: the size of each split, mean and deviation of each target."""
-        import pandas as pd
-
-        rows: dict[str, dict[str, object]] = {}
-        for name, split in self.items():
-            if name == "test" and not self.has_test:
-                continue
-            mean = self.heads.take(split.targets, "mean").reshape(-1, self.heads.n_targets)
-            rows[name] = {"sequences": len(split)}
-            for index, target in enumerate(self.heads.targets):
-                values = mean[:, index]
-                rows[name][target] = f"{values.mean():.3g} ± {values.std():.3g}"
-        return (
-            f"<p>{escape(repr(self))}</p>{pd.DataFrame.from_dict(rows, orient='index').to_html()}"
-        )
+        return html_summary(self)
 
     @property
     def test_name(self) -> str:
@@ -355,9 +372,9 @@ class Splits:
         for name, split in self.items():
             for column in columns:
                 values = split.targets[..., self.heads.column(column)]
-                if values.min() >= 0:
-                    continue
                 negative = values < 0
+                if not negative.any():
+                    continue
                 row, *position = np.argwhere(negative)[0]
                 where = f"row {row} ({split.name_of(row)}) of {name}"
                 where = f"position {position[0]} of {where}" if position else where
@@ -411,7 +428,7 @@ class Splits:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of sequences, targets and heads: equal data, equal fingerprint.
+        """SHA-256 of sequences, targets, weights and heads: equal data, equal fingerprint.
 
         Names are not part of it; they do not change what a model learns.
         """
@@ -420,7 +437,9 @@ class Splits:
             digest.update(self.origin.encode())
             return digest.hexdigest()
         for name, split in self.items():
-            for array in (split.sequences, split.targets):
+            for array in (split.sequences, split.targets, split.weights):
+                if array is None:
+                    continue
                 digest.update(f"{name} {array.dtype} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()

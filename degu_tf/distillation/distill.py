@@ -330,7 +330,7 @@ def _start(
     activity = heads.take(split.targets, "mean")
     unit = np.array(Standardisation.of(labelled).std if settings.standardise else 1.0)
     errors = [
-        float(np.mean(((member.predict(split.sequences).mean - activity) / unit) ** 2))
+        float(np.nanmean(((member.predict(split.sequences).mean - activity) / unit) ** 2))
         for member in teachers.members
     ]
     return teachers.members[int(np.argmin(errors))].model

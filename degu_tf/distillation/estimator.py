@@ -105,7 +105,8 @@ class DEGU:
         ----------
         x
             Training sequences: strings, tokens or one-hot (`Splits.from_arrays`). Or `Splits`, such
-            as `read_table` gives, which hold everything; nothing else is given then.
+            as `read_table` and `Splits.from_arrays` give, which hold everything, missing values and
+            weights too; nothing else is given then.
         y
             What was measured: `(N,)`, `(N, targets)`, or with replicates as a third axis.
         validation_data

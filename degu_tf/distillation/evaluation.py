@@ -101,10 +101,10 @@ def unlearned_members(ensemble: Ensemble, split: Split, heads: HeadLayout) -> li
     [(0, 'Dev'), (0, 'Hk'), (1, 'Dev'), (1, 'Hk')]
     """
     measured = heads.take(split.targets, "mean")
-    variance = measured.var(axis=0)
+    variance = np.nanvar(measured, axis=0)
     found = []
     for index, member in enumerate(ensemble.members):
-        error = np.mean((member.predict(split.sequences).mean - measured) ** 2, axis=0)
+        error = np.nanmean((member.predict(split.sequences).mean - measured) ** 2, axis=0)
         worse = error >= variance
         found += [(index, heads.targets[target]) for target in np.flatnonzero(worse)]
     return found

@@ -32,7 +32,8 @@ def student_splits(
 
     Training labels come from the teachers: mean activity, mean aleatoric uncertainty, standard
     deviation of activity. Validation and test keep the experiment's activity and replicate std
-    next to the teachers' spread (paper, Methods, "DEGU"). Profiles longer than the teachers' input
+    next to the teachers' spread (paper, Methods, "DEGU"); what was not measured (NaN) is left out
+    of the validation loss and of metrics. Profiles longer than the teachers' input
     are labelled by overlapping windows (`degu_tf.models.tiling`).
 
     Parameters
@@ -54,7 +55,10 @@ def student_splits(
         that of the student most like its ensemble. Test labels are always measured.
     measured_share
         Weight of the measured activity in the training labels, beside the teachers' mean; 0 as in
-        the paper, which names mixed labels as future work.
+        the paper, which names mixed labels as future work. Where nothing was measured the label is
+        the teachers'. Of data with weights the share of a row grows with its weight w, of mean 1:
+        s w / (1 - s + s w). That and the validation on measured labels is all that weights do for a
+        student: its other labels are the teachers', equally good for every row.
     extra
         More training sequences that nothing was measured of: tokens or strings of the data's
         length. The teachers label them.
@@ -108,7 +112,11 @@ def student_splits(
 
     def label(split: Split, share: float) -> Split:
         columns = _columns(teachers, split, epistemic, progress)
-        return replace(split, targets=_mixed(columns, split, splits.heads, heads, share))
+        return replace(
+            split,
+            targets=_mixed(columns, split, splits.heads, heads, share),
+            weights=split.weights if share == 1.0 else None,
+        )
 
     train = label(splits.train, measured_share)
     if extra is not None:
@@ -146,7 +154,12 @@ def _mixed(
     elif share:
         mean = heads.slice("mean")
         activity = measured.take(split.targets, "mean")
-        columns[..., mean] = (1.0 - share) * columns[..., mean] + share * activity
+        shares: Any = share
+        if split.weights is not None:
+            weights = (split.weights / split.weights.mean()).reshape(-1, *[1] * (columns.ndim - 1))
+            shares = share * weights / (1.0 - share + share * weights)
+        mixed = (1.0 - shares) * columns[..., mean] + shares * activity
+        columns[..., mean] = np.where(np.isnan(activity), columns[..., mean], mixed)
     return columns
 
 

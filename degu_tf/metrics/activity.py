@@ -26,7 +26,8 @@ def score(
         What was predicted for N sequences.
     measured
         Columns `(N, C)` or `(N, length, C)` in the order of `heads`; profiles are pooled over
-        positions. Uncertainties are compared as standard deviations whatever their form.
+        positions. Uncertainties are compared as standard deviations whatever their form. Values
+        that are missing (NaN) are left out.
     heads
         Layout of `measured`.
     **labels
@@ -36,7 +37,7 @@ def score(
     -------
     pandas.DataFrame
         Columns: the labels, `target`, `head` (activity, aleatoric, epistemic), `metric`, `value`,
-        `n`.
+        `n` values compared.
 
     Raises
     ------
@@ -61,6 +62,9 @@ def score(
     for head, predicted, truth in paired_heads(prediction, measured, heads):
         for index, target in enumerate(heads.targets):
             x, y = predicted[..., index].ravel(), truth[..., index].ravel()
+            present = ~np.isnan(y)
+            if present.any():
+                x, y = x[present], y[present]
             name = f"{target} {head}"
             values = {
                 "mse": float(np.mean(np.square(x.astype(np.float64) - y))),
@@ -76,7 +80,7 @@ def score(
                     "head": head,
                     "metric": name,
                     "value": value,
-                    "n": len(x),
+                    "n": int(present.sum()),
                 }
                 for name, value in values.items()
             ]

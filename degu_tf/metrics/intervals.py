@@ -90,7 +90,7 @@ def coverage(
         What was predicted for N sequences.
     measured
         Columns `(N, C)` or `(N, length, C)` in the order of `heads`; profiles are pooled over
-        positions.
+        positions. Values that are missing (NaN) are left out.
     heads
         Layout of `measured`.
     level
@@ -117,7 +117,8 @@ def coverage(
     ------
     InputError
         If rows or targets differ, a component is missing, a name unknown, the level outside 0 to 1,
-        a value not finite, or the intervals are of another shape, NaN or upside down.
+        a value infinite, a target without values, or the intervals are of another shape, NaN or
+        upside down.
 
     Examples
     --------
@@ -173,11 +174,15 @@ def reliability_curve(
             for index, (target, found) in zip(chosen, by_target.items(), strict=True):
                 row = {**labels, "target": target, "component": component, "level": level}
                 ends = _upright(lower[..., index], upper[..., index], row)
-                n = truth[..., index].size
-                floored = int(prediction.flagged(component)[..., index].sum())
+                measured_values = truth[..., index]
+                present = ~np.isnan(measured_values)
+                n = int(present.sum())
+                floored = int(prediction.flagged(component)[..., index][present].sum())
                 found += [
                     {**row, "metric": metric, "value": value, "n": n, "floored": floored}
-                    for metric, value in _share_and_width(truth[..., index], *ends).items()
+                    for metric, value in _share_and_width(
+                        measured_values[present], *(end[present] for end in ends)
+                    ).items()
                 ]
         rows += [row for found in by_target.values() for row in found]
     return pd.DataFrame(rows)
@@ -297,11 +302,12 @@ def comparisons(
                     "standard deviations must be finite and above 0. "
                     f"Received: {_worst(~fit, sigma)} of {target} ({component})"
                 )
+            present = ~np.isnan(truth[..., index])
             mean, spread, value = (
-                np.asarray(array, np.float64).ravel()
+                np.asarray(array, np.float64)[present]
                 for array in (prediction.mean[..., index], sigma, truth[..., index])
             )
-            floored = prediction.flagged(component)[..., index].ravel()
+            floored = prediction.flagged(component)[..., index][present]
             yield Comparison(target, component, mean, spread, value, floored)
 
 
@@ -335,11 +341,14 @@ def _matched(
     chosen = [heads.targets.index(name) for name in names]
     for index in chosen:
         for what, array in (("measured", truth), ("predicted", prediction.mean)):
-            finite = np.isfinite(array[..., index])
+            values = array[..., index]
+            finite = np.isfinite(values)
+            if what == "measured" and not np.isnan(values).all():
+                finite |= np.isnan(values)
             if not finite.all():
                 raise InputError(
                     f"{what} values must be finite; leave out sequences that are not. Received: "
-                    f"{_worst(~finite, array[..., index])} of {heads.targets[index]}"
+                    f"{_worst(~finite, values)} of {heads.targets[index]}"
                 )
     return truth, {name: present[name] for name in components}, chosen
 

@@ -42,13 +42,17 @@ class HeadPearson(keras.metrics.Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch of labels and predictions `(N, C)` or `(N, length, C)`.
 
+        Labels may be missing (NaN).
         Weights `(N,)` count a sequence as often as they say.
         """
         y, x = (ops.cast(values, "float64")[..., self.column] for values in (y_true, y_pred))
-        weight = ops.ones_like(x)
+        # labels that are missing count nowhere
+        present = ops.logical_not(ops.isnan(y))
+        x, y = (ops.where(present, each, ops.zeros_like(each)) for each in (x, y))
+        weight = ops.cast(present, "float64")
         if sample_weight is not None:
-            weight = ops.cast(sample_weight, "float64")
-            weight = ops.reshape(weight, (-1,) + (1,) * (len(x.shape) - 1)) * ops.ones_like(x)
+            given = ops.cast(sample_weight, "float64")
+            weight = weight * ops.reshape(given, (-1,) + (1,) * (len(x.shape) - 1))
         terms = (ops.ones_like(x), x, y, x * x, y * y, x * y)
         self._sums.assign_add(ops.stack([ops.sum(weight * term) for term in terms]))
 

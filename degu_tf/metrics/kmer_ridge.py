@@ -108,16 +108,31 @@ class KmerRidge:
         sequences
             Strings, tokens `(N, L)` or exact one-hot `(N, L, 4)`, two or more.
         targets
-            Measured activity `(N, n_targets)`, without columns of uncertainty.
+            Measured activity `(N, n_targets)`, without columns of uncertainty. Each target is
+            fitted to the rows that have a value: others are missing (NaN).
 
         Raises
         ------
         InputError
             If there are fewer than two sequences, they are shorter than k or not one-hot, or
-            targets are not finite numbers of one row a sequence.
+            targets are not finite numbers of one row a sequence, two or more of each target.
         """
         tokens = _checked_tokens(sequences, self.k)
         measured = _checked_targets(targets, len(tokens))
+        present, which = np.unique(~np.isnan(measured), axis=1, return_inverse=True)
+        parts = [np.flatnonzero(which.ravel() == part) for part in range(present.shape[1])]
+        weights = np.empty((len(ALPHABET) ** self.k, measured.shape[1]))
+        intercept, penalty = np.empty((2, measured.shape[1]))
+        for rows, columns in zip(present.T, parts, strict=True):
+            fitted = self._fitted(tokens[rows], measured[rows][:, columns])
+            weights[:, columns], intercept[columns], penalty[columns] = fitted
+        self.weights, self.intercept, self.penalty = weights, intercept, penalty
+        return self
+
+    def _fitted(
+        self, tokens: np.ndarray, measured: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weights, intercepts and penalties of targets that were measured in the same rows."""
         mean, offset = self._mean_counts(tokens), measured.mean(axis=0)
         eigenvalues, axes, products = self._axes(tokens, mean, measured - offset)
         shrunk = eigenvalues[:, np.newaxis] + self.penalties
@@ -130,10 +145,8 @@ class KmerRidge:
             residuals = (measured[rows] - offset)[:, np.newaxis] - fitted
             errors += np.square(residuals / (1.0 - leverage[..., np.newaxis])).sum(axis=0)
         best, each = errors.argmin(axis=0), np.arange(measured.shape[1])
-        self.penalty = self.penalties[best]
-        self.weights = axes @ coefficients[:, best, each]
-        self.intercept = offset - mean @ self.weights
-        return self
+        weights = axes @ coefficients[:, best, each]
+        return weights, offset - mean @ weights, self.penalties[best]
 
     def predict(self, sequences: str | Sequence[str] | np.ndarray | pd.Series) -> np.ndarray:
         """Predicted activity `(N, n_targets)` float64, in the targets' units.
@@ -251,10 +264,16 @@ def _checked_targets(targets: np.ndarray, n_sequences: int) -> np.ndarray:
             f"expected targets ({n_sequences}, n_targets), one row a sequence. "
             f"Received: shape {measured.shape}"
         )
-    finite = np.isfinite(measured).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
+    infinite = np.isinf(measured).any(axis=1)
+    if infinite.any():
+        row = int(np.argmax(infinite))
         raise InputError(
             f"expected finite targets. Received: {measured[row].tolist()} in row {row}"
+        )
+    counts = (~np.isnan(measured)).sum(axis=0)
+    if (counts < 2).any():
+        raise InputError(
+            "expected two values of each target or more to fit. "
+            f"Received: {counts.min()} in column {int(counts.argmin())}"
         )
     return measured

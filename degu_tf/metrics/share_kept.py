@@ -33,7 +33,7 @@ def share_kept(
     members
         Each teacher's predicted activity `(M, N, T)`.
     measured
-        Measured activity `(N, T)`.
+        Measured activity `(N, T)`, NaN where missing.
     targets
         Names of the T targets.
     level
@@ -74,7 +74,10 @@ def share_kept(
     predicted = np.concatenate([student[np.newaxis], members.mean(axis=0)[np.newaxis], members])
     rng = np.random.default_rng(seed)
     counts = np.concatenate([np.ones((1, n)), rng.multinomial(n, np.full(n, 1 / n), n_bootstrap)])
-    parts = [_correlations(counts, predicted[..., i], measured[:, i]) for i in range(len(targets))]
+    parts = [
+        _correlations(counts[:, rows], predicted[:, rows, i], measured[rows, i])
+        for i, rows in enumerate(~np.isnan(measured.T))
+    ]
     r = np.stack(parts, axis=2)  # (1 + resampled, 2 + members, targets), the data as they are first
     single = r[:, 2:].mean(axis=1)
     shares = (r[:, 0] - single) / (r[:, 1] - single)

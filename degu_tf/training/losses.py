@@ -96,6 +96,13 @@ class DistillationLoss(keras.losses.Loss):
             for role, weights in self._weights.items()
         )
 
+    def values(self, y_true: Any, y_pred: Any) -> Any:
+        """The terms of every column, `(..., n_columns)`; their sum over columns is the loss."""
+        _check_shapes(self.heads, y_true, self.heads, y_pred)
+        errors = ERRORS[self.error](ops.cast(y_true, y_pred.dtype), y_pred)
+        weights = [weight for role in self.heads.roles for weight in self._weights[role]]
+        return errors * ops.convert_to_tensor(weights, errors.dtype) / self.heads.n_targets
+
     def get_config(self) -> dict[str, Any]:
         """The arguments of this loss, for saving it."""
         return {
@@ -147,6 +154,11 @@ class Likelihood(keras.losses.Loss):
         """Loss for each sequence (and position), before the mean over the batch."""
         _check_shapes(self.heads.without_uncertainty(), y_true, self.heads, y_pred)
         return ops.mean(self._negative_log_likelihood(y_true, y_pred), axis=-1)
+
+    def values(self, y_true: Any, y_pred: Any) -> Any:
+        """The terms of every target, `(..., n_targets)`; their sum over targets is the loss."""
+        _check_shapes(self.heads.without_uncertainty(), y_true, self.heads, y_pred)
+        return self._negative_log_likelihood(y_true, y_pred) / self.heads.n_targets
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of this loss, for saving it."""

@@ -180,12 +180,15 @@ class StandardisedLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Loss for each sequence (and position), before the mean over the batch."""
+        call = self.inner.call if isinstance(self.inner, keras.losses.Loss) else self.inner
+        return call(self.labels(y_true), y_pred)
+
+    def labels(self, y_true: Any) -> Any:
+        """Labels in the units of the output."""
         scale, offset = (
             ops.convert_to_tensor(each, "float32") for each in (self.scale, self.offset)
         )
-        labels = (ops.cast(y_true, "float32") - offset) / scale
-        call = self.inner.call if isinstance(self.inner, keras.losses.Loss) else self.inner
-        return call(labels, y_pred)
+        return (ops.cast(y_true, "float32") - offset) / scale
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of this loss, for saving it."""

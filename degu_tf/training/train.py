@@ -23,6 +23,7 @@ from degu_tf.training.forward import Learner, trains_itself
 from degu_tf.training.initial_weights import initial_model, weights_hash
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective, settings_for_task
+from degu_tf.training.present_values import fitting_loss
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.standardisation import Standardisation
@@ -64,7 +65,8 @@ def fit(
     model
         A functional model whose output columns are those of `objective.heads`.
     splits
-        Training and validation data; a likelihood learns from the means alone.
+        Training and validation data; a likelihood learns from the means alone. Of missing values
+        and weights, see `degu_tf.training.present_values`.
     settings
         How to train; the paper's by default.
     objective
@@ -107,7 +109,7 @@ def fit(
             use_ema=settings.ema is not None,
             ema_momentum=settings.ema or 0.99,
         ),
-        loss=objective.compiled_loss(splits.heads),
+        loss=fitting_loss(objective.compiled_loss(splits.heads), splits),
         steps_per_execution=_steps_at_once(steps),
         jit_compile=False,
     )

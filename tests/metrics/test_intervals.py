@@ -198,8 +198,8 @@ def test_what_does_not_match_is_refused(two, judge):
 def test_values_that_are_not_finite_are_named(two):
     prediction, measured = two
     spoilt = measured.copy()
-    spoilt[[7, 9], 1] = np.nan, np.inf
-    with pytest.raises(InputError, match=r"measured.*nan in row 7 \(2 such\) of Hk"):
+    spoilt[[7, 9], 1] = np.inf, -np.inf
+    with pytest.raises(InputError, match=r"measured.*inf in row 7 \(2 such\) of Hk"):
         coverage(prediction, spoilt, TWO)
     assert len(coverage(prediction, spoilt, TWO, targets=["Dev"])) == 6
     mean = prediction.mean.copy()

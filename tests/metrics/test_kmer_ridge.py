@@ -134,8 +134,8 @@ def test_sequences_without_differences_are_predicted_by_their_mean():
         (lambda: KmerRidge(2).fit(["ACGT"] * 2, np.zeros(2)), r"Received: shape \(2,\)"),
         (lambda: KmerRidge(2).fit(["ACGT"] * 2, np.zeros((3, 1))), r"Received: shape \(3, 1\)"),
         (
-            lambda: KmerRidge(2).fit(["ACGT"] * 2, np.array([[0.0], [np.nan]])),
-            r"finite targets. Received: \[nan\] in row 1",
+            lambda: KmerRidge(2).fit(["ACGT"] * 2, np.array([[0.0], [np.inf]])),
+            r"finite targets. Received: \[inf\] in row 1",
         ),
         (lambda: kmer_counts(np.full((2, 9, 4), 0.25)), "one-hot"),
     ],

@@ -246,7 +246,9 @@ def test_what_does_not_match_is_refused(judge):
     with pytest.raises(InputError, match=r"Received: \['aleatoric'\]"):
         judge(prediction, np.zeros((2, 1)), ONE, components=["aleatoric"])
     with pytest.raises(InputError, match="measured values must be finite"):
-        judge(prediction, np.array([[0.0], [np.nan]]), ONE)
+        judge(prediction, np.array([[0.0], [np.inf]]), ONE)
+    with pytest.raises(InputError, match="measured values must be finite"):
+        judge(prediction, np.full((2, 1), np.nan), ONE)
     for wrong in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(InputError, match=r"above 0. Received: .* in row 1 \(1 such\)"):
             judge(said([1.0, wrong]), np.zeros((2, 1)), ONE)

@@ -122,7 +122,9 @@ def student_splits_from_labels(
                 f"validation and test, in the file or as labels=. Received: none for {name}"
             )
         columns = heads.join(mean, aleatoric, split.ensemble_std)
-        labelled[name] = replace(split, targets=columns.astype(np.float32))
+        # weights say how well a row was measured; the labels of train are the teachers'
+        weights = None if name == "train" else split.weights
+        labelled[name] = replace(split, targets=columns.astype(np.float32), weights=weights)
     return Splits.from_parts(labelled, heads)
 
 
@@ -182,6 +184,8 @@ def _warn_of_order(train: Split, heads: HeadLayout) -> None:
     for target, measured, predicted in zip(
         heads.targets, heads.take(train.targets, "mean").T, train.ensemble_mean.T, strict=True
     ):
+        present = ~np.isnan(measured)
+        measured, predicted = measured[present], predicted[present]
         if not (measured.std() and predicted.std()):
             continue
         # not metrics.correlation, which lies above this folder; both sides vary here

@@ -28,7 +28,8 @@ from degu_tf.data.hdf5.rows import (
     datasets_of,
     opened,
 )
-from degu_tf.data.splits import Split, Splits
+from degu_tf.data.measured import MissingTargets
+from degu_tf.data.splits import NAMES, Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.sequences.encoding import as_float
 from degu_tf.sequences.encoding import one_hot as encode_one_hot
@@ -46,12 +47,17 @@ _DEVIATIONS = (
     "standard deviations of replicates, which are not negative; if the column is something else, "
     "name the columns with targets="
 )
+_MISSING = "missing_targets"
 _CHUNK_BYTES = 2**18
 _GZIP_LEVEL = 4
 
 
 def read_splits(
-    path: str | os.PathLike, targets: Sequence[str] | None = None, progress: bool | None = None
+    path: str | os.PathLike,
+    targets: Sequence[str] | None = None,
+    progress: bool | None = None,
+    *,
+    missing_targets: MissingTargets = "refuse",
 ) -> Splits:
     """Read training, validation and test data from an HDF5 file of any known layout.
 
@@ -74,6 +80,9 @@ def read_splits(
         see `degu_tf.data.hdf5.layouts.columns_of`.
     progress
         Show a bar: True, False, or None for where there is a terminal.
+    missing_targets
+        ``"keep"`` rows of which some targets are missing (NaN). A file that `write_splits` wrote
+        of such data says so itself.
 
     Raises
     ------
@@ -93,6 +102,8 @@ def read_splits(
     """
     with blaming(path), opened(path) as file:
         stored = _stored_heads(file, targets)
+        if stored is not None and _text(file.attrs.get(_MISSING)) == "keep":
+            missing_targets = "keep"
         parts, unused = _find_parts(file, oriented=stored is not None)
         if unused:
             warnings.warn(f"datasets not read: {', '.join(unused)} in {path}", stacklevel=2)
@@ -107,7 +118,10 @@ def read_splits(
         with bar(None, "reading", progress, total=total) as shown:
             for name, part in parts.items():
                 with blaming(name):
-                    splits[name] = _read_split(part, columns, stored is not None, shown.update)
+                    read = _read_split(
+                        part, columns, stored is not None, missing_targets, shown.update
+                    )
+                    splits[name] = read
         if columns.student is not None:
             warnings.warn(
                 f"training targets of {path} are the teachers' means, not measurements; they suit "
@@ -116,21 +130,22 @@ def read_splits(
             )
             means = columns.heads.take(splits["train"].targets, "mean")
             splits["train"] = replace(splits["train"], ensemble_mean=means)
-        read = replace(
+        whole = replace(
             Splits.from_parts(splits, columns.heads), normalisation=_stored_normalisation(file)
         )
         if columns.student is None and columns.heads.epistemic is None:
-            read.refuse_negative(_deviations(columns.heads), _DEVIATIONS)
-        return read
+            whole.refuse_negative(_deviations(columns.heads), _DEVIATIONS)
+        return whole
 
 
 def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False) -> None:
     """Write splits to an HDF5 file, whole or not at all; `read_splits` gives the same back.
 
     The file has the groups `train`, `validation` and `test`, each with compressed `sequences`,
-    `targets` and, where there are any, `names` (UTF-8), `ensemble_mean` and `ensemble_std`. Root
-    attributes hold the format's name and version, the head layout as JSON, the column names and,
-    where values were normalised on reading, how (`normalisation`, JSON with the batches' centres).
+    `targets` and, where there are any, `names` (UTF-8), `ensemble_mean`, `ensemble_std` and
+    `weights`. Root attributes hold the format's name and version, the head layout as JSON, the
+    column names; where targets have missing values (NaN), `missing_targets`; and where values were
+    normalised on reading, how (`normalisation`, JSON with the batches' centres).
     Equal splits give equal bytes.
 
     Parameters
@@ -165,9 +180,16 @@ def write_splits(path: str | os.PathLike, splits: Splits, one_hot: bool = False)
         file.attrs.update(header(splits.heads))
         if splits.normalisation is not None:
             file.attrs["normalisation"] = json.dumps(splits.normalisation)
+        if any(np.isnan(split.targets).any() for split in _with_gaps(splits)):
+            file.attrs[_MISSING] = "keep"
         for name, split in splits.items():
             with blaming(name):
                 _write_split(_Writer(file.create_group(name), check), split, one_hot)
+
+
+def _with_gaps(splits: Splits) -> list[Split]:
+    """The splits whose targets may have missing values."""
+    return [split for _, split in splits.items() if split.missing_targets == "keep"]
 
 
 def header(heads: HeadLayout) -> dict[str, str | int | list[str]]:
@@ -186,6 +208,18 @@ def _find_parts(
     """The datasets of each split by role, seen rows first, and the names of those unused."""
     datasets = datasets_of(file)
     layout = recognise(datasets, {*file.attrs, *file})
+    unused = layout.unused
+    if oriented:
+        # of other files nothing says that such a data set holds weights of rows
+        found = {split: f"{split}/weights" for split in NAMES if f"{split}/weights" in unused}
+        unused = tuple(name for name in unused if name not in found.values())
+        layout = replace(
+            layout,
+            parts={
+                split: {**part, **({"weights": found[split]} if split in found else {})}
+                for split, part in layout.parts.items()
+            },
+        )
     used = {name: datasets[name] for part in layout.parts.values() for name in part.values()}
     for name, dataset in used.items():
         if not dataset.shape or not dataset.size:
@@ -210,7 +244,7 @@ def _find_parts(
         for split, part in layout.parts.items()
     }
     _check_alike(parts)
-    return parts, layout.unused
+    return parts, unused
 
 
 def _check_alike(parts: Mapping[str, Mapping[str, Rows]]) -> None:
@@ -269,7 +303,11 @@ def _text(value: Any) -> str:
 
 
 def _read_split(
-    parts: Mapping[str, Rows], columns: Columns, stored: bool, update: Callable[[int], None]
+    parts: Mapping[str, Rows],
+    columns: Columns,
+    stored: bool,
+    missing_targets: MissingTargets,
+    update: Callable[[int], None],
 ) -> Split:
     n_rows = parts["sequences"].shape[0]
     for rows in parts.values():
@@ -296,7 +334,9 @@ def _read_split(
         targets = targets[:, : heads.n_columns].copy()
     names = _read_names(parts["names"].dataset) if "names" in parts else None
     sequences = parts["sequences"].sequences(names, keep_floats=stored, update=update)
-    return Split(sequences, targets, names, **labels)
+    if "weights" in parts:
+        labels["weights"] = parts["weights"].floats()
+    return Split(sequences, targets, names, **labels, missing_targets=missing_targets)
 
 
 def _read_names(dataset: h5py.Dataset) -> np.ndarray:
@@ -333,7 +373,7 @@ def _write_split(writer: "_Writer", split: Split, as_one_hot: bool) -> None:
     else:
         writer.write("sequences", split.sequences, np.uint8)
     writer.write("targets", split.targets, np.float32)
-    for role in ("ensemble_mean", "ensemble_std"):
+    for role in ("ensemble_mean", "ensemble_std", "weights"):
         if getattr(split, role) is not None:
             writer.write(role, getattr(split, role), np.float32)
     if split.names is not None:

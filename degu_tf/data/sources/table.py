@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from degu_tf.data.arrays import replicate_mean_std
+from degu_tf.data.measured import MissingTargets
 from degu_tf.data.sources.grouping import (
     FRACTIONS,
     count_divided,
@@ -23,18 +23,21 @@ from degu_tf.data.sources.grouping import (
     read_split,
     related_groups,
 )
+from degu_tf.data.sources.measured_columns import (
+    MeasuredColumns,
+    is_missing,
+    numbers,
+    row_weights,
+)
 from degu_tf.data.sources.normalisation import Normalisation, batch_centres
 from degu_tf.data.sources.similarity import similar_groups
 from degu_tf.data.sources.text_tables import header_of, read_frame
 from degu_tf.data.splits import NAMES, Split, Splits
-from degu_tf.heads import HeadLayout, Task
+from degu_tf.heads import Task
 from degu_tf.sequences.encoding import encode
 from degu_tf.utils.errors import InputError
 
 log = logging.getLogger("degu_tf")
-
-MISSING = ("", "na", "n/a", "#n/a", "nan", "<na>", "null", "none")
-"""Texts that stand for a missing value, in either case."""
 
 NAME_COLUMNS = ("name", "id")
 """Columns that names are taken from where none is given, in either case; the first one wins."""
@@ -53,6 +56,8 @@ def read_table(
     aleatoric: bool = True,
     min_replicates: int | None = None,
     drop_missing: bool = False,
+    missing_targets: MissingTargets = "refuse",
+    weight: str | None = None,
     split: str | None = None,
     group: str | Sequence[str] | None = None,
     similar: int | None = None,
@@ -92,7 +97,14 @@ def read_table(
         `aleatoric` is off; a standard deviation needs 2.
     drop_missing
         Leave out rows without a sequence or without a value in a column of `targets`, instead of
-        refusing them.
+        refusing them; with ``missing_targets="keep"``, rows without any value.
+    missing_targets
+        ``"keep"`` rows of which some targets are missing; models learn from the values present.
+        A target is missing where fewer than `min_replicates` (then 1) replicates were measured,
+        its aleatoric column where fewer than 2.
+    weight
+        Column of weights, such as numbers of barcodes, finite and above 0: how much each row
+        counts in the loss (`Split.weights`).
     split
         Column with train, val, valid, validation or test (either case), used as it is instead of
         `fractions` and `seed`; groups that it divides are counted in a `TableWarning`.
@@ -146,40 +158,35 @@ def read_table(
     >>> splits.heads.columns, splits.train.targets.tolist()
     (('activity', 'activity_aleatoric'), [[2.0, 1.0]])
     """
-    plain, repeated = _targets(targets), _replicates(replicates, aleatoric, min_replicates)
-    measured = _measured(plain, repeated)
+    columns = MeasuredColumns.of(
+        targets, replicates, aleatoric, min_replicates, drop_missing, missing_targets
+    )
     group = [group] if isinstance(group, str) else list(group or ())
     messages: list[str] = []
     if name is None:
-        name, messages = _name_column(header_of(path), {sequence, *measured})
-    optional = [column for column in (split, name, centre_by) if column is not None]
-    _check_task(task, repeated, log2, centre_by)
+        name, messages = _name_column(header_of(path), {sequence, *columns.names})
+    optional = [column for column in (split, name, centre_by, weight) if column is not None]
+    _check_task(task, replicates, log2, centre_by)
     normalisation = Normalisation(log2, pseudocount, centre_by)
-    logged = normalisation.columns(_columns_of(plain, repeated))
-    frame = read_frame(path, [sequence, *measured, *optional, *group])
+    logged = normalisation.columns(columns.by_target)
+    frame = read_frame(path, [sequence, *columns.names, *optional, *group])
     labels: Any = _row_labels(frame, name)
     if logged:
-        numbers = _numbers(frame, logged, labels)
-        frame = _with(frame, logged, normalisation.logarithms(numbers, logged, labels))
+        given = numbers(frame, logged, labels)
+        frame = _with(frame, logged, normalisation.logarithms(given, logged, labels))
 
-    def summary(frame: pd.DataFrame, labels: np.ndarray) -> _Summary:
-        if repeated is None:
-            return _single(frame, plain or {}, labels, drop_missing)
-        needed = min_replicates or (2 if aleatoric else 1)
-        return _replicated(frame, repeated, labels, aleatoric, needed)
-
-    heads, values, keep, reason = summary(frame, labels)
+    heads, values, keep, reason = columns.read(frame, labels)
     heads = replace(heads, task=task)
     messages += _left_out(keep, reason, labels)
     if drop_missing:
-        missing = _is_missing(frame[sequence])
+        missing = is_missing(frame[sequence])
         messages += _left_out(~missing, "no sequence", labels)
         keep &= ~missing
     if not keep.any():
         raise InputError(f"no row can be used. Received: {'; '.join(messages)}")
 
-    values, labels = values[keep], labels[keep]
-    frame = frame[keep]
+    frame, values, labels = frame[keep], values[keep], labels[keep]
+    weights = None if weight is None else row_weights(frame, weight, labels)
     tokens = encode(frame[sequence].tolist(), labels)
     relations = [_codes(frame[column]) for column in group]
     if similar is not None:
@@ -193,21 +200,17 @@ def read_table(
         messages += _divided(codes, groups, split)
     centres: dict[str, dict[str, float]] = {}
     if centre_by is not None:
-        frame, centres, few = _centred(frame, centre_by, measured, codes == 0, labels)
-        values, messages = summary(frame, labels)[1], [*messages, *few]
+        frame, centres, few = _centred(frame, centre_by, columns.names, codes == 0, labels)
+        values, messages = columns.read(frame, labels).values, [*messages, *few]
     names = None if name is None else frame[name].astype(object).to_numpy()
     for message in messages:
         warnings.warn(message, TableWarning, stacklevel=2)
     sizes = np.bincount(codes).tolist()
     log.info("read %d of %d rows: train, validation, test %s", len(frame), len(keep), sizes)
-    data = Split(tokens, values, names)
+    data = Split(tokens, values, names, weights=weights, missing_targets=missing_targets)
     parts = {kind: data.take(np.flatnonzero(codes == code)) for code, kind in enumerate(NAMES)}
     record = normalisation.record(logged, centres)
     return replace(Splits.from_parts(parts, heads), normalisation=record)
-
-
-_Summary = tuple[HeadLayout, np.ndarray, np.ndarray, str]
-"""Heads, values, which rows to keep, and why not the others."""
 
 
 def _check_task(task: Task, repeated: object, log2: object, centre_by: str | None) -> None:
@@ -235,15 +238,6 @@ def _name_column(present: Sequence[str], taken: set[str]) -> tuple[str | None, l
     return found[0], [message]
 
 
-def _columns_of(
-    plain: Mapping[str, str] | None, repeated: Mapping[str, Sequence[str]] | None
-) -> dict[str, list[str]]:
-    """Targets mapped to their columns, of single values or of replicates."""
-    if repeated is None:
-        return {target: [column] for target, column in (plain or {}).items()}
-    return {target: list(columns) for target, columns in repeated.items()}
-
-
 def _with(frame: pd.DataFrame, columns: Sequence[str], values: np.ndarray) -> pd.DataFrame:
     """The table with other values `(N, columns)` in some columns."""
     changed = frame.copy()
@@ -260,7 +254,7 @@ def _centred(
     labels: np.ndarray,
 ) -> tuple[pd.DataFrame, dict[str, dict[str, float]], list[str]]:
     """The table with measured values centred by batch, the centres, and what to warn of."""
-    missing = _is_missing(frame[batch])
+    missing = is_missing(frame[batch])
     if missing.any():
         raise InputError(
             f"expected a batch for every row in the column {batch!r}. "
@@ -268,61 +262,9 @@ def _centred(
         )
     columns = list(dict.fromkeys(measured))
     values, centres, messages = batch_centres(
-        _numbers(frame, columns, labels), frame[batch].tolist(), is_train, columns
+        numbers(frame, columns, labels), frame[batch].tolist(), is_train, columns
     )
     return _with(frame, columns, values), centres, messages
-
-
-def _measured(
-    plain: Mapping[str, str] | None, repeated: Mapping[str, Sequence[str]] | None
-) -> list[str]:
-    """Columns of measurements, of single values or of replicates."""
-    if plain is not None and repeated is None:
-        return list(plain.values())
-    if repeated is not None and plain is None:
-        return [column for columns in repeated.values() for column in columns]
-    raise InputError(
-        "give either targets (columns of single values) or replicates, not both: all targets have "
-        f"an aleatoric column or none has. Received: targets={plain}, replicates={repeated}"
-    )
-
-
-def _targets(targets: Sequence[str] | Mapping[str, str] | None) -> dict[str, str] | None:
-    if targets is None:
-        return None
-    if isinstance(targets, str) or not len(targets) or len(set(targets)) != len(targets):
-        raise InputError(
-            "targets must be a list of different columns or a mapping of names to columns. "
-            f"Received: {targets=}"
-        )
-    return dict(targets) if isinstance(targets, Mapping) else {name: name for name in targets}
-
-
-def _replicates(
-    replicates: Mapping[str, Sequence[str]] | None, aleatoric: bool, min_replicates: int | None
-) -> dict[str, list[str]] | None:
-    least = 2 if aleatoric else 1
-    if min_replicates is not None and min_replicates < least:
-        raise InputError(
-            f"min_replicates must be {least} or more"
-            f"{': a standard deviation needs two values' if aleatoric else ''}. "
-            f"Received: {min_replicates=}, {aleatoric=}"
-        )
-    if replicates is None:
-        return None
-    needed = min_replicates or least
-    if not isinstance(replicates, Mapping) or not replicates:
-        raise InputError(
-            "replicates must map each target to its columns, as in "
-            f"{{'activity': ['rep1', 'rep2']}}. Received: {replicates=}"
-        )
-    for target, columns in replicates.items():
-        if isinstance(columns, str) or len(set(columns)) != len(columns) or len(columns) < needed:
-            raise InputError(
-                f"expected at least {needed} different columns of replicates for {target!r}. "
-                f"Received: {columns!r}"
-            )
-    return {target: list(columns) for target, columns in replicates.items()}
 
 
 def _row_labels(frame: pd.DataFrame, name: str | None) -> np.ndarray:
@@ -331,65 +273,6 @@ def _row_labels(frame: pd.DataFrame, name: str | None) -> np.ndarray:
     if name is not None:
         rows = [f"{row} ({text})" for row, text in zip(rows, frame[name], strict=True)]
     return np.array(rows, dtype=object)
-
-
-def _is_missing(series: pd.Series) -> np.ndarray:
-    missing = series.isna().to_numpy(bool)
-    if pd.api.types.is_numeric_dtype(series):
-        return missing
-    return missing | series.astype(str).str.strip().str.casefold().isin(MISSING).to_numpy(bool)
-
-
-def _numbers(frame: pd.DataFrame, columns: Sequence[str], labels: np.ndarray) -> np.ndarray:
-    """Read columns as numbers `(N, columns)` float64 with NaN where missing; refuse other text."""
-    values = np.empty((len(frame), len(columns)))
-    for index, column in enumerate(columns):
-        series = frame[column]
-        missing = _is_missing(series)
-        numbers = pd.to_numeric(series.mask(missing), errors="coerce")
-        values[:, index] = numbers.to_numpy(dtype=float, na_value=np.nan)
-        wrong = np.flatnonzero(~missing & ~np.isfinite(values[:, index]))
-        if len(wrong):
-            raise InputError(
-                f"expected finite numbers in column {column!r}. "
-                f"Received: {series.iloc[wrong[0]]!r} in {labels[wrong[0]]}"
-            )
-    return values
-
-
-def _single(
-    frame: pd.DataFrame, targets: Mapping[str, str], labels: np.ndarray, drop_missing: bool
-) -> _Summary:
-    """Read columns of single values: heads, values, which rows to keep, why not the others."""
-    columns = list(targets.values())
-    values = _numbers(frame, columns, labels)
-    keep = np.isfinite(values).all(axis=1)
-    if not drop_missing and not keep.all():
-        row, column = np.argwhere(np.isnan(values))[0]
-        raise InputError(
-            f"{np.sum(~keep)} of {len(keep)} rows lack a value in a target column. Fill them in, "
-            "or leave such rows out with drop_missing=True. Received: no value in column "
-            f"{columns[column]!r} of {labels[row]}"
-        )
-    return HeadLayout(tuple(targets)), values, keep, f"no value in {' or '.join(columns)}"
-
-
-def _replicated(
-    frame: pd.DataFrame,
-    replicates: Mapping[str, list[str]],
-    labels: np.ndarray,
-    aleatoric: bool,
-    needed: int,
-) -> _Summary:
-    """Sum up replicates: heads, values, which rows to keep, why not the others."""
-    mean, std, counts = (np.empty((len(frame), len(replicates))) for _ in range(3))
-    for index, columns in enumerate(replicates.values()):
-        summary = replicate_mean_std(_numbers(frame, columns, labels))
-        mean[:, index], std[:, index], counts[:, index] = summary
-    heads = HeadLayout(tuple(replicates), aleatoric="std" if aleatoric else None)
-    values = heads.join(mean, std if aleatoric else None)
-    keep = np.asarray((counts >= needed).all(axis=1))
-    return heads, values, keep, f"fewer than {needed} measured replicates"
 
 
 def _left_out(keep: np.ndarray, reason: str, labels: np.ndarray) -> list[str]:
@@ -402,7 +285,7 @@ def _left_out(keep: np.ndarray, reason: str, labels: np.ndarray) -> list[str]:
 
 def _codes(series: pd.Series) -> np.ndarray:
     """Number the values of a column; -1 where there is none."""
-    return pd.factorize(series.mask(_is_missing(series)))[0]
+    return pd.factorize(series.mask(is_missing(series)))[0]
 
 
 def _divided(codes: np.ndarray, groups: np.ndarray, split: str) -> list[str]:

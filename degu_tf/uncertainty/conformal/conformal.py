@@ -118,7 +118,8 @@ class Conformal:
         prediction
             What was predicted for N sequences that the predictor was not trained on.
         measured
-            Columns `(N, C)` in the order of `heads`, in the targets' units.
+            Columns `(N, C)` in the order of `heads`, in the targets' units. A target is calibrated
+            on the values that it has: others are missing (NaN).
         heads
             Layout of `measured`; its targets are the prediction's.
         sequences
@@ -152,7 +153,8 @@ class Conformal:
                     f"Received: {len(hashes)} sequences"
                 )
             hashes = np.unique(hashes)
-        edges = mondrian.edges(mean, self.n_bins or 1)
+        present = ~np.isnan(truth)
+        edges = mondrian.edges(mean, present, self.n_bins or 1)
         if groups is None:
             labels, cells = None, mondrian.bins(mean, edges)
             n_cells = edges.shape[1] + 1
@@ -160,7 +162,10 @@ class Conformal:
             codes, labels = mondrian.labels(groups, len(mean))
             cells, n_cells = [codes] * mean.shape[1], len(labels)
         scores = np.abs(truth - mean) / sigma
-        parts = [mondrian.sort(scores[:, t], codes, n_cells) for t, codes in enumerate(cells)]
+        parts = [
+            mondrian.sort(scores[rows, t], codes[rows], n_cells)
+            for t, (rows, codes) in enumerate(zip(present.T, cells, strict=True))
+        ]
         fitted = Fitted(prediction.targets, parts, edges, labels, hashes)
         if not len(levels):
             raise InputError("expected one level or more. Received: none")
@@ -406,9 +411,10 @@ def _measured(measured: np.ndarray, heads: HeadLayout, prediction: Prediction) -
         )
     if not len(truth):
         raise InputError("expected one sequence or more to calibrate on. Received: none")
-    finite = np.isfinite(truth)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
+    empty = np.isnan(truth).all(axis=0)
+    wrong = np.isinf(truth) | (np.isnan(truth) & empty)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
         raise InputError(
             "measured values must be finite; leave out sequences that are not. Received: "
             f"{truth[row, column]:g} in row {row} of {heads.targets[column]}"

@@ -11,9 +11,13 @@ import pandas as pd
 from degu_tf.utils.errors import InputError
 
 
-def edges(mean: np.ndarray, n_bins: int) -> np.ndarray:
-    """Edges `(T, n_bins - 1)` between bins of equally many predicted values `(N, T)`."""
-    return np.quantile(mean, np.arange(1, n_bins) / n_bins, axis=0).T
+def edges(mean: np.ndarray, present: np.ndarray, n_bins: int) -> np.ndarray:
+    """Edges `(T, n_bins - 1)` between bins of equally many predicted values `(N, T)`.
+
+    Values that are not `present` `(N, T)` are not counted.
+    """
+    shares = np.arange(1, n_bins) / n_bins
+    return np.stack([np.quantile(mean[present[:, t], t], shares) for t in range(mean.shape[1])])
 
 
 def bins(mean: np.ndarray, edges: np.ndarray) -> list[np.ndarray]:

@@ -608,3 +608,62 @@ def test_negative_deviations_of_an_own_file_are_refused(tmp_path, shape, split):
     log_variance = HeadLayout(("a",), aleatoric="log_variance")
     write_splits(tmp_path / "l.h5", Splits.from_parts(parts, log_variance))
     assert read_splits(tmp_path / "l.h5").heads == log_variance
+
+
+def with_gaps(**given):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(6, 2))
+    y[2, 1] = np.nan
+    part = Split(rng.integers(0, 4, (6, 8), np.uint8), y, missing_targets="keep", **given)
+    return Splits(part, part, part, HeadLayout(("a", "b")))
+
+
+def test_gaps_and_weights_are_written_and_read(tmp_path):
+    splits = with_gaps(weights=np.arange(1, 7))
+    write_splits(tmp_path / "d.h5", splits)
+    read = read_splits(tmp_path / "d.h5")
+    assert read.fingerprint == splits.fingerprint
+    assert read.n_values("test") == {"a": 6, "b": 5}
+    assert read.train.weights.tolist() == [1, 2, 3, 4, 5, 6]
+    with h5py.File(tmp_path / "d.h5", "a") as file:
+        del file.attrs["missing_targets"]
+    with pytest.raises(InputError, match=r"train: targets must be finite.*row 2"):
+        read_splits(tmp_path / "d.h5")
+    assert read_splits(tmp_path / "d.h5", missing_targets="keep").fingerprint == read.fingerprint
+    with h5py.File(tmp_path / "d.h5", "a") as file:
+        file["train/weights"][3] = 0
+    with pytest.raises(InputError, match=r"weights must be finite and above 0.*row 3"):
+        read_splits(tmp_path / "d.h5", missing_targets="keep")
+
+
+def test_complete_data_are_written_as_before_there_were_gaps(tmp_path):
+    splits = with_gaps()
+    parts = {
+        name: replace(split, targets=np.nan_to_num(split.targets)) for name, split in splits.items()
+    }
+    write_splits(tmp_path / "kept.h5", Splits(**parts, heads=splits.heads))
+    parts = {name: replace(split, missing_targets="refuse") for name, split in parts.items()}
+    write_splits(tmp_path / "plain.h5", Splits(**parts, heads=splits.heads))
+    assert (tmp_path / "kept.h5").read_bytes() == (tmp_path / "plain.h5").read_bytes()
+    with h5py.File(tmp_path / "plain.h5") as file:
+        assert set(file.attrs) == {"format", "version", "heads", "columns"}
+        assert set(file["train"]) == {"sequences", "targets"}
+
+
+def test_other_layouts_have_gaps_where_that_is_said_and_no_weights(tmp_path):
+    splits = with_gaps()
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        for name in ("Train", "Val", "Test"):
+            file[f"{name}/X"] = splits.train.sequences
+            file[f"{name}/y"] = splits.train.targets
+            file[f"{name}/weights"] = np.zeros(6)
+    names = ("a", "b")
+    with (
+        pytest.warns(UserWarning, match="datasets not read: Test/weights"),
+        pytest.raises(InputError, match="missing_targets='keep' keeps rows"),
+    ):
+        read_splits(tmp_path / "d.h5", names)
+    with pytest.warns(UserWarning, match="datasets not read: Test/weights"):
+        read = read_splits(tmp_path / "d.h5", names, missing_targets="keep")
+    assert read.fingerprint == splits.fingerprint
+    assert read.train.weights is None

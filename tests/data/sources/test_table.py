@@ -148,6 +148,56 @@ def test_missing_targets_are_refused_or_counted():
     assert {"oligo_5", "oligo_7"}.isdisjoint(where(splits))
 
 
+def test_rows_of_which_some_targets_are_missing_are_kept_where_that_is_asked():
+    frame = table().astype({"r1": object, "r2": object})
+    frame.loc[[5, 6], "r1"] = "NA"
+    frame.loc[[6, 8], "r2"] = ""
+    asked = {"targets": ["r1", "r2"], "name": "id", "missing_targets": "keep"}
+    with pytest.raises(InputError, match=r"1 of 40 rows have no value of any.*row 7 \(oligo_6\)"):
+        read_table(frame, **asked)
+    with pytest.warns(TableWarning, match="1 of 40 rows have no value of any target"):
+        splits = read_table(frame, **asked, drop_missing=True)
+    rows = where(splits)
+    assert "oligo_6" not in rows
+    part = getattr(splits, rows["oligo_5"])
+    found = part.targets[part.names.tolist().index("oligo_5")]
+    np.testing.assert_array_equal(found, np.float32([np.nan, frame.loc[5, "r2"]]))
+    assert sum(splits.n_values(name)["r1"] for name, _ in splits.items()) == 38
+    frame.loc[9, "r2"] = "inf"
+    with pytest.raises(InputError, match="finite numbers in column 'r2'"):
+        read_table(frame, **asked, drop_missing=True)
+
+
+def test_targets_with_too_few_replicates_are_missing_where_gaps_are_kept():
+    frame = table(6)
+    frame["part"] = ["train", "train", "train", "val", "test", "test"]
+    frame["r1"] = [1.0, np.nan, 0.5, 1.0, np.nan, 7.0]
+    frame["r2"] = [3.0, 1.0, 0.5, 2.0, np.nan, np.nan]
+    pair = {"a": ["r1", "r2"], "b": ["r3", "r2"]}
+    kept = read_table(frame, replicates=pair, split="part", missing_targets="keep")
+    np.testing.assert_array_equal(kept.train.targets[:, 0], [2, 1, 0.5])
+    np.testing.assert_array_equal(kept.train.targets[:, 2], [1, np.nan, 0])
+    np.testing.assert_array_equal(np.isnan(kept.test.targets[0]), [True, False, True, True])
+    two = {"min_replicates": 2, "replicates": pair, "split": "part", "missing_targets": "keep"}
+    with pytest.warns(TableWarning, match=r"2 of 7 rows have no value of any target.*row 5"):
+        read_table(pd.concat([frame, frame[-1:].assign(r2=1.0)]), **two)
+
+
+def test_weights_come_from_a_column():
+    frame = table().assign(barcodes=np.arange(40) + 1)
+    frame.loc[[3, 4], "r1"] = np.nan
+    read = {"targets": ["r1"], "split": "part", "weight": "barcodes"}
+    with pytest.warns(TableWarning, match="2 of 40 rows"):
+        splits = read_table(frame, **read, drop_missing=True)
+    assert splits.train.weights[:5].tolist() == [1, 2, 3, 6, 7]
+    for value, said in ((0, "0"), (-2, "-2"), ("NA", "no value")):
+        spoilt = frame.astype({"barcodes": object})
+        spoilt.loc[7, "barcodes"] = value
+        message = rf"weights above 0 in column 'barcodes'.*Received: {said} in row 8, 1 such"
+        with pytest.raises(InputError, match=message):
+            read_table(spoilt, **read, drop_missing=True)
+
+
 def test_rows_without_sequence_are_refused_or_counted():
     frame = table()
     frame.loc[2, "seq"] = ""

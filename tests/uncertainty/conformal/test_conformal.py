@@ -252,8 +252,12 @@ def test_floored_uncertainty(calibration):
 def test_values_that_are_not_finite(calibration, value):
     prediction, measured = calibration
     where = "in row 3 of Hk"
-    with pytest.raises(InputError, match=f"measured values must be finite.*{where}"):
-        Conformal().fit(prediction, with_value(measured, value), HEADS)
+    spoilt = with_value(measured, np.inf)
+    if np.isnan(value):
+        spoilt = measured.copy()
+        spoilt[:, 1] = np.nan
+    with pytest.raises(InputError, match=r"measured values must be finite.*of Hk"):
+        Conformal().fit(prediction, spoilt, HEADS)
     fitted = Conformal().fit(prediction, measured, HEADS)
     for part, message in (("mean", "predicted values"), ("epistemic", "standard deviations")):
         parts = {name: getattr(prediction, name) for name in ("mean", "aleatoric", "epistemic")}
