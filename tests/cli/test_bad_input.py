@@ -146,12 +146,12 @@ TABLE = "name\tseq\tv\tr1\tr2\tpart\n" + "".join(
 @pytest.mark.parametrize(
     ("old", "new", "options", "message"),
     [
-        ("n1\tAACC", "n1\tAAXC", "--targets v", "'X' at position 2 of record 'row 2'"),
+        ("n1\tAACC", "n1\tAAXC", "--targets v", "'X' at position 2 of record 'row 2 .n1.'"),
         (
             "n1\tAACC",
             "n1\tAAC",
             "--targets v",
-            "of one length, 32 bases.*31 bases in record 'row 2'",
+            "of one length, 32 bases.*31 bases in record 'row 2 .n1.'",
         ),
         ("\t3\t3\t4", "\tnan\t3\t4", "--targets v", "no value in column 'v' of row 4"),
         ("\t3\t3\t4", "\tlow\t3\t4", "--targets v", "in column 'v'. Received: 'low' in row 4"),

@@ -43,6 +43,7 @@ def prepared(folder, sizes, length):
     return frame
 
 
+@pytest.mark.slow
 def test_the_whole_way(tmp_path):
     prepared(tmp_path, (80, 40, 40), 32)
     shown = done("train", tmp_path / "d.h5", *TRAIN, "--out", tmp_path / "x")

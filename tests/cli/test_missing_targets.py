@@ -74,6 +74,7 @@ def test_a_file_of_another_layout_is_kept_where_that_is_said(table, tmp_path):
     assert "of b 40, 40, 26" in kept.out
 
 
+@pytest.mark.slow
 def test_only_measured_sequences_are_ranked_by_what_was_measured(table, tmp_path):
     data, run = tmp_path / "d.h5", tmp_path / "t"
     done("prepare", "table", table, *TARGETS, "--missing-targets", "keep", "--out", data)

@@ -56,6 +56,7 @@ def executed(file):
     return found
 
 
+@pytest.mark.slow
 def test_from_training_to_export(work, file, inputs, tmp_path):
     x, y, model = tmp_path / "x", tmp_path / "y", f"{file}:build"
     train = ("train", work.data, *TRAIN, "--model", model, "--out", x)

@@ -168,6 +168,7 @@ def test_members_start_from_the_weights_of_members(work, tmp_path):
     assert settings(tmp_path / "z")["model"]["init"] == str(work.x)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untrained")
 def test_a_configuration_holds_where_no_option_says_otherwise(work, tmp_path):
     (tmp_path / "c.yaml").write_text(CONFIG)

@@ -130,6 +130,7 @@ def test_what_no_pool_can_hold(teachers, labelled, make_splits):
         DistillationSettings(augmentation=Augmentation(MIXED), pool=0)
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_a_pool_in_epochs_of_one_pass(kept, labelled, quick, tmp_path):
     settings = DistillationSettings(augmentation=Augmentation(MIXED), pool=2)
     run = Run(tmp_path / "student", 3, progress=False)

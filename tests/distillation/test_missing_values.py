@@ -135,6 +135,7 @@ def test_a_run_with_gaps_is_found_again_and_other_data_are_refused(runs, spec, s
             train_ensemble(other, spec, 2, SHORT, run)
 
 
+@pytest.mark.slow
 def test_teachers_of_a_likelihood_and_students_of_a_pool_learn_beside_gaps(gapped, spec):
     from degu_tf.distillation.distill import Augmentation
     from degu_tf.training.augmentation.names import scheme

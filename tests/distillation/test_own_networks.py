@@ -150,6 +150,7 @@ def test_a_run_without_its_builder_asks_for_it(way, splits):
         distill(loaded, splits, settings=QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [NETWORKS[0], "several_outputs"])
 def test_students_learn_on_the_fly_too(name, splits):
     spec = ModelSpec(getattr(own_networks, name))

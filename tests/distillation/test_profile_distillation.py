@@ -137,6 +137,7 @@ def test_static_labels_are_the_ensembles_at_every_base(splits):
     np.testing.assert_allclose(labelled.test.targets, measured, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_dynamic_labels_are_those_of_each_drawn_part(splits, monkeypatch):
     """What the student is fitted to in a step is the teachers' answer to what it is shown."""
     ensemble = Ensemble([smoother(1.0), smoother(3.0)])

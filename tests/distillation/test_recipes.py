@@ -191,6 +191,7 @@ def test_the_best_teacher_is_the_nearest_on_the_validation_set(teachers, splits,
         DistillationSettings(init="teacher")
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_kerass_average(splits, spec):
     """Momentum near 1: the average stays after the first step, of 1e-3; near 0: it follows."""
     model = spec.build((32, 4), splits.heads, 1)

@@ -154,6 +154,7 @@ def test_code_in_a_teacher_is_refused(tmp_path):
         assert not sign.exists()
 
 
+@pytest.mark.slow
 def test_foreign_teachers_teach_and_are_found_again(tmp_path, splits):
     files = [tmp_path / f"{number}.keras" for number in (1, 2)]
     for seed, file in enumerate(files):

@@ -33,6 +33,7 @@ def test_a_member_keeps_nothing_and_the_ensemble_all():
     assert share_kept(MEMBERS.mean(axis=0), MEMBERS, TRUTH, ("a", "b"))["low"].min() > 1 - 1e-9
 
 
+@pytest.mark.slow
 def test_intervals_are_scipys_bootstrap():
     table = share_kept(STUDENT, MEMBERS, TRUTH, ("a", "b"), n_bootstrap=4000, level=0.9)
 

@@ -22,6 +22,7 @@ def csv_of(run):
     return [keras.callbacks.CSVLogger(f"{run.folder}.csv")]
 
 
+@pytest.mark.slow
 def test_members_and_students_have_callbacks_of_their_own(splits, spec, tmp_path):
     """They see what the history holds."""
     run = Run(tmp_path / "x", progress=False, callbacks=csv_of)

@@ -34,6 +34,13 @@ def gradients(forward, network, x):
     return [np.asarray(each) for each in tape.gradient(loss, network.trainable_variables)]
 
 
+@pytest.fixture(autouse=True)
+def same_weights():
+    """Where a value lies at a kink of ReLU or at a tie of pooling, rounding decides its gradient:
+    rare, but with new weights in each run it would come now and then."""
+    keras.utils.set_random_seed(1)
+
+
 @pytest.mark.parametrize(("name", "length", "options"), ARCHITECTURES)
 def test_outputs_and_averages_are_the_layers_own(name, length, options):
     network = registry.build(name, (length, 4), HEADS, width=0.1, **options)

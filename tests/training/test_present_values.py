@@ -10,13 +10,16 @@ from degu_tf.data.pipeline import evaluation_batches, training_batches
 from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.heads import HeadLayout
+from degu_tf.metrics.activity import score
 from degu_tf.models import registry
 from degu_tf.training.forward import Learner, TrainingForward
 from degu_tf.training.losses import DistillationLoss, GaussianNLL
 from degu_tf.training.objective import Objective, measured_objective
 from degu_tf.training.present_values import PresentValues, fitting_loss
+from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
-from degu_tf.training.train import fit
+from degu_tf.training.standardisation import StandardisedLoss
+from degu_tf.training.train import fit, train
 from degu_tf.utils.errors import InputError
 
 N, LENGTH = 40, 6
@@ -233,3 +236,42 @@ def test_profiles_have_weights_of_rows():
 def test_a_loss_of_whole_rows_is_refused(name):
     with pytest.raises(InputError, match=r"a mean over columns, such as 'mse'. Received: loss="):
         PresentValues(name)
+
+
+def test_standardised_losses_are_taken_over_present_values_too():
+    y, y_pred = np.array([[12.0, np.nan], [8.0, 0.3]]), np.array([[0.5, 7.0], [0.0, 1.0]])
+    loss = PresentValues(StandardisedLoss("mse", [2.0, 0.1], [10.0, 0.2]))
+    standard = (y - [10.0, 0.2]) / [2.0, 0.1]
+    by_target = np.nanmean((standard - y_pred) ** 2, axis=0)
+    assert float(loss(y, y_pred)) == pytest.approx(by_target.mean(), rel=1e-6)
+
+
+def test_probabilities_are_learnt_from_present_values():
+    y, y_pred = np.array([[1.0, np.nan], [0.0, 1.0]]), np.array([[0.9, 0.5], [0.2, 0.6]])
+    expected = -np.mean([np.mean(np.log([0.9, 0.8])), np.log(0.6)])
+    loss = PresentValues("binary_crossentropy")
+    assert float(loss(y, y_pred)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_gaps_go_with_standardised_and_with_binary_targets(task):
+    """A target with gaps beside one without: both are learnt, in the data's units."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for size in (300, 60):
+        tokens = rng.integers(0, 4, (size, LONGER), np.uint8)
+        y = np.stack([(tokens == 0).mean(axis=1), (tokens == 1).mean(axis=1)], axis=1)
+        y = (y > 0.25).astype(float) if task == "binary" else y * [1000.0, 1.0]
+        y[rng.random(size) < 0.3, 1] = np.nan
+        parts.append(Split(tokens, y, missing_targets="keep"))
+    splits = splits_of(*parts, HeadLayout(("a", "b"), task=task))
+    settings = TrainingSettings(
+        epochs=20, batch_size=20, learning_rate=0.01, standardise=task == "regression"
+    )
+    model = train(splits, "deepstarr", settings, Run(seed=1, progress=False))
+    table = score(
+        model.predict(splits.validation.sequences), splits.validation.targets, splits.heads
+    )
+    metric = "auroc" if task == "binary" else "pearson"
+    assert (table.loc[table["metric"] == metric, "value"] > 0.6).all()
+    assert task == "binary" or model.predict(splits.validation.sequences).mean[:, 0].mean() > 100

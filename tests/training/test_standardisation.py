@@ -102,6 +102,7 @@ def test_training_is_equivariant_to_units(head):
     assert_same_but_for_units(one, other, scaled.test.sequences)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["gaussian_nll", "deep_evidential"])
 @pytest.mark.parametrize("head", ["linear", "mean_std"])
 def test_likelihoods_are_equivariant_to_units(loss, head):
@@ -160,6 +161,7 @@ def test_students_are_equivariant_to_units(name, head):
     assert_same_but_for_units(*students, data().test.sequences)
 
 
+@pytest.mark.slow
 def test_the_run_predicts_in_the_units_of_the_data_and_resumes(tmp_path):
     splits = data(scale=(200.0, 0.01), offset=(1000.0, -5.0))
     settings = TrainingSettings(epochs=15, batch_size=20, learning_rate=0.02, standardise=True)
@@ -181,6 +183,7 @@ def test_the_run_predicts_in_the_units_of_the_data_and_resumes(tmp_path):
         train_ensemble(splits, spec("positive"), 2, QUICK, Run(tmp_path / "t"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["linear", "positive"])
 @pytest.mark.parametrize(("first", "second"), [(True, True), (True, False), (False, True)])
 def test_initial_weights_keep_their_predictions(tmp_path, head, first, second):

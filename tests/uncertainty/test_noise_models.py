@@ -87,6 +87,7 @@ def test_the_released_evidential_layer_cannot_say_less_than_one(learnt, noisy):
     assert noisy[1]["test"].max() < 1.0
 
 
+@pytest.mark.slow
 def test_replicates_deviation_is_left_alone_but_kept_for_comparison(splits, spec, quick, tmp_path):
     settings = replace(quick, loss="gaussian_nll", epochs=1)
     with_std = train(splits, spec, settings, Run(tmp_path / "run", 1, progress=False))

@@ -190,7 +190,7 @@ def test_an_output_that_exists_needs_overwrite(tmp_path):
     target = tmp_path / "table.csv"
     assert check_output(target) == target
     target.write_text("old")
-    with pytest.raises(InputError, match=r"already exists, overwrite it with --force"):
+    with pytest.raises(InputError, match=r"already exists, overwrite it with force=True"):
         check_output(target)
     assert check_output(str(target), overwrite=True) == target
     dangling = tmp_path / "link.csv"

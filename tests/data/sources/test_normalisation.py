@@ -132,3 +132,20 @@ def test_the_file_keeps_what_was_done_and_is_otherwise_as_before(tmp_path):
         assert json.loads(file.attrs["normalisation"])["centre_by"] == "batch"
     with h5py.File(tmp_path / "plain.h5") as file:
         assert set(file.attrs) == {"format", "version", "heads", "columns"}
+
+
+def test_gaps_and_weights_go_with_logarithms_and_centres():
+    """What is missing stays missing, and is no part of a batch's centre."""
+    frame = table().assign(count=np.arange(60) + 1.0)
+    frame.loc[::5, "r1"] = np.nan
+    splits = read_table(
+        frame, targets=["r1", "r2"], split="part", log2=["r1"], centre_by="batch",
+        missing_targets="keep", weight="count",
+    )  # fmt: skip
+    train = frame["part"] == "train"
+    values = frame[["r1", "r2"]].astype(float)
+    values["r1"] = np.log2(values["r1"])
+    expected = values - values[train].groupby(frame["batch"]).mean().loc[frame["batch"]].to_numpy()
+    np.testing.assert_allclose(splits.train.targets, expected[train], rtol=1e-5, atol=1e-6)
+    assert splits.n_values("train") == {"r1": expected[train]["r1"].count(), "r2": train.sum()}
+    np.testing.assert_array_equal(splits.train.weights, frame["count"][train])

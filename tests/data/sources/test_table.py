@@ -193,7 +193,7 @@ def test_weights_come_from_a_column():
     for value, said in ((0, "0"), (-2, "-2"), ("NA", "no value")):
         spoilt = frame.astype({"barcodes": object})
         spoilt.loc[7, "barcodes"] = value
-        message = rf"weights above 0 in column 'barcodes'.*Received: {said} in row 8, 1 such"
+        message = rf"above 0 in column 'barcodes'.*Received: {said} in row 8 .oligo_7., 1 such"
         with pytest.raises(InputError, match=message):
             read_table(spoilt, **read, drop_missing=True)
 
