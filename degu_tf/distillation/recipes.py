@@ -34,6 +34,9 @@ class Recipe:
         How each is trained. Where a number of steps is given, it takes the place of the epochs.
     teacher_steps, student_steps
         Optimiser steps, so that small and large data sets both converge; None for the epochs.
+    student_sequences
+        Training sequences up to which `student_steps` suffice: of more, a student takes more steps
+        in proportion, and up to twice the label pool. None for as many steps of any data.
     distillation
         What students learn from, but for the size of the label pool.
     pool_size
@@ -60,6 +63,7 @@ class Recipe:
     pool_size: int | None = None
     teacher_steps: int | None = None
     student_steps: int | None = None
+    student_sequences: int | None = None
     student_rate_unnormalised: float | None = None
     student_width: float = 1.0
     student_dropout: float | None = None
@@ -91,7 +95,7 @@ class Recipe:
         >>> recipe("best").student_settings(splits, recurrent).learning_rate
         0.003
         """
-        settings = in_steps(self.students, self.student_steps, len(splits.train))
+        settings = self._student_settings(len(splits.train))
         rate = self.student_rate_unnormalised
         if rate is None or has_batch_normalisation(spec, splits):
             return settings
@@ -120,10 +124,20 @@ class Recipe:
         if self.pool_size is None:
             return self.distillation
         n = len(splits.train)
-        settings = settings or in_steps(self.students, self.student_steps, n)
+        settings = settings or self._student_settings(n)
         steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
         seen = settings.epochs * steps * settings.batch_size
-        return replace(self.distillation, pool=math.ceil(min(self.pool_size, seen) / n))
+        size = self.pool_size * min(2.0, self._more(n))
+        return replace(self.distillation, pool=math.ceil(min(size, seen) / n))
+
+    def _student_settings(self, n_train: int) -> TrainingSettings:
+        """How a student is trained that has batch normalisation."""
+        steps = self.student_steps and round(self.student_steps * self._more(n_train))
+        return in_steps(self.students, steps, n_train)
+
+    def _more(self, n_train: int) -> float:
+        """How many times the steps of small data these data take."""
+        return 1.0 if self.student_sequences is None else max(1.0, n_train / self.student_sequences)
 
     def teacher_spec(self, spec: Architecture, heads: HeadLayout) -> ModelSpec:
         """The architecture of teachers that predict columns of this layout.
@@ -251,6 +265,7 @@ BEST = Recipe(
     teacher_steps=8_000,
     students=TrainingSettings(learning_rate=1e-2, schedule="cosine", patience=None),
     student_steps=16_000,
+    student_sequences=18_000,
     distillation=DistillationSettings(
         augmentation=Augmentation(scheme("mosaic:0.85,mutagenesis=0.04:0.15")),
         validation="ensemble",
@@ -261,7 +276,7 @@ BEST = Recipe(
     student_dropout=0.0,
     positive_uncertainty=True,
 )
-"""What measurements on a real library led to, with 4,000 and 12,000 training oligos; see
+"""What measurements on a real library led to, with 4,000, 12,000 and 36,000 training oligos; see
 `notebooks/how_much_a_student_keeps.ipynb`."""
 
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (PAPER, BEST)}

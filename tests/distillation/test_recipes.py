@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation.distill import DistillationSettings, distill
 from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.recipes import (
@@ -17,6 +18,7 @@ from degu_tf.distillation.recipes import (
     with_dropout,
     with_width,
 )
+from degu_tf.heads import HeadLayout
 from degu_tf.training.initial_weights import copy_weights
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run
@@ -55,6 +57,19 @@ def test_a_length_in_steps_is_kept_whatever_the_data(steps, n_train, epochs, a_p
     made = in_steps(TrainingSettings(), steps, n_train)
     assert (made.epochs, made.steps_per_epoch) == (epochs, a_pass)
     assert in_steps(TrainingSettings(), None, n_train) == TrainingSettings()
+
+
+@pytest.mark.parametrize(
+    ("n_train", "steps", "pool"),
+    [(4_000, 16_000, 125), (18_000, 16_000, 28), (36_000, 32_000, 28), (90_000, 80_000, 12)],
+)
+def test_students_of_large_data_learn_longer(n_train, steps, pool):
+    """From 18,000 sequences on in proportion; the pool grows to twice its size."""
+    train = Split(np.zeros((n_train, 4), np.uint8), np.zeros((n_train, 1), np.float32))
+    splits = Splits(train, train.take(slice(2)), train.take(slice(2)), HeadLayout(("a",)))
+    settings = RECIPES["best"].student_settings(splits, ModelSpec(_nested))
+    assert settings.epochs * settings.steps_per_epoch == pytest.approx(steps, rel=0.02)
+    assert RECIPES["best"].student_labels(splits).pool == pool
 
 
 def test_students_of_the_best_recipe(spec):
