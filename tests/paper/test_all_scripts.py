@@ -145,6 +145,11 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
+def first_commands():
+    """The story that the README begins with, from a table to predictions."""
+    return next(block for block in blocks("sh") if block.startswith("degu prepare table"))
+
+
 @pytest.fixture
 def mpra(tmp_path, monkeypatch):
     """A folder with the files that the README's examples name, small ones."""
@@ -181,7 +186,7 @@ def small(command):
 
 @pytest.mark.slow
 def test_the_readmes_shell_example_runs(mpra):
-    (commands,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    commands = first_commands()
     for command in commands.splitlines():
         assert cli.main(small(command)) == 0, command
     assert "kmer_ridge" in set(pd.read_csv("metrics.csv")["method"])
@@ -189,6 +194,35 @@ def test_the_readmes_shell_example_runs(mpra):
     assert predictions["name"].tolist() == ["a", "b"]
     assert predictions["interval"].tolist() == ["gaussian", "gaussian"]
     assert len(pd.read_csv("peaks.tsv", sep="\t")) == 1
+
+
+@pytest.mark.slow
+def test_the_guides_examples_of_tables_as_they_are_run(mpra):
+    table = pd.read_csv("mpra.tsv", sep="\t")
+    rng = np.random.default_rng(1)
+    counts = table[["seq"]].assign(batch=np.arange(240) % 2)
+    for replicate in ("rep1", "rep2", "rep3"):
+        counts[replicate] = rng.poisson(20, 240)
+    counts.to_csv("counts.tsv", sep="\t", index=False)
+    table[["seq"]].assign(open=rng.integers(0, 2, 240)).to_csv("peaks.tsv", sep="\t", index=False)
+    cli.main(small(first_commands().splitlines()[0]))
+    (tables,) = (block for block in blocks("sh") if "--centre-by" in block)
+    for command in tables.splitlines()[1:]:
+        assert cli.main(small(command)) == 0, command
+    assert degu.data.read_splits("open.h5").heads.task == "binary"
+    assert set(degu.data.read_splits("counts.h5").normalisation["centres"]) >= {"rep1"}
+
+
+@pytest.mark.slow
+def test_the_guides_example_of_missing_values_runs(mpra):
+    table = pd.read_csv("mpra.tsv", sep="\t").assign(barcodes=np.arange(240) + 1)
+    table.loc[::4, "K562_log2"] = np.nan
+    table.to_csv("mpra.tsv", sep="\t", index=False)
+    (command,) = (block for block in blocks("sh") if "--weight-column" in block)
+    assert cli.main(small(command)) == 0
+    splits = degu.data.read_splits("d.h5")
+    values = splits.n_values("train")
+    assert values["HepG2_log2"] == len(splits.train) > values["K562_log2"]
 
 
 def test_the_readmes_released_example_runs(mpra, server, capsys):
@@ -210,7 +244,7 @@ def test_the_readmes_released_example_runs(mpra, server, capsys):
 
 @pytest.mark.slow
 def test_the_readmes_example_of_teachers_trained_elsewhere_runs(mpra):
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    first = first_commands()
     (foreign,) = (block for block in blocks("sh") if block.startswith("degu distill released"))
     Path("released").mkdir()
     for number in (1, 2):
@@ -226,7 +260,7 @@ def test_the_readmes_example_of_teachers_trained_elsewhere_runs(mpra):
 @pytest.mark.slow
 def test_the_readmes_example_of_calibration_runs(mpra):
     """Of the teachers: a student of one epoch is sure of too much to be calibrated."""
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    first = first_commands()
     (calibrated,) = (block for block in blocks("sh") if block.startswith("degu calibrate"))
     calibrated = calibrated.replace("runs/student", "runs/teachers")
     noise = ["degu train d.h5 --uncertainty heteroscedastic --epochs 1 --members 2 --out runs/h"]
@@ -239,7 +273,7 @@ def test_the_readmes_example_of_calibration_runs(mpra):
 
 @pytest.mark.slow
 def test_the_guides_example_of_sequences_of_any_width_runs(mpra):
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    first = first_commands()
     (fitted,) = (block for block in blocks("sh") if block.startswith("degu predict runs/student"))
     for command in first.splitlines()[:3] + fitted.splitlines():
         assert cli.main(small(command)) == 0, command
@@ -255,7 +289,7 @@ def test_the_guides_example_of_sequences_of_any_width_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_example_of_attribution_runs(mpra):
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    first = first_commands()
     (explained,) = (block for block in blocks("sh") if block.startswith("degu explain"))
     for command in first.splitlines()[:3] + explained.splitlines():
         assert cli.main(small(command.replace("--top 200", "--top 3"))) == 0, command
@@ -265,7 +299,7 @@ def test_the_readmes_example_of_attribution_runs(mpra):
 
 @pytest.mark.slow
 def test_the_readmes_example_of_variants_runs(mpra):
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    first = first_commands()
     (scored,) = (block for block in blocks("sh") if block.startswith("degu variants"))
     for command in first.splitlines()[:3] + scored.splitlines():
         assert cli.main(small(command)) == 0, command
@@ -292,7 +326,7 @@ def test_the_readmes_example_of_profiles_runs(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_readmes_example_of_augmentation_runs(mpra):
-    (first,) = (block for block in blocks("sh") if block.startswith("degu prepare table"))
+    first = first_commands()
     augmented = [block for block in blocks("sh") if "--augment" in block]
     assert len(augmented) == 2  # recipes, dynamic distillation
     for command in first.splitlines()[:2] + "".join(augmented).splitlines():

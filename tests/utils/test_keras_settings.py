@@ -110,7 +110,7 @@ def test_python_names_the_setting_in_one_line(variables, settings, before, messa
 @pytest.mark.parametrize(
     "module",
     ["models.registry", "metrics.keras_metrics", "training.train", "distillation.ensemble",
-     "uncertainty.mc_dropout", "attribution.deepshap"],
+     "uncertainty.mc_dropout", "attribution.shap_values"],
 )  # fmt: skip
 def test_every_folder_chooses_its_backend_before_keras_loads(module, tmp_path):
     code = f"import degu_tf.{module}, keras; assert keras.config.backend() == 'tensorflow'"
