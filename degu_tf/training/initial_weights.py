@@ -91,8 +91,10 @@ def load_own_weights(model: keras.Model, path: str | os.PathLike, member: int = 
     --------
     >>> layers = [keras.layers.Flatten(), keras.layers.Dense(2)]
     >>> one, two = (keras.Sequential([keras.Input((8, 4)), *layers]) for _ in range(2))
-    >>> one.save("pretrained.keras")
-    >>> load_own_weights(two, "pretrained.keras")
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "pretrained.keras"
+    >>> one.save(file)
+    >>> load_own_weights(two, file)
     """
     file = _weights_file(Path(path), member)
     if not file.name.endswith((".keras", ".h5")):
