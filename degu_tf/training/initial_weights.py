@@ -76,7 +76,8 @@ def load_own_weights(model: keras.Model, path: str | os.PathLike, member: int = 
     Parameters
     ----------
     model
-        The network; what it has, the file must have, and nothing else.
+        The network; what it has, the file must have. Keras does not notice what the file has
+        beyond it inside a nested model or a layer of layers.
     path
         A `.keras`, `.weights.h5` or `.h5` file of the same network, or the folder of a run.
     member
@@ -104,7 +105,8 @@ def load_own_weights(model: keras.Model, path: str | os.PathLike, member: int = 
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Keras warns of arrays that stay as they were
+            # of arrays that stay as they were, Keras may only warn
+            warnings.simplefilter("error", UserWarning)
             model.load_weights(file)
     except (ValueError, KeyError, OSError, UserWarning, BadZipFile) as error:
         reason = str(error).strip().splitlines()[0]
