@@ -41,7 +41,10 @@ from degu_tf.utils.run_folder import (
 
 STEPS_AT_ONCE = 20
 """Training steps that TensorFlow may take before Python is asked again, which costs milliseconds.
-An interruption waits for them."""
+An interruption waits for them, so they are fewer where each takes long."""
+
+WORK_AT_ONCE = 3e10
+"""Weights times positions of the batches in those steps: some tenths of a second on a core."""
 
 _COUNTS = (
     "targets of 0 or more for the Poisson loss; negate the values of minus-strand tracks, or "
@@ -120,7 +123,9 @@ def fit(
             ema_momentum=settings.ema or 0.99,
         ),
         loss=fitting_loss(objective.compiled_loss(splits.heads), splits),
-        steps_per_execution=_steps_at_once(steps),
+        steps_per_execution=_steps_at_once(
+            steps, model.count_params() * settings.batch_size * validation.sequences.shape[1]
+        ),
         jit_compile=False,
     )
     build_optimizer(learner)
@@ -181,9 +186,10 @@ def _history(logged: Sequence[Mapping[str, float]], seconds: Sequence[float]) ->
     return table[[*first, *table.columns.difference(first, sort=False)]]
 
 
-def _steps_at_once(steps: int) -> int:
-    """Steps between two returns to Python: the most that divide an epoch, up to `STEPS_AT_ONCE`."""
-    return max(n for n in range(1, STEPS_AT_ONCE + 1) if steps % n == 0)
+def _steps_at_once(steps: int, work: int) -> int:
+    """Steps between two returns to Python, which divide an epoch; `work` is that of one step."""
+    most = min(STEPS_AT_ONCE, max(1, int(WORK_AT_ONCE / work)))
+    return max(n for n in range(1, most + 1) if steps % n == 0)
 
 
 def _averaging(settings: TrainingSettings) -> list[keras.callbacks.Callback]:

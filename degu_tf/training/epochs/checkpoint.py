@@ -88,7 +88,7 @@ class Checkpoint:
         if not self.path.is_file():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with open(self.path, "rb") as whole, np.load(whole, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             record = json.loads(arrays.pop("record").item())
             made_of, version = record["made_of"], record["format"]

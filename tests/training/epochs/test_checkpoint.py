@@ -1,11 +1,14 @@
 """A training that is stopped anywhere and begun again ends as one that was never stopped."""
 
+import io
+import json
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from evoaug_tf.augment import RandomRC
 from faults.damage import DETECTED, HARMLESS, SILENT, Counts, damages, write
 
 from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill
@@ -14,7 +17,7 @@ from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.epochs import checkpoint
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
-from degu_tf.training.train import load_model, train
+from degu_tf.training.train import train
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import STATES
 
@@ -74,20 +77,28 @@ def check(begin, folder, stops=(Stop(3, batch=3), Stop(5))):
     assert names[0].isdisjoint(STATES)
 
 
+def slow_after(number, names):
+    """Names of cases, of which so many run in every test of the package."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if place >= number else [])
+        for place, name in enumerate(names)
+    ]
+
+
 TEACHERS = {
     "plateau and early stopping": PAPER,
+    "EvoAug, then a second stage": replace(
+        COSINE, augment=scheme("evoaug_one"), finetune=replace(PAPER, epochs=4)
+    ),
     "moving average of the weights": replace(COSINE, ema=0.9),
     "moving average and early stopping": replace(PAPER, ema=0.9),
-    "EvoAug, then a second stage": replace(
-        PAPER, augment=scheme("evoaug_one"), finetune=replace(PAPER, epochs=4)
-    ),
     "epochs of other steps than a pass": replace(COSINE, steps_per_epoch=5),
     "likelihood": replace(PAPER, loss="gaussian_nll", learning_rate=0.02),
     "standardised": replace(PAPER, standardise=True),
 }
 
 
-@pytest.mark.parametrize("name", TEACHERS)
+@pytest.mark.parametrize("name", slow_after(2, TEACHERS))
 def test_teachers_resume(name, splits, spec, tmp_path):
     settings = TEACHERS[name]
     if settings.likelihood is not None:
@@ -105,17 +116,17 @@ def test_the_cases_are_what_their_names_say(splits, spec, tmp_path):
 
 
 STUDENTS = {
-    "static labels": DistillationSettings(),
     "labels on the fly": DistillationSettings(augmentation=Augmentation(scheme("evoaug"))),
+    "a pool": DistillationSettings(augmentation=Augmentation(scheme("mutagenesis")), pool=2),
+    "static labels": DistillationSettings(),
     "originals kept": DistillationSettings(
         augmentation=Augmentation(scheme("evoaug"), labels="static", append=True)
     ),
-    "a pool": DistillationSettings(augmentation=Augmentation(scheme("mutagenesis")), pool=2),
     "from the best teacher": DistillationSettings(init="best-teacher"),
 }
 
 
-@pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.parametrize("name", slow_after(2, STUDENTS))
 def test_students_resume(name, teachers, splits, tmp_path):
     chosen = STUDENTS[name]
     settings = replace(COSINE, ema=0.9, standardise=name == "from the best teacher")
@@ -125,6 +136,7 @@ def test_students_resume(name, teachers, splits, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_second_stages_resume_without_the_first(splits, spec, tmp_path):
     settings = replace(COSINE, epochs=2, finetune=replace(PAPER, epochs=5))
     seen = []
@@ -138,6 +150,7 @@ def test_second_stages_resume_without_the_first(splits, spec, tmp_path):
     assert seen.count(0) == 4
 
 
+@pytest.mark.slow
 def test_members_resume_at_the_epoch_they_had_reached(splits, spec, tmp_path, capsys):
     settings = replace(COSINE, epochs=3)
     whole = train_ensemble(splits, spec, 2, settings, Run(tmp_path / "a", progress=False))
@@ -156,7 +169,7 @@ def test_what_was_trained_is_not_trained_again_if_only_files_are_missing(
     """The state outlives the epochs until all files of the run are written."""
     whole = train(splits, spec, PAPER, Run(tmp_path / "a", progress=False))
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError("no space left on device")
 
     run = Run(tmp_path / "b", progress=False)
@@ -164,9 +177,8 @@ def test_what_was_trained_is_not_trained_again_if_only_files_are_missing(
         patch.setattr("degu_tf.training.train.score", full)
         with pytest.raises(OSError, match="no space left"):
             train(splits, spec, PAPER, run)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras.Model, "train_step", full)
-        resumed = train(splits, spec, PAPER, run)
+    again = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: pytest.fail("trained again"))
+    resumed = train(splits, spec, PAPER, replace(run, callbacks=[again]))
     assert weights(resumed.model) == weights(whole.model)
 
 
@@ -216,8 +228,6 @@ def test_states_are_written_where_that_takes_a_fiftieth_of_the_time(tmp_path, mo
 
 
 def test_augmentations_that_cannot_be_drawn_again_start_anew(splits, spec, tmp_path):
-    from evoaug_tf.augment import RandomRC
-
     settings = replace(COSINE, epochs=3, augment=RandomRC())
     run = Run(tmp_path / "x", progress=False)
     with pytest.raises(KeyboardInterrupt):
@@ -275,15 +285,12 @@ def test_damaged_states_are_refused_with_what_to_do(stopped, monkeypatch):
 
 
 def _made_of(content):
-    import io
-    import json
-
     return json.loads(np.load(io.BytesIO(content))["record"].item())["made_of"]
 
 
-def test_runs_begun_before_there_were_states_train_from_the_start(stopped, tmp_path):
+def test_runs_begun_before_there_were_states_train_from_the_start(stopped, splits, spec):
     run, resume = stopped
     (run.folder / STATES[0]).unlink()
-    model = resume()
-    assert weights(model.model) == weights(load_model(run.folder).model)
+    whole = train(splits, spec, replace(COSINE, epochs=3), Run(progress=False))
+    assert weights(resume().model) == weights(whole.model)
     assert history(run.folder)["epoch"].tolist() == [1, 2, 3]
