@@ -188,7 +188,7 @@ def _history(logged: Sequence[Mapping[str, float]], seconds: Sequence[float]) ->
 
 def _steps_at_once(steps: int, work: int) -> int:
     """Steps between two returns to Python, which divide an epoch; `work` is that of one step."""
-    most = min(STEPS_AT_ONCE, max(1, int(WORK_AT_ONCE / work)))
+    most = min(STEPS_AT_ONCE, max(1, int(WORK_AT_ONCE / max(1, work))))
     return max(n for n in range(1, most + 1) if steps % n == 0)
 
 

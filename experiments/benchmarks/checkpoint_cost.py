@@ -65,7 +65,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     splits = degu.Splits(
         *(
-            degu.Split(
+            degu.data.Split(
                 rng.integers(0, 4, (n, LENGTH)).astype(np.uint8),
                 rng.normal(size=(n, 2)).astype(np.float32),
             )
