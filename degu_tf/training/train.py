@@ -238,10 +238,10 @@ def train(
 ) -> ModelPredictor:
     """Build a model from its seed, train it, and keep it in a run folder if one is named.
 
-    A folder that holds the same run finished is loaded instead. One that holds it unfinished resumes
-    at the epoch it had reached, and ends with the weights of a run that was never stopped: the state
-    of the training is kept in the folder as epochs end. Augmentations that draw from TensorFlow's
-    generators (`degu_tf.training.augmentation.schemes.is_stateless`) start anew.
+    A folder that holds the same run finished is loaded instead. One that holds it unfinished
+    resumes at the epoch it had reached, and ends with the weights of a run that was never stopped:
+    the state of the training is kept in the folder as epochs end. With augmentations that draw from
+    TensorFlow's generators (`degu_tf.training.augmentation.schemes.is_stateless`) it starts anew.
 
     Parameters
     ----------

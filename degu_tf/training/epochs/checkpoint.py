@@ -213,8 +213,10 @@ class TrainingState(keras.callbacks.Callback):
 
     def _best_weights(self) -> list[np.ndarray] | None:
         names = sorted(name for name in self._arrays if not _is_variable(name))
-        best = [self._arrays[name] for name in names]
-        return [_as(each.dtype, kept) for each, kept in zip(self.model.weights, best)] or None
+        if not names:
+            return None
+        held = zip(self.model.weights, names, strict=True)
+        return [_as(each.dtype, self._arrays[name]) for each, name in held]
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, Any]]:

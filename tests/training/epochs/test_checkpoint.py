@@ -61,13 +61,13 @@ def history(folder):
     return pd.read_csv(folder / "history.csv").drop(columns="seconds")
 
 
-def check(begin, folder, stops=(Stop(3, batch=3), Stop(5))):
+def check(begin, folder, stops=((3, 3), (5, None))):
     """Runs that `begin(run)` begins end alike, whether they are stopped at these places or not."""
     whole = begin(Run(folder / "whole", 3, progress=False))
     run = Run(folder / "stopped", 3, progress=False)
-    for stop in stops:
+    for epoch, batch in stops:
         with pytest.raises(KeyboardInterrupt):
-            begin(replace(run, callbacks=[stop]))
+            begin(replace(run, callbacks=[Stop(epoch, batch)]))
         assert (folder / "stopped" / STATES[0]).is_file()
     resumed = begin(run)
     assert weights(resumed.model) == weights(whole.model)
@@ -144,7 +144,7 @@ def test_second_stages_resume_without_the_first(splits, spec, tmp_path):
     check(
         lambda run: train(splits, spec, settings, replace(run, callbacks=[*run.callbacks, begun])),
         tmp_path,
-        stops=(Stop(2), Stop(3, batch=3)),
+        stops=((2, None), (3, 3)),
     )
     assert seen[:5] == [0, 1, 0, 1, 2]
     assert seen.count(0) == 4
@@ -275,8 +275,7 @@ def test_damaged_states_are_refused_with_what_to_do(stopped, monkeypatch):
         try:
             found = kept.read()
         except InputError as error:
-            assert "remove the file to train from the start" in str(error)
-            counts.add(DETECTED, what)
+            counts.add(DETECTED if "remove the file" in str(error) else SILENT, what)
         else:
             same = found[0] == record and found[1].keys() == arrays.keys()
             same = same and all(np.array_equal(arrays[name], found[1][name]) for name in arrays)
