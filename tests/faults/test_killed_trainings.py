@@ -5,30 +5,24 @@ Run with ``pytest -n 0 -m slow -s tests/faults/test_killed_trainings.py`` to see
 
 import hashlib
 import json
+import os
 import shutil
 import signal
-import subprocess
 import time
 from collections import Counter
 
 import numpy as np
 import pytest
-from faults.processes import begin
+from faults.processes import loaded_processes, run_command
 
 from degu_tf.distillation.runs import open_run
 from degu_tf.utils.run_folder import STATES
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = """
-import sys
-from degu_tf.utils import quiet
-quiet.tensorflow()
-from degu_tf.training.epochs import checkpoint
-checkpoint.INTERVAL = 0  # a state an epoch, however short
-from degu_tf.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
+LOADED = loaded_processes(
+    ["degu_tf.cli", "degu_tf.distillation.distill", "degu_tf.distillation.evaluation", "keras"]
+)
 LONG = "--epochs 40 --batch-size 10 --patience 40"
 COMMANDS = {
     "train": f"train d.h5 --width 0.03 --members 2 --seed 0 --out o/t {LONG}",
@@ -50,15 +44,17 @@ def work(tmp_path_factory):
 
 
 def start(work, command):
-    return begin(work, "-c", SCRIPT, *command.split())
+    process = LOADED.Process(target=run_command, args=(work, command.split(), True))
+    process.start()
+    return process
 
 
 def finish(work, command):
     """Run a command to its end; how many seconds it took."""
     begun = time.perf_counter()
     process = start(work, command)
-    _, err = process.communicate()
-    assert process.returncode == 0, err
+    process.join()
+    assert process.exitcode == 0, (work / "errors.txt").read_text()
     return time.perf_counter() - begun
 
 
@@ -68,17 +64,14 @@ def ended(work, command, after, how):
     SIGTERM may end a process at once or as an interrupt does.
     """
     process = start(work, command)
-    try:
-        _, err = process.communicate(timeout=after)
-    except subprocess.TimeoutExpired:
-        process.send_signal(how)
-        sent = time.perf_counter()
-        _, err = process.communicate()
-        codes = {signal.SIGINT: (130, -signal.SIGINT), signal.SIGTERM: (143, -signal.SIGTERM)}
-        assert process.returncode in (0, *codes.get(how, (-how,))), err
-        return process.returncode != 0, time.perf_counter() - sent
-    assert process.returncode == 0, err
-    return False, 0.0
+    process.join(after)
+    sent = time.perf_counter()
+    if process.exitcode is None:
+        os.kill(process.pid, how)
+        process.join()
+    codes = {signal.SIGINT: (130,), signal.SIGTERM: (143, -signal.SIGTERM)}
+    assert process.exitcode in (0, *codes.get(how, (-how,))), (work / "errors.txt").read_text()
+    return process.exitcode != 0, time.perf_counter() - sent
 
 
 def outputs(folder):
