@@ -23,15 +23,15 @@ pytestmark = pytest.mark.slow
 LOADED = loaded_processes(
     ["degu_tf.cli", "degu_tf.distillation.distill", "degu_tf.distillation.evaluation", "keras"]
 )
-LONG = "--epochs 40 --batch-size 10 --patience 40"
+LONG = "--epochs 15 --batch-size 20 --patience 15"
 COMMANDS = {
     "train": f"train d.h5 --width 0.03 --members 2 --seed 0 --out o/t {LONG}",
     "second stage": f"train d.h5 --width 0.03 --members 2 --seed 0 --out o/t {LONG} "
-    "--augment evoaug --finetune-epochs 20",
+    "--augment evoaug --finetune-epochs 15",
     "distill": f"distill t d.h5 --recipe paper --augment evoaug --seed 1 --out o/s {LONG}",
     "pool": f"distill t d.h5 --augment mutagenesis --pool 2 --seed 1 --out o/s {LONG}",
 }
-KILLS = {"train": 8, "second stage": 4, "distill": 6, "pool": 6}
+KILLS = {"train": 6, "second stage": 4, "distill": 6, "pool": 6}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_killed_trainings_end_as_others(name, work):
     shutil.rmtree(work / "o")
     while counts.total() < KILLS[name]:
         how = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-        was, taken = ended(work, command, rng.uniform(0.2, 1.0) * seconds, signal.Signals(how))
+        was, taken = ended(work, command, rng.uniform(0.05, 0.8) * seconds, signal.Signals(how))
         if was:
             counts[signal.Signals(how).name] += 1
             from_state += any((work / "o").rglob(STATES[0]))
