@@ -36,4 +36,4 @@ def is_between(value: object, low: float, high: float) -> TypeGuard[float]:
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
-    return low < value < high
+    return low < float(value) < high
