@@ -14,6 +14,7 @@ from degu_tf.cli.options import (
     custom_layers_option,
     dropout_rate,
     flag,
+    in_memory_option,
     missing_targets_option,
     not_negative,
     option,
@@ -116,6 +117,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     data = subset_options(distill, "the teachers' subset")
     several(data, "--targets", "NAME", what)
     missing_targets_option(data)
+    in_memory_option(data)
     recipe_option(distill)
     settings_options(distill)
     return distill

@@ -8,6 +8,7 @@ from degu_tf.cli.options import (
     TEACHERS_AUGMENTATIONS,
     activity_only_option,
     augmentations,
+    in_memory_option,
     missing_targets_option,
     option,
     positive,
@@ -83,6 +84,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     activity_only_option(data)
     target_names_option(data)
     missing_targets_option(data)
+    in_memory_option(data)
     augmentation = train.add_argument_group("augmentation")
     what = (
         "augmentation of each minibatch, whose labels stay unchanged: evoaug (exactly one of the "

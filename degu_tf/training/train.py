@@ -9,7 +9,13 @@ import keras
 import numpy as np
 import pandas as pd
 
-from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
+from degu_tf.data.hdf5.stored_splits import evaluated
+from degu_tf.data.pipeline import (
+    evaluation_batches,
+    reading_order,
+    steps_per_epoch,
+    training_batches,
+)
 from degu_tf.data.splits import Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
@@ -375,6 +381,7 @@ def run_settings(
     run: Run,
 ) -> dict[str, Any]:
     """What makes a run, as plain values: equal values, equal run."""
+    order = reading_order(splits.train)
     return {
         "kind": kind,
         "model": spec.to_dict(),
@@ -383,7 +390,11 @@ def run_settings(
         "training": settings.to_dict(),
         "seed": run.seed,
         **({} if spec.init is None else {"init_hash": weights_hash(spec.init)}),
-        "data": {"fingerprint": splits.fingerprint, "n_train": len(splits.train)},
+        "data": {
+            "fingerprint": splits.fingerprint,
+            "n_train": len(splits.train),
+            **({} if order is None else {"read_in_blocks": order.to_dict()}),
+        },
         **settings.stages(),
         **run.provenance,
     }
@@ -399,7 +410,7 @@ def _write_model(
     with atomic_write(folder / MODEL) as temporary:
         predictor.model.save(temporary)
     write_table(folder / HISTORY, history)
-    test = splits.test.centred(predictor.input_length)
+    test = evaluated(splits.test.centred(predictor.input_length), splits.test_name)
     prediction = predictor.predict(test.sequences)
     table = score(prediction, test.targets, splits.heads, split=splits.test_name)
     write_table(folder / METRICS, table)

@@ -154,7 +154,12 @@ def training_data(options: argparse.Namespace, subset: Mapping[str, Any]) -> "Sp
     """The data of a file, with its training split reduced to the subset."""
     from degu_tf.data.hdf5.splits_file import read_splits
 
-    splits = read_splits(options.data, options.targets, missing_targets=options.missing_targets)
+    splits = read_splits(
+        options.data,
+        options.targets,
+        missing_targets=options.missing_targets,
+        in_memory=options.in_memory,
+    )
     if subset["fraction"] is not None:
         return splits.fraction(subset["fraction"], subset["seed"])
     if subset["n_train"] is not None:
