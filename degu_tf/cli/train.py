@@ -21,6 +21,7 @@ from degu_tf.cli.shared.inputs import check_exists, check_files, check_model
 from degu_tf.cli.shared.training_options import (
     INIT,
     OWN_MODEL,
+    begin,
     check_outputs,
     finetuning_options,
     finetuning_settings,
@@ -36,7 +37,6 @@ from degu_tf.cli.shared.training_options import (
     training_data,
     training_settings,
 )
-from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> None:
             "expected --positive-uncertainty without --uncertainty, whose models have an output of "
             f"their own. Received: --uncertainty {options.uncertainty}"
         )
-    quiet.tensorflow()
+    begin(options)
     from degu_tf.distillation.ensemble import train_ensemble
     from degu_tf.distillation.evaluation import unlearned_members
     from degu_tf.training.model_spec import ModelSpec

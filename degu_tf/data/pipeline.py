@@ -136,6 +136,7 @@ def training_batches(
         epochs.flat_map(rows_of_epoch)
         .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
+        .with_options(_divided_by_rows())
     )
 
 
@@ -155,14 +156,15 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
         tf.data.Dataset.range(0, len(split), batch_size)
         .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
+        .with_options(_divided_by_rows())
     )
 
 
-def reading_order(split: Split) -> BlockOrder | None:
-    """How training reads a split that lies in a file, but for the seed; None for one in memory."""
-    if not isinstance(split, StoredSplit):
-        return None
-    return BlockOrder.of([split.sequences, split.targets], seed=0)
+def _divided_by_rows() -> tf.data.Options:
+    """On several machines each takes its part of every batch, for there are no files to divide."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options
 
 
 def _reader(split: Split) -> _Reader:

@@ -8,14 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
-from degu_tf.data.hdf5.stored_splits import evaluated
-from degu_tf.data.pipeline import (
-    evaluation_batches,
-    reading_order,
-    steps_per_epoch,
-    training_batches,
-)
+from degu_tf.data.hdf5.stored_splits import evaluated, reading_order
+from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from degu_tf.data.splits import Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
@@ -29,6 +25,8 @@ from degu_tf.training.forward import Learner, trains_itself
 from degu_tf.training.initial_weights import initial_model, weights_hash
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective, settings_for_task
+from degu_tf.training.parallel import devices
+from degu_tf.training.parallel.steps import where_model_lies
 from degu_tf.training.present_values import fitting_loss
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
@@ -52,6 +50,7 @@ _COUNTS = (
 )
 
 
+@where_model_lies
 def fit(
     model: keras.Model,
     splits: Splits,
@@ -107,6 +106,7 @@ def fit(
         splits.refuse_negative(splits.heads.targets, _COUNTS)
     validation = splits.validation.centred(settings.crop)
     check_fits(model, validation, objective.heads)
+    devices.check_batches(len(splits.train), settings.batch_size)
     steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
     learner = model if trains_itself(model) else Learner(model)
     learner.compile(
@@ -140,9 +140,7 @@ def fit(
         batches,
         epochs=settings.epochs,
         steps_per_epoch=steps,
-        validation_data=evaluation_batches(
-            validation, batch_size_of(validation.sequences.shape[1])
-        ),
+        validation_data=_validation_batches(validation),
         callbacks=[*mine, *callbacks],
         shuffle=False,
         verbose=0,
@@ -160,8 +158,15 @@ def fit(
     return pd.DataFrame({**columns, **history})
 
 
+def _validation_batches(split: Split) -> tf.data.Dataset:
+    usual = batch_size_of(split.sequences.shape[1])
+    return evaluation_batches(split, devices.evaluation_batch_size(len(split), usual))
+
+
 def _steps_at_once(steps: int) -> int:
     """Steps between two returns to Python: the most that divide an epoch, up to `STEPS_AT_ONCE`."""
+    if devices.n_replicas() > 1:
+        return 1  # TensorFlow loses what devices add up in a loop of its own
     return max(n for n in range(1, STEPS_AT_ONCE + 1) if steps % n == 0)
 
 
@@ -300,8 +305,10 @@ def train(
     if folder is not None and folder.finished:
         folder.begin(identity)
         return load_model(folder.path)
-    model = initial_model(splits, spec, settings, objective.heads, run)
-    fitted = model if learner is None else learner(model)
+    strategy = devices.strategy_of(run.devices)
+    with devices.scope_of(strategy):
+        model = initial_model(splits, spec, settings, objective.heads, run)
+        fitted = model if learner is None else learner(model)
     if folder is not None:
         folder.begin(identity)
     data = splits if prepare is None else prepare(splits)
@@ -309,6 +316,10 @@ def train(
     if settings.finetune is not None:
         history = _finetuned(history, model, splits, settings.finetune, objective, run)
     notes = dict(run.notes)
+    if strategy is not None:
+        trained, model = model, initial_model(splits, spec, settings, objective.heads, run)
+        model.set_weights(trained.get_weights())
+        notes["devices"] = run.devices
     if objective.units is not None:
         model = objective.units.to_data(model, objective.heads)
         notes["standardisation"] = objective.units.to_dict()

@@ -7,10 +7,10 @@ import pytest
 
 from degu_tf.data.hdf5 import stored_rows
 from degu_tf.data.hdf5.splits_file import read_splits, write_splits
+from degu_tf.data.hdf5.stored_splits import reading_order
 from degu_tf.data.mixed_blocks import BlockOrder, MixedBlocks
 from degu_tf.data.pipeline import (
     evaluation_batches,
-    reading_order,
     steps_per_epoch,
     training_batches,
 )

@@ -11,6 +11,7 @@ import numpy as np
 from degu_tf.data.hdf5 import stored_rows
 from degu_tf.data.hdf5.rows import Rows, check_memory, loaded_bytes, memory
 from degu_tf.data.hdf5.stored_rows import Kind, StoredFile, StoredRows
+from degu_tf.data.mixed_blocks import BlockOrder
 from degu_tf.data.splits import Split
 from degu_tf.utils.errors import InputError, blaming
 
@@ -182,6 +183,13 @@ def evaluated(split: Split, what: str) -> Split:
         )
     rows = np.random.default_rng(0).choice(len(split), n, replace=False)
     return split.take(np.sort(rows))
+
+
+def reading_order(split: Split) -> BlockOrder | None:
+    """How training reads a split that lies in a file, but for the seed; None for one in memory."""
+    if not isinstance(split, StoredSplit):
+        return None
+    return BlockOrder.of([split.sequences, split.targets], seed=0)
 
 
 def _one_hot(sequences: StoredRows) -> bool:

@@ -118,6 +118,10 @@ def test_values_are_checked_as_they_are_read(tmp_path):
     stored = read_splits(tmp_path / "d.h5", in_memory="never")
     with pytest.raises(InputError, match=r"tokens 0 to 4. Received: 9 at position 3 of .*'40'"):
         _ = stored.fingerprint
+
+
+def test_targets_that_are_missing(tmp_path):
+    pair(tmp_path / "d.h5")
     with h5py.File(tmp_path / "d.h5", "r+") as file:
         file["train/targets"][41, 0] = np.nan
     with pytest.raises(InputError, match=r"train/targets in .*d.h5: .* be finite.*row 41"):
