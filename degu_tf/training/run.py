@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 if TYPE_CHECKING:
     from keras.callbacks import Callback
@@ -89,7 +89,7 @@ class Run:
         callbacks: Callbacks = (),
         devices: int = 1,
     ) -> None:
-        if not isinstance(seed, Integral) or seed < 0:
+        if not is_whole(seed, 0):
             raise InputError(f"seed must be a whole number from 0. Received: seed={seed!r}")
         if not isinstance(devices, Integral) or devices < 1:
             raise InputError(f"devices must be a whole number from 1. Received: {devices=}")
