@@ -91,7 +91,7 @@ class Run:
     ) -> None:
         if not is_whole(seed, 0):
             raise InputError(f"seed must be a whole number from 0. Received: seed={seed!r}")
-        if not isinstance(devices, Integral) or devices < 1:
+        if not is_whole(devices, 1):
             raise InputError(f"devices must be a whole number from 1. Received: {devices=}")
         for attribute, value in (
             ("folder", None if folder is None else Path(folder)),
