@@ -1,4 +1,4 @@
-"""Training on files larger than memory: peak memory of a process, above one of tiny data."""
+"""Files larger than memory, and long genomes: peak memory of a process, above one of tiny data."""
 
 import json
 import subprocess
@@ -32,3 +32,12 @@ def test_training_takes_little_memory_whatever_the_size_of_the_file(tmp_path, n_
     """50 million sequences are 12 GB of tokens; the bins of hg38 with two tracks are 14 GB."""
     few, many = (trained(tmp_path / "d.h5", n, *profiles) for n in (100, n_rows))
     assert many - few < LIMIT
+
+
+@pytest.mark.slow
+def test_tracks_take_as_much_memory_for_a_longer_genome():
+    short, long = (
+        json.loads(ran("--way", "tracks", "--argument", length).splitlines()[-1])["peak"]
+        for length in (1_000_000, 8_000_000)
+    )
+    assert long - short < 2**26
