@@ -9,6 +9,7 @@ from degu_tf.cli.options import (
     choice,
     custom_layers_option,
     flag,
+    in_memory_option,
     missing_targets_option,
     option,
     probability,
@@ -54,6 +55,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     flag(calibrate, "--average-strands", strands)
     target_names_option(calibrate)
     missing_targets_option(calibrate)
+    in_memory_option(calibrate)
     return calibrate
 
 
@@ -67,7 +69,12 @@ def run(options: argparse.Namespace) -> None:
     from degu_tf.uncertainty.calibration import JUDGED_ON, calibrate, compare_intervals
     from degu_tf.utils.run_folder import CALIBRATION
 
-    splits = read_splits(options.data, options.targets, missing_targets=options.missing_targets)
+    splits = read_splits(
+        options.data,
+        options.targets,
+        missing_targets=options.missing_targets,
+        in_memory=options.in_memory,
+    )
     calibrated = calibrate(
         options.run,
         splits,

@@ -14,6 +14,7 @@ from degu_tf.cli.options import (
     custom_layers_option,
     dropout_rate,
     flag,
+    in_memory_option,
     missing_targets_option,
     not_negative,
     option,
@@ -28,6 +29,7 @@ from degu_tf.cli.shared.inputs import check_exists, check_files, check_model, ch
 from degu_tf.cli.shared.training_options import (
     INIT,
     OWN_MODEL,
+    begin,
     check_outputs,
     finetuning_options,
     finetuning_settings,
@@ -43,7 +45,6 @@ from degu_tf.cli.shared.training_options import (
     training_data,
     training_settings,
 )
-from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     data = subset_options(distill, "the teachers' subset")
     several(data, "--targets", "NAME", what)
     missing_targets_option(data)
+    in_memory_option(data)
     recipe_option(distill)
     settings_options(distill)
     return distill
@@ -154,7 +156,7 @@ def run(options: argparse.Namespace) -> None:
     check_model(options.model)
     if options.init not in STARTS:
         check_exists("a file of weights or the folder of a run", options.init)
-    quiet.tensorflow()
+    begin(options)
     from dataclasses import replace
 
     from degu_tf.distillation.distill import distill

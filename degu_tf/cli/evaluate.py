@@ -7,6 +7,7 @@ from degu_tf.cli.options import (
     SPLITS,
     choice,
     flag,
+    in_memory_option,
     missing_targets_option,
     option,
     run_argument,
@@ -41,6 +42,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     flag(evaluate, "--no-baseline", what)
     target_names_option(evaluate)
     missing_targets_option(evaluate)
+    in_memory_option(evaluate)
     return evaluate
 
 
@@ -53,6 +55,11 @@ def run(options: argparse.Namespace) -> None:
     quiet.tensorflow()
     from degu_tf.data.hdf5.splits_file import read_splits
 
-    splits = read_splits(options.data, options.targets, missing_targets=options.missing_targets)
+    splits = read_splits(
+        options.data,
+        options.targets,
+        missing_targets=options.missing_targets,
+        in_memory=options.in_memory,
+    )
     beside = not options.no_baseline
     report(options.run, splits, options.split, options.out, with_baseline=beside, drawn=False)

@@ -138,6 +138,14 @@ def missing_targets_option(to: argparse._ActionsContainer) -> None:
     choice(to, "--missing-targets", what, ("refuse", "keep"))
 
 
+def in_memory_option(to: argparse._ActionsContainer) -> None:
+    """The option that leaves data in their file."""
+    what = "whether DATA are read whole. never: training reads blocks of rows as it needs them, "
+    what += "in a shuffled order of their own; auto: whole, unless that takes more than half of "
+    what += "this machine's memory"
+    choice(to, "--in-memory", what, ("auto", "always", "never"))
+
+
 def sequence_file_options(to: argparse.ArgumentParser) -> None:
     """What to read from a table or an HDF5 file of sequences."""
     table = to.add_argument_group("input table")

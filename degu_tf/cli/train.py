@@ -8,6 +8,7 @@ from degu_tf.cli.options import (
     TEACHERS_AUGMENTATIONS,
     activity_only_option,
     augmentations,
+    in_memory_option,
     missing_targets_option,
     option,
     positive,
@@ -20,6 +21,7 @@ from degu_tf.cli.shared.inputs import check_exists, check_files, check_model
 from degu_tf.cli.shared.training_options import (
     INIT,
     OWN_MODEL,
+    begin,
     check_outputs,
     finetuning_options,
     finetuning_settings,
@@ -35,7 +37,6 @@ from degu_tf.cli.shared.training_options import (
     training_data,
     training_settings,
 )
-from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     activity_only_option(data)
     target_names_option(data)
     missing_targets_option(data)
+    in_memory_option(data)
     augmentation = train.add_argument_group("augmentation")
     what = (
         "augmentation of each minibatch, whose labels stay unchanged: evoaug (exactly one of the "
@@ -111,7 +113,7 @@ def run(options: argparse.Namespace) -> None:
             "expected --positive-uncertainty without --uncertainty, whose models have an output of "
             f"their own. Received: --uncertainty {options.uncertainty}"
         )
-    quiet.tensorflow()
+    begin(options)
     from degu_tf.distillation.ensemble import train_ensemble
     from degu_tf.distillation.evaluation import unlearned_members
     from degu_tf.training.model_spec import ModelSpec

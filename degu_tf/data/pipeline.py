@@ -10,12 +10,14 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from degu_tf.data.hdf5.stored_splits import StoredSplit
+from degu_tf.data.mixed_blocks import BlockOrder, MixedBlocks
 from degu_tf.data.splits import Split
 from degu_tf.sequences.alphabet import UNKNOWN
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.random_keys import draw_key
 
-_Reader = Callable[[tf.Tensor], tf.Tensor]
+_Reader = Callable[[tf.Tensor], list[tf.Tensor]]
 
 COPIED = 2**28
 """Bytes up to which an array is copied into TensorFlow; of larger ones each batch is read."""
@@ -71,7 +73,9 @@ def training_batches(
     ----------
     split
         The data; held in memory as tokens, one byte a base. Arrays of more than `COPIED` bytes, a
-        `numpy.memmap` among them, are not copied.
+        `numpy.memmap` among them, are not copied. Of one that lies in a file
+        (`read_splits(in_memory=...)`) blocks are shuffled and mixed, see
+        `degu_tf.data.mixed_blocks`.
     batch_size
         Sequences a batch (paper: 100).
     seed
@@ -104,58 +108,97 @@ def training_batches(
         raise InputError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
     if crop is not None:
         _check_crop(split, crop)
-    sequences, targets, weights = _parts(split)
     n, steps = len(split), steps_per_epoch(split, batch_size)
+    stored = isinstance(split, StoredSplit)
+    read = _stored_reader(split, batch_size, seed) if stored else _reader(split)
 
     def rows_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = epoch_order(n, seed, epoch)
         first = tf.where(epoch == first_epoch, tf.constant(first_batch, tf.int64), 0)
-        return tf.data.Dataset.range(first, steps).map(
-            lambda step: (
-                order[step * batch_size : (step + 1) * batch_size],
-                draw_key("shift and strand", seed, epoch, step),
+        order = None if stored else epoch_order(n, seed, epoch)
+
+        def rows(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            place = (
+                tf.stack([epoch, step])
+                if order is None
+                else order[step * batch_size : (step + 1) * batch_size]
             )
-        )
+            return place, draw_key("shift and strand", seed, epoch, step)
+
+        return tf.data.Dataset.range(first, steps).map(rows)
 
     def batch(rows: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        x, y = sequences(rows), targets(rows)
+        x, y, *weights = read(rows)
         for_shift, for_strand = tf.unstack(tf.random.split(key, 2))
         if crop is not None:
             x, y = _cropped(x, y, crop, for_shift)
         if reverse_complement:
             x, y = _half_turned(x, y, for_strand)
-        return one_hot_batch(x), y, *(each(rows) for each in weights)
+        return one_hot_batch(x), y, *weights
 
     epochs = tf.data.Dataset.counter(first_epoch)
     return (
         epochs.flat_map(rows_of_epoch)
         .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
+        .with_options(_divided_by_rows())
     )
 
 
 def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     """The split once, in its own order, as batches like those of `training_batches`."""
-    sequences, targets, weights = _parts(split)
+    stored = isinstance(split, StoredSplit)
+    read = _stored_reader(split, batch_size, None) if stored else _reader(split)
 
     def batch(start: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        rows = tf.range(start, tf.minimum(start + batch_size, len(split)))
-        return one_hot_batch(sequences(rows)), targets(rows), *(each(rows) for each in weights)
+        if stored:
+            x, y, *weights = read(tf.stack([tf.zeros_like(start), start // batch_size]))
+        else:
+            x, y, *weights = read(tf.range(start, tf.minimum(start + batch_size, len(split))))
+        return one_hot_batch(x), y, *weights
 
     return (
         tf.data.Dataset.range(0, len(split), batch_size)
         .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
+        .with_options(_divided_by_rows())
     )
 
 
-def _parts(split: Split) -> tuple[_Reader, _Reader, list[_Reader]]:
-    """Readers of sequences and targets, and of the weights of values if there are any."""
-    weights = [] if split.value_weights is None else [_rows(split.value_weights)]
-    return _rows(split.sequences), _rows(split.targets), weights
+def _divided_by_rows() -> tf.data.Options:
+    """On several machines each takes its part of every batch, for there are no files to divide."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options
 
 
-def _rows(array: np.ndarray) -> _Reader:
+def _reader(split: Split) -> _Reader:
+    """Gives the rows of sequences and targets, and of the weights of values if there are any."""
+    arrays = [split.sequences, split.targets]
+    if split.value_weights is not None:
+        arrays.append(split.value_weights)
+    parts = [_rows(array) for array in arrays]
+    return lambda rows: [part(rows) for part in parts]
+
+
+def _stored_reader(split: Split, batch_size: int, seed: int | None) -> _Reader:
+    """Gives sequences and targets of `[epoch, step]`, of a split in a file."""
+    arrays = [split.sequences, split.targets]
+    batches = MixedBlocks(arrays, BlockOrder.of(arrays, seed), batch_size)
+
+    def read(place: tf.Tensor) -> list[tf.Tensor]:
+        taken = tf.numpy_function(
+            lambda place: batches.batch(*place.tolist()),
+            [place],
+            [array.dtype for array in arrays],
+            stateful=False,
+        )
+        shapes = [(None, *array.shape[1:]) for array in arrays]
+        return [tf.ensure_shape(each, shape) for each, shape in zip(taken, shapes, strict=True)]
+
+    return read
+
+
+def _rows(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function that gives the rows of an array by their numbers."""
     if array.nbytes <= COPIED:
         with tf.device("CPU"):

@@ -17,6 +17,8 @@ from degu_tf.data.measured import (
     checked_weights,
     value_weights,
 )
+from degu_tf.data.refused_values import refuse_negative, refuse_other_than_binary
+from degu_tf.data.row_blocks import row_blocks
 from degu_tf.data.summaries import html_summary, summary
 from degu_tf.heads import HeadLayout, Task
 from degu_tf.sequences.encoding import check_sequences
@@ -298,21 +300,7 @@ class Splits:
                 with blaming(name):
                     check_measured(self.heads.take(split.targets, "mean"), self.heads.targets)
         if self.heads.task == "binary" and self.heads.epistemic is None:
-            self._refuse_other_than_binary()
-
-    def _refuse_other_than_binary(self) -> None:
-        """Refuse targets other than 0 and 1; missing values are none."""
-        for name, split in self.items():
-            values = split.targets
-            wrong = ~(np.isnan(values) | (values == 0) | (values == 1))
-            if wrong.any():
-                row, *_, column = np.argwhere(wrong)[0]
-                raise InputError(
-                    "expected binary targets, 0 or 1; compare measurements with a threshold first. "
-                    f"Received: {wrong.sum()} other values, first "
-                    f"{values[tuple(np.argwhere(wrong)[0])]:g} in {self.heads.targets[column]} of "
-                    f"row {row} ({split.name_of(row)}) of {name}"
-                )
+            refuse_other_than_binary(self)
 
     def __repr__(self) -> str:
         return f"Splits({summary(self)})"
@@ -369,19 +357,7 @@ class Splits:
         InputError
             If there are any; their share and the first of them are named.
         """
-        for name, split in self.items():
-            for column in columns:
-                values = split.targets[..., self.heads.column(column)]
-                negative = values < 0
-                if not negative.any():
-                    continue
-                row, *position = np.argwhere(negative)[0]
-                where = f"row {row} ({split.name_of(row)}) of {name}"
-                where = f"position {position[0]} of {where}" if position else where
-                raise InputError(
-                    f"expected {expected}. Received: {negative.mean():.1%} of {column} below zero, "
-                    f"first {values[(row, *position)]:g} at {where}"
-                )
+        refuse_negative(self, columns, expected)
 
     def fraction(self, fraction: float, seed: int = FRACTION_SEED) -> "Splits":
         """A random subset of the training data; validation and test stay whole.
@@ -441,5 +417,6 @@ class Splits:
                 if array is None:
                     continue
                 digest.update(f"{name} {array.dtype} {array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).data)
+                for _, block in row_blocks(array):
+                    digest.update(np.ascontiguousarray(block).data)
         return digest.hexdigest()

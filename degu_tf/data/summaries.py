@@ -43,8 +43,10 @@ def html_summary(splits: "Splits") -> str:
     for name, split in splits.items():
         if name == "test" and not splits.has_test:
             continue
-        mean = splits.heads.take(split.targets, "mean").reshape(-1, splits.heads.n_targets)
         rows[name] = {"sequences": len(split)}
+        if not isinstance(split.targets, np.ndarray):
+            continue  # in a file, too large to read for a glance
+        mean = splits.heads.take(split.targets, "mean").reshape(-1, splits.heads.n_targets)
         for index, target in enumerate(splits.heads.targets):
             values = mean[:, index][~np.isnan(mean[:, index])]
             rows[name][target] = f"{values.mean():.3g} ± {values.std():.3g}"

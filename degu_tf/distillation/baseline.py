@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from degu_tf.data.hdf5.stored_splits import StoredSplit
 from degu_tf.data.splits import FRACTION_SEED, Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
@@ -103,6 +104,11 @@ def baseline_of(run: str | os.PathLike, splits: Splits, *, drawn: bool = False) 
         raise InputError(
             "expected one number a sequence and target, not a profile. "
             f"Received: targets of shape {splits.train.targets.shape}"
+        )
+    if isinstance(splits.train, StoredSplit):
+        raise InputError(
+            "expected training sequences in memory, and these are read from their file in blocks. "
+            f"Received: {len(splits.train)} training sequences"
         )
     folder = None if Path(run).is_file() else RunFolder(run)
     part, is_runs_data = splits, drawn

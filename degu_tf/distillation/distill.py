@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from evoaug_tf.augment import AugmentBase
 
+from degu_tf.data.hdf5.stored_splits import evaluated
 from degu_tf.data.pipeline import steps_per_epoch
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.ensemble import Ensemble
@@ -327,6 +328,7 @@ def _start(
     if distillation.init == "random":
         return None
     split, heads = labelled.validation.centred(teachers.input_length), labelled.heads
+    split = evaluated(split, "validation")
     activity = heads.take(split.targets, "mean")
     unit = np.array(Standardisation.of(labelled).std if settings.standardise else 1.0)
     errors = [

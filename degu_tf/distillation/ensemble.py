@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from degu_tf.data.hdf5.stored_splits import evaluated
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.members import Columns, Source, member_of
 from degu_tf.distillation.pooling import pool_members
@@ -324,7 +325,7 @@ def train_ensemble(
     tasks = [(splits, spec, settings, run.of_member(i), objective) for i in range(n_members)]
     ensemble = Ensemble(_train_members(tasks, run.progress, executor), spec, run.folder)
     if run.folder is not None:
-        test = splits.test.centred(ensemble.input_length)
+        test = evaluated(splits.test.centred(ensemble.input_length), splits.test_name)
         prediction = ensemble.predict(test.sequences)
         table = score(prediction, test.targets, splits.heads, split=splits.test_name)
         write_table(folder / METRICS, table)

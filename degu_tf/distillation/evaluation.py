@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from degu_tf.data.hdf5.stored_splits import evaluated
 from degu_tf.data.splits import Split
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.runs import open_run, teachers_of
@@ -52,7 +53,7 @@ def evaluate_run(folder: str | os.PathLike, split: Split, heads: HeadLayout) -> 
     is_file = Path(folder).is_file()
     kind = "model" if is_file else RunFolder(folder).kind
     predictor = open_run(folder)
-    split = split.centred(predictor.input_length)
+    split = evaluated(split.centred(predictor.input_length), "the split")
     if isinstance(predictor, Ensemble):
         return evaluate_ensemble(predictor, split, heads)
     tables = [_judged(predictor.predict(split.sequences), split, heads, method=kind)]
@@ -100,6 +101,7 @@ def unlearned_members(ensemble: Ensemble, split: Split, heads: HeadLayout) -> li
     >>> unlearned_members(Ensemble([zero, zero]), splits.validation, splits.heads)
     [(0, 'Dev'), (0, 'Hk'), (1, 'Dev'), (1, 'Hk')]
     """
+    split = evaluated(split, "the split")
     measured = heads.take(split.targets, "mean")
     variance = np.nanvar(measured, axis=0)
     found = []

@@ -19,6 +19,7 @@ from evoaug_tf.augment import AugmentBase
 
 from degu_tf.data.hdf5.new_file import new_file
 from degu_tf.data.hdf5.rows import check_storage, datasets_of, opened
+from degu_tf.data.hdf5.stored_splits import StoredSplit
 from degu_tf.data.pipeline import one_hot_batch
 from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation.ensemble import Ensemble
@@ -157,6 +158,12 @@ def _check(labelled: Splits, copies: int) -> None:
         raise InputError(
             "a pool holds sequences of bases with a few labels each: let the teachers label each "
             "minibatch (no pool). Received: profiles, or sequences that are not one-hot"
+        )
+    if isinstance(labelled.train, StoredSplit):
+        raise InputError(
+            "a pool is held in memory, and these data are read from their file in blocks: let the "
+            "teachers label each minibatch (no pool). Received: "
+            f"{len(labelled.train)} training sequences, pool={copies}"
         )
     if copies < 1:
         raise InputError(f"a pool has one or more copies. Received: copies={copies}")

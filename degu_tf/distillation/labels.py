@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from degu_tf.data.hdf5.rows import memory
+from degu_tf.data.hdf5.stored_splits import SHARE, StoredSplit
+from degu_tf.data.row_blocks import row_blocks
 from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import Form, HeadLayout
@@ -205,6 +208,24 @@ def _columns(
 ) -> np.ndarray:
     """The ensemble's labels, of profiles at every position of the sequences."""
     window = teachers.input_length
+    if isinstance(split, StoredSplit):
+        return _columns_by_block(teachers, split, epistemic)
     if window is None or split.targets.ndim != 3 or split.sequences.shape[1] <= window:
         return teachers.columns(split.sequences, epistemic, progress)
     return tiled(lambda part: teachers.columns(part, epistemic, progress), split.sequences, window)
+
+
+def _columns_by_block(teachers: Ensemble, split: Split, epistemic: Form) -> np.ndarray:
+    """The ensemble's labels, held in memory, of sequences that are read block by block."""
+    n_columns = teachers.heads.student(epistemic).n_columns
+    if split.targets.ndim == 3 or 4 * len(split) * n_columns > SHARE * memory():
+        raise InputError(
+            "labels are held in memory, where those of these data do not fit: predict the "
+            "teachers' tracks and make a file of labels of them (degu predict --bigwig, degu "
+            f"prepare atac --labels). Received: {len(split)} sequences, targets of shape "
+            f"{split.targets.shape}"
+        )
+    labels = np.empty((len(split), n_columns), np.float32)
+    for rows, sequences in row_blocks(split.sequences):
+        labels[rows] = teachers.columns(sequences, epistemic)
+    return labels

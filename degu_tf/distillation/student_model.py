@@ -16,6 +16,8 @@ from degu_tf.training.adam import build_optimizer
 from degu_tf.training.augmentation.schemes import augmented, describe, from_description
 from degu_tf.training.forward import TrainingForward
 from degu_tf.training.losses import DistillationLoss
+from degu_tf.training.parallel.devices import n_replicas
+from degu_tf.training.parallel.steps import DeviceParallel, replica_step, synchronised
 from degu_tf.utils.errors import InputError
 
 BATCH_SIZE = 100
@@ -31,7 +33,7 @@ class _Missing:
 
 
 @keras.saving.register_keras_serializable("degu_tf")
-class DistillationModel(keras.Model):
+class DistillationModel(DeviceParallel):
     """A student with what it learns from: teachers, and how each minibatch is augmented.
 
     In every training step the batch is augmented (in the tf.data pipeline) and labelled by the
@@ -233,13 +235,16 @@ class DistillationModel(keras.Model):
         if self._teacher is not None and self.distribute_strategy.num_replicas_in_sync > 1:
             x, y = self._with_student_labels(x, y)
         build_optimizer(self)
-        return super().fit(x, y, **kwargs)
+        with self.distribute_strategy.scope(), synchronised(self):
+            return super().fit(x, y, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step, on the teachers' labels where there are teachers."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if self._teacher is not None:
             y = self._teacher(x)
+        if n_replicas() > 1:
+            return replica_step(self, (x, y, sample_weight))
         return super().train_step((x, y, sample_weight))
 
     def _with_student_labels(self, x: Any, y: Any) -> tuple[Any, Any]:

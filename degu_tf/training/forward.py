@@ -18,6 +18,8 @@ from degu_tf.training.input_block import (
     larger_of_pairs,
     normalised_convolution,
 )
+from degu_tf.training.parallel.devices import n_replicas
+from degu_tf.training.parallel.steps import DeviceParallel, replica_step
 
 Step = Callable[..., tf.Tensor]
 
@@ -70,7 +72,7 @@ class TrainingForward:
 
     def __call__(self, batch: tf.Tensor) -> tf.Tensor:
         """Outputs of a batch; moving averages of the layers move on."""
-        if self.is_plain:
+        if self.is_plain or n_replicas() > 1:
             return self._model(batch, training=True)
         values = {self._wiring.input: batch}
         for key, (sources, step) in self._steps.items():
@@ -147,7 +149,7 @@ def _as_keras(node: Node) -> tuple[list[Node], Step]:
     return [node], lambda *parts: layer(list(parts), training=True)
 
 
-class Learner(keras.Model):
+class Learner(DeviceParallel):
     """A network while it is fitted: Keras' `fit`, with `TrainingForward` in each step.
 
     Its variables are the network's. The network itself is not compiled, so that its files hold no
@@ -168,6 +170,10 @@ class Learner(keras.Model):
     def call(self, sequences: Any, training: bool = False) -> Any:
         """The network's output."""
         return self._forward(sequences) if training else self.network(sequences, training=False)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Keras' step; on several devices one in which all rows of a batch count alike."""
+        return super().train_step(data) if n_replicas() == 1 else replica_step(self, data)
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Save the network, as a checkpoint of Keras asks."""

@@ -10,6 +10,7 @@ from keras import ops
 
 from degu_tf.data.splits import Splits
 from degu_tf.training.losses import DistillationLoss, Likelihood
+from degu_tf.training.parallel.devices import n_replicas
 from degu_tf.training.standardisation import StandardisedLoss
 from degu_tf.utils.errors import InputError
 
@@ -76,7 +77,8 @@ class PresentValues(keras.losses.Loss):
             weight = ops.cast(ops.convert_to_tensor(sample_weight), values.dtype)
             missing_axes = len(values.shape) - len(weight.shape)
             weight = ops.reshape(weight, (*ops.shape(weight), *[1] * missing_axes)) * present
-        return ops.mean(ops.sum(values * weight, axis=-1))
+        # as Keras' own losses are: a part of the sum over devices
+        return ops.mean(ops.sum(values * weight, axis=-1)) / n_replicas()
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss without weights."""

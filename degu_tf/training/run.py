@@ -49,11 +49,16 @@ class Run:
         are no part of the identity: one that changes the training makes a run that its settings do
         not describe. A training that resumes calls them from the first epoch that is left on; what
         they counted before is not kept.
+    devices
+        How many devices of this machine train each model, each on its part of every batch
+        (`degu_tf.training.parallel`). Weights agree with those of one device to rounding, dropout
+        aside, so it is no part of the identity; the manifest notes it.
 
     Raises
     ------
     InputError
-        If the seed is negative or no whole number, or what is given are no callbacks.
+        If the seed or the number of devices is out of range or no whole number, or what is given
+        are no callbacks.
 
     Examples
     --------
@@ -71,6 +76,7 @@ class Run:
     name: str = "model"
     log: Path | None = None
     callbacks: Callbacks = ()
+    devices: int = 1
 
     def __init__(
         self,
@@ -83,9 +89,12 @@ class Run:
         name: str = "model",
         log: str | os.PathLike | None = None,
         callbacks: Callbacks = (),
+        devices: int = 1,
     ) -> None:
         if not is_whole(seed, 0):
             raise InputError(f"seed must be a whole number from 0. Received: seed={seed!r}")
+        if not is_whole(devices, 1):
+            raise InputError(f"devices must be a whole number from 1. Received: {devices=}")
         for attribute, value in (
             ("folder", None if folder is None else Path(folder)),
             ("seed", int(seed)),
@@ -96,6 +105,7 @@ class Run:
             ("name", name),
             ("log", None if log is None else Path(log)),
             ("callbacks", callbacks if callable(callbacks) else _checked(callbacks)),
+            ("devices", int(devices)),
         ):
             object.__setattr__(self, attribute, value)
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from degu_tf.data.row_blocks import row_blocks
 from degu_tf.data.splits import Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.training.output_units import check_output, with_output_units
@@ -59,9 +60,7 @@ class Standardisation:
         """
         heads = splits.heads
         refuse_binary(heads)
-        means = heads.take(splits.train.targets, "mean").reshape(-1, heads.n_targets)
-        mean = np.asarray(np.nanmean(means, axis=0, dtype=np.float64))
-        std = np.asarray(np.nanstd(means, axis=0, dtype=np.float64))
+        mean, std = _statistics(heads.take(splits.train.targets, "mean"))
         for target, value in zip(heads.targets, std, strict=True):
             if not value > 0:
                 raise InputError(
@@ -131,6 +130,23 @@ class Standardisation:
         """Mean and standard deviation of each target, for a run's manifest."""
         pairs = zip(self.targets, self.mean, self.std, strict=True)
         return {target: [mean, std] for target, mean, std in pairs}
+
+
+def _statistics(means: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column `(T,)` float64, over rows and positions."""
+    if isinstance(means, np.ndarray):
+        flat = means.reshape(-1, means.shape[-1])
+        mean, std = np.nanmean(flat, 0, np.float64), np.nanstd(flat, 0, np.float64)
+        return np.asarray(mean), np.asarray(std)
+    n = int(np.prod(means.shape[:-1]))
+    axes = tuple(range(means.ndim - 1))
+    mean = np.zeros(means.shape[-1])
+    for _, block in row_blocks(means):
+        mean += block.sum(axes, np.float64) / n
+    variance = np.zeros(means.shape[-1])
+    for _, block in row_blocks(means):
+        variance += np.square(block - mean).sum(axes) / n
+    return mean, np.sqrt(variance)
 
 
 def refuse_binary(heads: HeadLayout) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from degu_tf.data.hdf5.stored_splits import evaluated, reading_order
 from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from degu_tf.data.splits import Split, Splits
 from degu_tf.heads import HeadLayout
@@ -26,6 +27,8 @@ from degu_tf.training.forward import Learner, trains_itself
 from degu_tf.training.initial_weights import initial_model, weights_hash
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective, settings_for_task
+from degu_tf.training.parallel import devices
+from degu_tf.training.parallel.steps import where_model_lies
 from degu_tf.training.present_values import fitting_loss
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
@@ -52,6 +55,7 @@ _COUNTS = (
 )
 
 
+@where_model_lies
 def fit(
     model: keras.Model,
     splits: Splits,
@@ -114,6 +118,7 @@ def fit(
         splits.refuse_negative(splits.heads.targets, _COUNTS)
     validation = splits.validation.centred(settings.crop)
     check_fits(model, validation, objective.heads)
+    devices.check_batches(len(splits.train), settings.batch_size)
     steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
     learner = model if trains_itself(model) else Learner(model)
     learner.compile(
@@ -143,9 +148,7 @@ def fit(
         epochs=settings.epochs,
         initial_epoch=state.first_epoch,
         steps_per_epoch=steps,
-        validation_data=evaluation_batches(
-            validation, batch_size_of(validation.sequences.shape[1])
-        ),
+        validation_data=_validation_batches(validation),
         callbacks=[*mine, *callbacks, state],
         shuffle=False,
         verbose=0,
@@ -156,6 +159,11 @@ def fit(
             f"(it was {settings.learning_rate})"
         )
     return _history(state.rows, epoch_bar.seconds)
+
+
+def _validation_batches(split: Split) -> tf.data.Dataset:
+    usual = batch_size_of(split.sequences.shape[1])
+    return evaluation_batches(split, devices.evaluation_batch_size(len(split), usual))
 
 
 def _batches(
@@ -188,6 +196,8 @@ def _history(logged: Sequence[Mapping[str, float]], seconds: Sequence[float]) ->
 
 def _steps_at_once(steps: int, work: int) -> int:
     """Steps between two returns to Python, which divide an epoch; `work` is that of one step."""
+    if devices.n_replicas() > 1:
+        return 1  # TensorFlow loses what devices add up in a loop of its own
     most = min(STEPS_AT_ONCE, max(1, int(WORK_AT_ONCE / max(1, work))))
     return max(n for n in range(1, most + 1) if steps % n == 0)
 
@@ -291,8 +301,10 @@ def train(
         folder.begin(identity)
         remove_states(folder.path)
         return load_model(folder.path)
-    model = initial_model(splits, spec, settings, objective.heads, run)
-    fitted = model if learner is None else learner(model)
+    strategy = devices.strategy_of(run.devices)
+    with devices.scope_of(strategy):
+        model = initial_model(splits, spec, settings, objective.heads, run)
+        fitted = model if learner is None else learner(model)
     if folder is not None:
         folder.begin(identity)
     data = splits if prepare is None else prepare(splits)
@@ -301,6 +313,10 @@ def train(
     if settings.finetune is not None:
         history = _finetuned(history, model, splits, settings.finetune, objective, run, checkpoint)
     notes = dict(run.notes)
+    if strategy is not None:
+        trained, model = model, initial_model(splits, spec, settings, objective.heads, run)
+        model.set_weights(trained.get_weights())
+        notes["devices"] = run.devices
     if objective.units is not None:
         model = objective.units.to_data(model, objective.heads)
         notes["standardisation"] = objective.units.to_dict()
@@ -390,6 +406,7 @@ def run_settings(
     run: Run,
 ) -> dict[str, Any]:
     """What makes a run, as plain values: equal values, equal run."""
+    order = reading_order(splits.train)
     return {
         "kind": kind,
         "model": spec.to_dict(),
@@ -398,7 +415,11 @@ def run_settings(
         "training": settings.to_dict(),
         "seed": run.seed,
         **({} if spec.init is None else {"init_hash": weights_hash(spec.init)}),
-        "data": {"fingerprint": splits.fingerprint, "n_train": len(splits.train)},
+        "data": {
+            "fingerprint": splits.fingerprint,
+            "n_train": len(splits.train),
+            **({} if order is None else {"read_in_blocks": order.to_dict()}),
+        },
         **settings.stages(),
         **run.provenance,
     }
@@ -414,7 +435,7 @@ def _write_model(
     with atomic_write(folder / MODEL) as temporary:
         predictor.model.save(temporary)
     write_table(folder / HISTORY, history)
-    test = splits.test.centred(predictor.input_length)
+    test = evaluated(splits.test.centred(predictor.input_length), splits.test_name)
     prediction = predictor.predict(test.sequences)
     table = score(prediction, test.targets, splits.heads, split=splits.test_name)
     write_table(folder / METRICS, table)

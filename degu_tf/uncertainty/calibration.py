@@ -7,6 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from degu_tf.data.hdf5.stored_splits import evaluated
+from degu_tf.data.row_blocks import row_blocks
 from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.runs import open_run
@@ -151,11 +153,12 @@ def calibrate(
     check_output(path, overwrite=force)
     model = open_run(run)
     predictor = StrandAveraged(model) if average_strands else model
-    part = getattr(splits, split)
+    part = evaluated(getattr(splits, split), split)
     conformal = Conformal(component, quantile, n_bins).fit(
         predictor.predict(part.sequences), part.targets, splits.heads, part.sequences, (level,)
     )
-    conformal.check_unseen(getattr(splits, JUDGED_ON[split]).sequences)
+    for _, others in row_blocks(getattr(splits, JUDGED_ON[split]).sequences):
+        conformal.check_unseen(others)
     conformal.notes = {
         "fingerprint": model.fingerprint(),
         "average_strands": average_strands,
@@ -253,6 +256,7 @@ def compare_intervals(
     InputError
         If sequences were used for calibration, or targets differ.
     """
+    split = evaluated(split, "the split")
     calibrated.conformal.check_unseen(split.sequences)
     prediction = calibrated.predict(split.sequences)
     tables = [

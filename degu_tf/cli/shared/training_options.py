@@ -42,6 +42,21 @@ def run_folder_options(to: argparse.ArgumentParser) -> None:
     quiet_option(to)
     log = "file to which a line of JSON is added for each epoch, with its losses and metrics"
     option(to, "--log", "FILE.jsonl", log)
+    devices = "devices of this machine that train each model, each on its part of every batch: "
+    devices += "GPUs, or, to try it out without any, parts of the processor; results agree to "
+    devices += "rounding, but for dropout"
+    option(to, "--devices", "N", devices, whole_number(1), 1)
+
+
+def begin(options: argparse.Namespace) -> None:
+    """Load TensorFlow for the devices that are to train; too few are refused at once."""
+    from degu_tf.utils import quiet
+
+    quiet.tensorflow()
+    if options.devices > 1:
+        from degu_tf.training.parallel.devices import strategy_of
+
+        strategy_of(options.devices)
 
 
 def check_outputs(options: argparse.Namespace) -> None:
@@ -143,6 +158,7 @@ def run_of(options: argparse.Namespace, subset: Mapping[str, Any], chosen: "Reci
         notes={"data_file": _relative(options.data, options.out)},
         progress=progress(options),
         log=options.log,
+        devices=options.devices,
     )
 
 
@@ -155,7 +171,12 @@ def training_data(options: argparse.Namespace, subset: Mapping[str, Any]) -> "Sp
     """The data of a file, with its training split reduced to the subset."""
     from degu_tf.data.hdf5.splits_file import read_splits
 
-    splits = read_splits(options.data, options.targets, missing_targets=options.missing_targets)
+    splits = read_splits(
+        options.data,
+        options.targets,
+        missing_targets=options.missing_targets,
+        in_memory=options.in_memory,
+    )
     if subset["fraction"] is not None:
         return splits.fraction(subset["fraction"], subset["seed"])
     if subset["n_train"] is not None:

@@ -20,7 +20,7 @@ from degu_tf.sequences.encoding import as_tokens
 from degu_tf.utils.errors import InputError, blaming
 
 _BLOCK_BYTES = 2**20
-_DAMAGED = (
+DAMAGED = (
     "expected a whole HDF5 file; this one is cut off, damaged or open for writing elsewhere, so "
     "copy or download it again"
 )
@@ -54,11 +54,11 @@ def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{_DAMAGED} ({error})") from error
+        raise InputError(f"{DAMAGED} ({error})") from error
     except KeyError as error:
         if "Unable to" not in str(error):
             raise
-        raise InputError(f"{_DAMAGED} ({error})") from error
+        raise InputError(f"{DAMAGED} ({error})") from error
 
 
 def datasets_of(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -79,7 +79,7 @@ def datasets_of(file: h5py.File) -> dict[str, h5py.Dataset]:
     try:
         file.visititems(keep)
     except (KeyError, ValueError) as error:
-        raise InputError(f"{_DAMAGED} ({error})") from error
+        raise InputError(f"{DAMAGED} ({error})") from error
     for path, dataset in found.items():
         if dataset.external or dataset.is_virtual:
             kind = "external storage" if dataset.external else "a virtual data set"
@@ -98,6 +98,18 @@ def check_storage(dataset: h5py.Dataset) -> None:
     InputError
         If it declares more values than are stored in the file, or than fit into memory.
     """
+    check_complete(dataset)
+    check_memory(loaded_bytes(dataset), f"{dataset.name} of shape {dataset.shape}")
+
+
+def check_complete(dataset: h5py.Dataset) -> None:
+    """Check that all values that a dataset declares are stored in the file.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
     if not dataset.size:
         return
     if dataset.chunks:
@@ -115,7 +127,6 @@ def check_storage(dataset: h5py.Dataset) -> None:
             f"download it again. Received: shape {dataset.shape}, of which {stored} {unit} are "
             "stored"
         )
-    check_memory(loaded_bytes(dataset), f"{dataset.name} of shape {dataset.shape}")
 
 
 def loaded_bytes(dataset: h5py.Dataset) -> int:
@@ -134,7 +145,7 @@ def check_memory(n_bytes: int, what: str) -> None:
     InputError
         If it is.
     """
-    total = _memory()
+    total = memory()
     if n_bytes > total:
         raise InputError(
             f"expected data that fit into memory, {total / 1e9:.1f} GB. "
@@ -142,7 +153,8 @@ def check_memory(n_bytes: int, what: str) -> None:
         )
 
 
-def _memory() -> float:
+def memory() -> float:
+    """Bytes of memory of this computer; infinite where it does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -164,14 +176,18 @@ class Rows:
     Raises
     ------
     InputError
-        As `check_storage` does.
+        As `check_complete` does, and of what is read whole as `check_memory` does.
     """
 
     dataset: h5py.Dataset
     axes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        check_storage(self.dataset)
+        check_complete(self.dataset)
+
+    def _check_memory(self) -> None:
+        what = f"{self.dataset.name} of shape {self.dataset.shape}"
+        check_memory(loaded_bytes(self.dataset), what)
 
     @property
     def name(self) -> str:
@@ -209,6 +225,7 @@ class Rows:
             raise InputError(
                 f"expected numbers. Received: {self.name} of type {self.dataset.dtype}"
             )
+        self._check_memory()
         values = np.empty(self.shape, np.float32)
         with np.errstate(over="ignore"):
             for rows, block in self.blocks():
@@ -232,6 +249,7 @@ class Rows:
         InputError
             As `degu_tf.sequences.encoding.as_tokens` does.
         """
+        self._check_memory()
         tokens = np.empty(self.shape[:2], np.uint8)
         for rows, block in self.blocks():
             numbers = range(rows.start, rows.stop)

@@ -28,6 +28,7 @@ from degu_tf.data.hdf5.rows import (
     datasets_of,
     opened,
 )
+from degu_tf.data.hdf5.stored_splits import InMemory, is_stored, left_in_file
 from degu_tf.data.measured import MissingTargets
 from degu_tf.data.splits import NAMES, Split, Splits
 from degu_tf.heads import HeadLayout
@@ -58,6 +59,7 @@ def read_splits(
     progress: bool | None = None,
     *,
     missing_targets: MissingTargets = "refuse",
+    in_memory: InMemory = "auto",
 ) -> Splits:
     """Read training, validation and test data from an HDF5 file of any known layout.
 
@@ -83,6 +85,12 @@ def read_splits(
     missing_targets
         ``"keep"`` rows of which some targets are missing (NaN). A file that `write_splits` wrote
         of such data says so itself.
+    in_memory
+        ``"always"`` reads the file whole. ``"never"`` leaves training data in it, and other splits
+        if they are large; rows are read as they are needed, training shuffles blocks of them
+        (`degu_tf.data.mixed_blocks`), and values are checked as they are read. ``"auto"``: whole,
+        unless that takes more than half of this machine's memory. Data with missing values,
+        weights or a released file's labels of teachers are always read whole.
 
     Raises
     ------
@@ -113,15 +121,11 @@ def read_splits(
             if stored is None
             else Columns(stored)
         )
-        splits = {}
-        total = sum(part["sequences"].shape[0] for part in parts.values())
-        with bar(None, "reading", progress, total=total) as shown:
-            for name, part in parts.items():
-                with blaming(name):
-                    read = _read_split(
-                        part, columns, stored is not None, missing_targets, shown.update
-                    )
-                    splits[name] = read
+        gaps = missing_targets == "keep" or columns.student is not None
+        if is_stored(in_memory, parts, gaps):
+            splits = left_in_file(path, parts, keep_floats=stored is not None)
+        else:
+            splits = _read_parts(parts, columns, stored is not None, missing_targets, progress)
         if columns.student is not None:
             warnings.warn(
                 f"training targets of {path} are the teachers' means, not measurements; they suit "
@@ -295,6 +299,23 @@ def _stored_normalisation(file: h5py.File) -> dict[str, Any] | None:
 def _deviations(heads: HeadLayout) -> list[str]:
     """Columns of replicate standard deviations; teachers' labels are not checked."""
     return [f"{target}_aleatoric" for target in heads.targets if heads.aleatoric == "std"]
+
+
+def _read_parts(
+    parts: Mapping[str, Mapping[str, Rows]],
+    columns: Columns,
+    stored: bool,
+    missing_targets: MissingTargets,
+    progress: bool | None,
+) -> dict[str, Split]:
+    """Splits that are read whole."""
+    splits = {}
+    total = sum(part["sequences"].shape[0] for part in parts.values())
+    with bar(None, "reading", progress, total=total) as shown:
+        for name, part in parts.items():
+            with blaming(name):
+                splits[name] = _read_split(part, columns, stored, missing_targets, shown.update)
+    return splits
 
 
 def _text(value: Any) -> str:

@@ -125,11 +125,11 @@ def test_contiguous_values_past_the_end_of_the_file_are_refused(tmp_path, small)
 
 def test_what_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
     path = write(tmp_path / "d.h5")
-    monkeypatch.setattr(rows, "_memory", lambda: 600)
-    read_splits(path, ["a", "b"])
-    monkeypatch.setattr(rows, "_memory", lambda: 599)
+    monkeypatch.setattr(rows, "memory", lambda: 600)
+    read_splits(path, ["a", "b"], in_memory="always")
+    monkeypatch.setattr(rows, "memory", lambda: 599)
     with pytest.raises(InputError, match=r"fit into memory.*Received: .*/sequences of shape \(30"):
-        read_splits(path, ["a", "b"])
+        read_splits(path, ["a", "b"], in_memory="always")
 
 
 @pytest.mark.parametrize(
