@@ -92,8 +92,7 @@ class Teacher:
         folder = self.ensemble.folder
         return {
             "folder": None if folder is None else str(Path(folder).absolute()),
-            "n_members": self.ensemble.n_members,
-            "fingerprint": self.ensemble.fingerprint(),
+            **self.ensemble.record(),
             "epistemic": self.epistemic,
             "dtype": self.dtype,
         }
@@ -118,7 +117,8 @@ class Teacher:
                 "the teachers this student learns from are gone: put their run back, or give them "
                 f"again (DistillationModel.teacher = Teacher(ensemble)). Received: {folder}"
             )
-        ensemble = Ensemble.load(folder, record["n_members"])
+        numbers = record.get("numbers")
+        ensemble = Ensemble.load(folder, None if numbers else record["n_members"], numbers)
         if ensemble.fingerprint() != record["fingerprint"]:
             raise InputError(
                 f"expected the teachers this student was saved with. Received: {folder}, which "

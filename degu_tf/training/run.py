@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Callbacks: TypeAlias = "Sequence[Callback] | Callable[[Run], Sequence[Callback]]"
 """Keras callbacks, or a function that makes them for a run."""
 
+_ATTEMPTS = 1
+"""Branch of the seeds of attempts; those of members are on the root."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -47,11 +50,14 @@ class Run:
         another with the same ones; a function of the member's `Run` makes new ones for each. They
         are no part of the identity: one that changes the training makes a run that its settings do
         not describe.
+    retries
+        Attempts from derived seeds (`of_attempt`) after a training that diverged, ran out of memory
+        or did not learn (`degu_tf.distillation.failures.attempts`).
 
     Raises
     ------
     InputError
-        If the seed is negative or no whole number, or what is given are no callbacks.
+        If seed or retries are negative or no whole number, or what is given are no callbacks.
 
     Examples
     --------
@@ -69,6 +75,7 @@ class Run:
     name: str = "model"
     log: Path | None = None
     callbacks: Callbacks = ()
+    retries: int = 0
 
     def __init__(
         self,
@@ -81,9 +88,13 @@ class Run:
         name: str = "model",
         log: str | os.PathLike | None = None,
         callbacks: Callbacks = (),
+        retries: int = 0,
     ) -> None:
-        if not isinstance(seed, Integral) or seed < 0:
-            raise InputError(f"seed must be a whole number from 0. Received: seed={seed!r}")
+        for what, number in (("seed", seed), ("retries", retries)):
+            if not isinstance(number, Integral) or number < 0:
+                raise InputError(
+                    f"{what} must be a whole number from 0. Received: {what}={number!r}"
+                )
         for attribute, value in (
             ("folder", None if folder is None else Path(folder)),
             ("seed", int(seed)),
@@ -94,6 +105,7 @@ class Run:
             ("name", name),
             ("log", None if log is None else Path(log)),
             ("callbacks", callbacks if callable(callbacks) else _checked(callbacks)),
+            ("retries", int(retries)),
         ):
             object.__setattr__(self, attribute, value)
 
@@ -106,6 +118,27 @@ class Run:
             notes={},
             member=member,
             name=f"member {member}",
+        )
+
+    def of_attempt(self, attempt: int) -> "Run":
+        """The run of one attempt, counted from 0: the later ones have seeds derived from the first.
+
+        Their settings say so, so that they are no run of that seed.
+
+        Examples
+        --------
+        >>> again = Run(seed=7, retries=1).of_attempt(1)
+        >>> again.seed == attempt_seed(7, 1), again.provenance
+        (True, {'attempt': 1, 'first_seed': 7})
+        """
+        if attempt == 0:
+            return replace(self, retries=0)
+        return replace(
+            self,
+            seed=attempt_seed(self.seed, attempt),
+            provenance={**self.provenance, "attempt": attempt, "first_seed": self.seed},
+            name=f"{self.name}, attempt {attempt + 1}",
+            retries=0,
         )
 
     def keras_callbacks(self) -> "list[Callback]":
@@ -155,6 +188,18 @@ def member_seed(seed: int, member: int) -> int:
     if seed < 0:
         raise InputError(f"seed must not be negative. Received: seed={seed}")
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0] & 0x7FFFFFFF)
+
+
+def attempt_seed(seed: int, attempt: int) -> int:
+    """The seed of a later attempt, counted from 1: unrelated to those of members.
+
+    Examples
+    --------
+    >>> attempt_seed(7, 1) not in (7, member_seed(7, 1), attempt_seed(7, 2), attempt_seed(8, 1))
+    True
+    """
+    drawn = np.random.SeedSequence([seed, attempt], spawn_key=(_ATTEMPTS,)).generate_state(1)[0]
+    return int(drawn & 0x7FFFFFFF)
 
 
 def member_folder(folder: str | os.PathLike, member: int) -> Path:

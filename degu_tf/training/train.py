@@ -283,6 +283,11 @@ def train(
     (10, 2)
     """
     settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
+    if run.retries:
+        raise InputError(
+            "`train` makes one attempt; `train_ensemble` and `distill` make more. "
+            f"Received: retries={run.retries}"
+        )
     check_augmentable(splits, settings)
     if objective is None:
         settings = settings_for_task(settings, splits.heads)

@@ -106,6 +106,9 @@ def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     option(training, "--crop", "BASES", crop, whole_number(0))
     seed = "random seed of weights, batches, dropout and augmentation"
     option(training, "--seed", "N", seed, whole_number(0), 0)
+    retries = "times that a model which diverges, runs out of memory or does not learn is trained "
+    retries += "again, from a seed derived from its own"
+    option(training, "--retries", "N", retries, whole_number(0), 0)
     return training
 
 
@@ -142,6 +145,7 @@ def run_of(options: argparse.Namespace, subset: Mapping[str, Any], chosen: "Reci
         notes={"data_file": _relative(options.data, options.out)},
         progress=progress(options),
         log=options.log,
+        retries=options.retries,
     )
 
 
