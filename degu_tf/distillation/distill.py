@@ -51,7 +51,7 @@ class Augmentation:
         Keep the originals in the minibatch beside the augmented ones.
     teacher_dtype
         ``"float32"``, or ``"bfloat16"`` for faster labels where the processor has arithmetic for
-        it.
+        it; ``"auto"`` is bfloat16 on GPUs that have it (compute capability 8.0), else float32.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class Augmentation:
     scheme: AugmentBase | None
     labels: Literal["teachers", "static"] = "teachers"
     append: bool = False
-    teacher_dtype: str = "float32"
+    teacher_dtype: str = "auto"
 
     def __post_init__(self) -> None:
         if self.labels not in ("teachers", "static"):

@@ -31,6 +31,7 @@ from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import Form, HeadLayout, Prediction
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, as_array
+from degu_tf.models.threads import warn_where_threads_differ
 from degu_tf.training.initial_weights import initial_model
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective, settings_for_task
@@ -377,6 +378,7 @@ def train_ensemble(
         prediction = ensemble.predict(test.sequences)
         table = score(prediction, test.targets, splits.heads, split=splits.test_name)
         write_table(folder / METRICS, table)
+        warn_where_threads_differ(member_folder(run.folder, i) for i in members)
         folder.finish(n_members=ensemble.n_members, **in_manifest(failed), **run.notes)
     warn_of_failed(failed)
     return ensemble

@@ -15,6 +15,7 @@ from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, batch_size_of
 from degu_tf.models.released.guarded_loading import load_keras_model
+from degu_tf.models.threads import thread_counts
 from degu_tf.training.adam import OneOperationAdam, build_optimizer
 from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import augmented
@@ -111,7 +112,7 @@ def fit(
         ),
         loss=fitting_loss(objective.compiled_loss(splits.heads), splits),
         steps_per_execution=_steps_at_once(steps),
-        jit_compile=False,
+        jit_compile=settings.jit_compile,
     )
     build_optimizer(learner)
     epoch_bar = EpochBar(settings.epochs, progress)
@@ -307,7 +308,7 @@ def train(
     history = _fitted(fitted, data, settings, objective, run)
     if settings.finetune is not None:
         history = _finetuned(history, model, splits, settings.finetune, objective, run)
-    notes = dict(run.notes)
+    notes: dict[str, Any] = {"threads": thread_counts(), **run.notes}
     if objective.units is not None:
         model = objective.units.to_data(model, objective.heads)
         notes["standardisation"] = objective.units.to_dict()

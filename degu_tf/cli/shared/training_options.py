@@ -97,6 +97,8 @@ def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     standardise = "train in units of each target's mean and standard deviation over the training "
     standardise += "set; predictions are in the data's own units"
     flag(training, "--standardise", standardise)
+    jit = "compile the training step by XLA, for GPUs; slower on processors"
+    flag(training, "--jit-compile", jit)
     patience = "stop after this many epochs without a lower validation loss; 0: never"
     option(training, "--patience", "N", patience, whole_number(0))
     steps = "steps per epoch; 0: one pass over the training data"
@@ -225,8 +227,9 @@ def training_settings(
     given = _given(**{name: getattr(options, name) for name in (*names, "steps_per_epoch", "ema")})
     for name in {"patience", "crop", "steps_per_epoch", "ema"} & given.keys():
         given[name] = given[name] or None
-    if options.standardise:
-        given["standardise"] = True
+    for name in ("standardise", "jit_compile"):
+        if getattr(options, name):
+            given[name] = True
     if options.schedule == "plateau":
         given.setdefault("warmup", 0)
     if options.epochs is not None and options.steps is not None:
