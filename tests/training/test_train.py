@@ -490,7 +490,7 @@ def test_a_schedule_is_part_of_a_runs_identity_where_it_is_not_the_papers():
 @pytest.mark.slow
 def test_a_step_compiled_by_xla_learns_the_same(splits, spec):
     plain = TrainingSettings(epochs=2, batch_size=50, learning_rate=0.01)
-    compiled = replace(plain, jit_compile=True)
+    compiled = dataclasses.replace(plain, jit_compile=True)
     assert "jit_compile" not in plain.to_dict()
     assert compiled.to_dict()["jit_compile"] is True
     without = ModelSpec(spec.name, {**spec.options, "dropout": 0.0})  # its draws differ under XLA
