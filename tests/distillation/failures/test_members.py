@@ -10,7 +10,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
-from failing_networks import diverging, fails, idle
+from failing_networks import diverging, idle, seed_where
 
 from degu_tf.distillation.distill import distill
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
@@ -28,15 +28,6 @@ from degu_tf.utils.run_list import list_runs
 pytestmark = pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
 
 N = 4
-
-
-def seed_where(*failing, n=N):
-    """A seed whose members of these numbers fail, and whose second attempts do not."""
-    return next(
-        seed for seed in range(10_000)
-        if [i for i in range(n) if fails(member_seed(seed, i))] == list(failing)
-        and not any(fails(attempt_seed(member_seed(seed, i), 1)) for i in failing)
-    )  # fmt: skip
 
 
 @contextmanager
