@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 if TYPE_CHECKING:
     from keras.callbacks import Callback
@@ -91,7 +91,7 @@ class Run:
         retries: int = 0,
     ) -> None:
         for what, number in (("seed", seed), ("retries", retries)):
-            if not isinstance(number, Integral) or number < 0:
+            if not is_whole(number, 0):
                 raise InputError(
                     f"{what} must be a whole number from 0. Received: {what}={number!r}"
                 )

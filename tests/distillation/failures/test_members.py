@@ -21,6 +21,7 @@ from degu_tf.distillation.teacher import Teacher
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run, attempt_seed, member_seed
 from degu_tf.training.settings import TrainingSettings
+from degu_tf.training.train import load_model
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import RunFolder
 from degu_tf.utils.run_list import list_runs
@@ -57,11 +58,13 @@ def ask(make_splits, tmp_path):
 
 
 def contents(folder):
-    """Bytes of every file but for what tells the time of day, or how long something took."""
+    """Every file, without what tells the time of day or how long something took."""
     found = {}
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.name != "history.csv":
             text = file.read_bytes()
+            if file.name == "model.keras":  # a zip with the date in it
+                text = load_model(file.parent).fingerprint().encode()
             if file.name == "manifest.json":
                 manifest = json.loads(text)
                 del manifest["created"], manifest["files"]
