@@ -213,7 +213,8 @@ def test_without_arithmetic_for_bfloat16_it_is_float32(small, teacher, monkeypat
 
 
 def test_other_types_are_refused(small):
-    with pytest.raises(InputError, match=r"in one of \('float32', 'bfloat16'\). .*'float16'"):
+    types = r"in one of \('auto', 'float32', 'bfloat16'\). .*'float16'"
+    with pytest.raises(InputError, match=types):
         Teacher(small, dtype="float16")
 
 

@@ -136,7 +136,7 @@ def test_learning_is_judged_against_the_mean(make_splits):
     assert not learned_anything(Linear(heads, [0.0, -0.1], targets), centred, heads)
     gaps = targets.copy()
     gaps[::2, 0] = np.nan
-    missing = split.__class__(split.sequences, gaps)
+    missing = split.__class__(split.sequences, gaps, missing_targets="keep")
     assert unlearned_targets(Linear(heads, [0.1, 0.0], targets), missing, heads) == ["Hk"]
 
 
