@@ -1,8 +1,8 @@
 """Memory that a process keeps of each ensemble it has trained and forgotten.
 
-Shown is the resident memory after each ensemble, when nothing refers to it any more. Measured: 20 to
-22 MiB for each ensemble of three members. The models themselves are gone by then; what stays, at least
-in part, are graphs of compiled training steps, which TensorFlow does not collect.
+Shown is the resident memory after each ensemble, when nothing refers to it any more. Measured: 20
+to 22 MiB for each ensemble of three members. The models are gone by then; graphs of compiled
+training steps stay, but dismantling them did not stop the growth, whose cause is not found.
 """
 
 import argparse
