@@ -143,7 +143,8 @@ def _augmentation_options(distill: argparse.ArgumentParser) -> None:
     append = "train on the original sequences too, appended to each minibatch"
     flag(augmentation, "--append", append)
     dtype = "precision of the teachers' predictions; bfloat16 is faster on processors that have it"
-    choice(augmentation, "--teacher-dtype", dtype, ("float32", "bfloat16"))
+    dtype += "; auto: bfloat16 on GPUs that have it, else float32"
+    choice(augmentation, "--teacher-dtype", dtype, ("auto", "float32", "bfloat16"))
     finetuning_options(augmentation)
 
 
@@ -338,7 +339,7 @@ def augmentation(
 
     name = options.augment
     if name == "off" or (name is None and usual is None):
-        defaults = {"append": False, "labels": "teachers", "teacher_dtype": "float32"}
+        defaults = {"append": False, "labels": "teachers", "teacher_dtype": "auto"}
         for option_name, default in defaults.items():
             if getattr(options, option_name) != default:
                 raise InputError(

@@ -204,6 +204,7 @@ def report(
 
     judged = getattr(splits, split)
     table = evaluate_run(run, judged, splits.heads)
+    _say_missing(run)
     baseline = None
     if with_baseline and judged.targets.ndim == 2:
         baseline, rows = _baseline(run, splits, judged, drawn)
@@ -229,6 +230,16 @@ def report(
         say("The student's teachers were not found where its run recorded them; not evaluated")
     if baseline is not None:
         _say_baseline(baseline, table)
+
+
+def _say_missing(run: str) -> None:
+    """Print which members an ensemble lacks."""
+    from degu_tf.distillation.failures.members import missing_text, of_manifest
+    from degu_tf.utils.run_folder import RunFolder
+
+    failed = of_manifest(RunFolder(run).manifest()) if os.path.isdir(run) else {}
+    if failed:
+        say(f"Missing: {missing_text(failed)}; `degu train` with a higher --retries trains them")
 
 
 def _numbers(splits: "Splits", split: str) -> str:

@@ -76,6 +76,10 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     width = "multiplies the number of filters and units (default: 1)"
     option(model, "--width", "FACTOR", width, positive)
     option(model, "--members", "N", "number of teachers", whole_number(2), 10)
+    unlearned = "teachers that predict no target of the validation set better than its mean, even "
+    unlearned += "after --retries. leave-out: leave them out of the ensemble where two or more "
+    unlearned += "others learnt; keep: keep them, as in the paper (default: the recipe's)"
+    model.add_argument("--unlearned", choices=("keep", "leave-out"), help=unlearned)
     option(model, "--init", "FILE", INIT)
     noise = "learn the uncertainty from the activity alone, not from the replicates' deviation"
     model.add_argument("--uncertainty", choices=NOISE_MODELS, help=noise)
@@ -147,6 +151,7 @@ def run(options: argparse.Namespace) -> None:
             settings,
             run_of(options, subset, chosen),
             executor=executor,
+            unlearned=options.unlearned or chosen.unlearned,
         )
     say(f"{ensemble.n_members} members in {options.out}")
     if splits.validation.targets.ndim == 2:

@@ -13,6 +13,7 @@ from degu_tf.data.hdf5.stored_splits import evaluated
 from degu_tf.data.pipeline import steps_per_epoch
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.failures.attempts import learned_anything, with_retries
 from degu_tf.distillation.label_pool import with_label_pool
 from degu_tf.distillation.labels import Validation, student_splits
 from degu_tf.distillation.student_model import DistillationModel
@@ -51,7 +52,7 @@ class Augmentation:
         Keep the originals in the minibatch beside the augmented ones.
     teacher_dtype
         ``"float32"``, or ``"bfloat16"`` for faster labels where the processor has arithmetic for
-        it.
+        it; ``"auto"`` is bfloat16 on GPUs that have it (compute capability 8.0), else float32.
 
     Raises
     ------
@@ -68,7 +69,7 @@ class Augmentation:
     scheme: AugmentBase | None
     labels: Literal["teachers", "static"] = "teachers"
     append: bool = False
-    teacher_dtype: str = "float32"
+    teacher_dtype: str = "auto"
 
     def __post_init__(self) -> None:
         if self.labels not in ("teachers", "static"):
@@ -201,7 +202,8 @@ def distill(
     settings
         How it is trained, with a second stage if it has one; the paper's by default.
     run
-        Folder, seed and what is recorded.
+        Folder, seed, what is recorded, and how often a student that diverges, runs out of memory
+        or does not learn is trained again from a seed derived from the run's (`retries`).
     distillation
         Labels, loss weights and augmentation; the paper's static distillation by default.
     extra
@@ -216,7 +218,8 @@ def distill(
     Raises
     ------
     InputError
-        If targets differ, no architecture is known, or the folder holds another run.
+        If targets differ, no architecture is known, the folder holds another run, or no attempt
+        gave a student: then with the seeds.
 
     Examples
     --------
@@ -240,7 +243,15 @@ def distill(
         measured_share=distillation.measured_share,
         extra=extra,
     )
-    return train_student(teachers, labelled, spec, settings, run, distillation=distillation)
+
+    def train_once(attempt: Run) -> ModelPredictor:
+        return train_student(teachers, labelled, spec, settings, attempt, distillation=distillation)
+
+    def learned(student: ModelPredictor) -> bool:
+        split = labelled.validation.centred(student.input_length)
+        return learned_anything(student, split, labelled.heads)
+
+    return with_retries(train_once, _of_student_run(run), learned)
 
 
 def train_student(
@@ -305,13 +316,13 @@ def train_student(
     provenance = {
         "kind": "student",
         **distillation.to_dict(),
-        "teachers": {"fingerprint": teachers.fingerprint(), "n_members": teachers.n_members},
+        "teachers": teachers.record(),
     }
     return train(
         labelled,
         _of_student(spec) if spec is teachers.spec else spec,
         settings,
-        replace(run.recording(provenance, _whereabouts(teachers, run.folder)), name="student"),
+        _of_student_run(run).recording(provenance, _whereabouts(teachers, run.folder)),
         objective=Objective(labelled.heads, loss),
         learner=learner,
         prepare=prepare,
@@ -341,6 +352,11 @@ def _start(
 def _of_student(spec: ModelSpec) -> ModelSpec:
     """The teachers' architecture from a random start, with an output for all a student predicts."""
     return replace(spec, init=None, head="positive" if spec.head == "positive" else "linear")
+
+
+def _of_student_run(run: Run) -> Run:
+    """The run under the name of a student, unless it has a name of its own, as attempts do."""
+    return replace(run, name="student") if run.name == Run.name else run
 
 
 def _check_student(

@@ -1,7 +1,7 @@
 """Deep ensembles: members trained from their own seeds on any executor, and predicted together."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,28 @@ import numpy as np
 
 from degu_tf.data.hdf5.stored_splits import evaluated
 from degu_tf.data.splits import Splits
+from degu_tf.distillation.failures.members import (
+    FailedMember,
+    Outcome,
+    Unlearned,
+    attempt_member,
+    check_unlearned,
+    chosen_members,
+    in_manifest,
+    missing_text,
+    naming_dead_members,
+    numbers_below,
+    outcome_in,
+    sorted_out,
+    to_train,
+    warn_of_failed,
+)
 from degu_tf.distillation.members import Columns, Source, member_of
 from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import Form, HeadLayout, Prediction
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, as_array
+from degu_tf.models.threads import warn_where_threads_differ
 from degu_tf.training.initial_weights import initial_model
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective, settings_for_task
@@ -25,7 +42,6 @@ from degu_tf.training.train import (
     check_augmentable,
     load_model,
     run_settings,
-    train,
     write_table,
 )
 from degu_tf.utils.errors import InputError
@@ -53,6 +69,10 @@ class Ensemble:
         The run the members were read from or written to, if any.
     sources
         Files or folders of the members where they do not lie in a run of their ensemble.
+    numbers
+        The members' numbers in their run; by default from 0.
+    failed
+        Members that the run lacks, by number.
 
     Raises
     ------
@@ -75,6 +95,8 @@ class Ensemble:
         spec: ModelSpec | None = None,
         folder: Path | None = None,
         sources: Sequence[Path] = (),
+        numbers: Sequence[int] | None = None,
+        failed: Mapping[int, FailedMember] | None = None,
     ) -> None:
         if len(members) < 2:
             raise InputError(f"an ensemble has two or more members. Received: {len(members)}")
@@ -85,13 +107,17 @@ class Ensemble:
         self.spec = spec
         self.folder = folder
         self.sources = tuple(sources)
+        self.numbers = tuple(range(len(members)) if numbers is None else numbers)
+        self.failed = dict(failed or {})
 
     def __repr__(self) -> str:
         name = "" if self.spec is None else f" of {self.spec.name}"
         length = "any length" if self.input_length is None else f"{self.input_length} bp"
         where = "" if self.folder is None else f"; in {self.folder}"
         columns = ", ".join(self.heads.columns)
-        return f"Ensemble({self.n_members} members{name}; {length}; columns {columns}{where})"
+        lacks = f"; lacks {missing_text(self.failed)}" if self.failed else ""
+        described = f"{self.n_members} members{name}; {length}; columns {columns}"
+        return f"Ensemble({described}{lacks}{where})"
 
     @property
     def heads(self) -> HeadLayout:
@@ -120,7 +146,8 @@ class Ensemble:
             raise InputError(
                 f"expected 2 to {self.n_members} members. Received: n_members={n_members}"
             )
-        return Ensemble(self.members[:n_members], self.spec, self.folder, self.sources[:n_members])
+        members, sources = self.members[:n_members], self.sources[:n_members]
+        return Ensemble(members, self.spec, self.folder, sources, self.numbers[:n_members])
 
     def member_columns(self, sequences: Any) -> np.ndarray:
         """Raw output of every member, `(M, N, n_columns)` or `(M, N, length, n_columns)`."""
@@ -158,13 +185,24 @@ class Ensemble:
         """Mean over members, their spread as epistemic, and the mean aleatoric uncertainty."""
         return self.heads.student().prediction(self.columns(sequences, progress=progress))
 
+    def record(self) -> dict[str, Any]:
+        """What says which ensemble this is: fingerprint, number of members, and gaps in theirs."""
+        gaps = self.numbers != tuple(range(self.n_members))
+        numbers = {"numbers": list(self.numbers)} if gaps else {}
+        return {"fingerprint": self.fingerprint(), "n_members": self.n_members, **numbers}
+
     def fingerprint(self) -> str:
         """SHA-256 of the members' weights, in order."""
         return content_hash([member.fingerprint() for member in self.members])
 
     @classmethod
-    def load(cls, folder: str | os.PathLike, n_members: int | None = None) -> "Ensemble":
-        """Load the ensemble of a finished run, or its first members.
+    def load(
+        cls,
+        folder: str | os.PathLike,
+        n_members: int | None = None,
+        numbers: Sequence[int] | None = None,
+    ) -> "Ensemble":
+        """Load the ensemble of a finished run, its first members, or those of these numbers.
 
         Raises
         ------
@@ -176,15 +214,13 @@ class Ensemble:
         settings = run.settings()
         if run.kind != "ensemble":
             raise InputError(f"expected an ensemble's run. Received: {folder}")
-        held = run.manifest()["n_members"]
-        wanted = held if n_members is None else n_members
-        if wanted > held:
-            raise InputError(f"the run has {held} members. Received: n_members={wanted}")
-        for i in range(wanted):
+        wanted, failed = chosen_members(run.manifest(), n_members, numbers)
+        for i in wanted:
             for name in (MODEL, SETTINGS):
                 run.check_file((member_folder("", i) / name).as_posix())
-        members = [load_model(member_folder(folder, i)) for i in range(wanted)]
-        return cls(members, ModelSpec(**settings["model"]), Path(folder))
+        members = [load_model(member_folder(folder, i)) for i in wanted]
+        spec = ModelSpec(**settings["model"])
+        return cls(members, spec, Path(folder), numbers=wanted, failed=failed)
 
     @classmethod
     def from_models(
@@ -272,11 +308,18 @@ def train_ensemble(
     run: Run | None = None,
     *,
     executor: Executor | None = None,
+    unlearned: Unlearned = "keep",
 ) -> Ensemble:
     """Train the members of an ensemble, each built from its own seed.
 
     With a folder the run resumes at the member and epoch it had reached, a finished ensemble is
     loaded, and asking for more members than it has trains the missing ones.
+
+    A member that diverges or runs out of memory is trained again from seeds derived from its own,
+    `run.retries` times, and one that did not learn (it predicts no target of the validation set
+    better than the mean does) likewise. Those that fail to the end are left out: the ensemble is
+    that of the others, `Ensemble.failed` and a warning say whom it lacks, and the same call with
+    more retries trains them.
 
     Parameters
     ----------
@@ -295,11 +338,15 @@ def train_ensemble(
     executor
         Any `concurrent.futures` executor; members then train in its workers and need a folder,
         from which they are loaded. Without one they train one after another.
+    unlearned
+        ``"leave-out"``: members that did not learn, after all retries, are left out where two or
+        more did. ``"keep"``, as in the paper: they stay.
 
     Raises
     ------
     InputError
-        If the folder holds another run, or an executor is given without a folder.
+        If the folder holds another run, an executor is given without a folder, or fewer than two
+        members could be trained.
 
     Examples
     --------
@@ -313,23 +360,28 @@ def train_ensemble(
     """
     settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
     settings = settings_for_task(settings, splits.heads)
-    _check_request(splits, n_members, settings, run, executor)
+    _check_request(splits, n_members, settings, run, executor, unlearned)
     objective = measured_objective(settings, splits.heads, spec.head)
     if run.folder is not None:
         folder = RunFolder(run.folder)
         if not folder.finished:
             initial_model(splits, spec, settings, objective.heads, run.of_member(0))
         folder.begin(run_settings("ensemble", splits, spec, settings, objective.heads, run))
-        if folder.finished and folder.manifest()["n_members"] >= n_members:
-            return Ensemble.load(run.folder, n_members)
+        if folder.finished and not to_train(folder.manifest(), run, n_members, unlearned):
+            return Ensemble.load(run.folder, numbers=numbers_below(n_members, folder.manifest()))
     tasks = [(splits, spec, settings, run.of_member(i), objective) for i in range(n_members)]
-    ensemble = Ensemble(_train_members(tasks, run.progress, executor), spec, run.folder)
+    with naming_dead_members(run, n_members):
+        outcomes = _train_members(tasks, run.progress, executor)
+    members, failed = sorted_out(outcomes, run, splits, unlearned)
+    ensemble = Ensemble([*members.values()], spec, run.folder, numbers=[*members], failed=failed)
     if run.folder is not None:
         test = evaluated(splits.test.centred(ensemble.input_length), splits.test_name)
         prediction = ensemble.predict(test.sequences)
         table = score(prediction, test.targets, splits.heads, split=splits.test_name)
         write_table(folder / METRICS, table)
-        folder.finish(n_members=n_members, **run.notes)
+        warn_where_threads_differ(member_folder(run.folder, i) for i in members)
+        folder.finish(n_members=ensemble.n_members, **in_manifest(failed), **run.notes)
+    warn_of_failed(failed)
     return ensemble
 
 
@@ -338,9 +390,9 @@ _Task = tuple[Splits, ModelSpec, TrainingSettings, Run, Objective]
 
 def _train_members(
     tasks: Sequence[_Task], progress: bool | None, executor: Executor | None
-) -> list[ModelPredictor]:
+) -> list[Outcome]:
     if executor is None:
-        return [_train_member(task) for task in told(tasks, "members trained", progress)]
+        return [attempt_member(*task) for task in told(tasks, "members trained", progress)]
     futures = [executor.submit(_train_elsewhere, task) for task in tasks]
     try:
         done = as_completed(futures)
@@ -349,19 +401,14 @@ def _train_members(
     finally:
         for future in futures:
             future.cancel()
-    return [load_model(run.folder) for _, _, _, run, _ in tasks if run.folder is not None]
-
-
-def _train_member(task: _Task) -> ModelPredictor:
-    splits, spec, settings, run, objective = task
-    return train(splits, spec, settings, run, objective=objective)
+    return [outcome_in(run) for _, _, _, run, _ in tasks]
 
 
 def _train_elsewhere(task: _Task) -> None:
-    """Train without bars and return nothing: the model comes back through its folder."""
+    """Train without bars and return nothing: what came of it is read from its folder."""
     splits, spec, settings, run, objective = task
     progress = None if in_lines(run.progress) else False
-    train(splits, spec, settings, replace(run, progress=progress), objective=objective)
+    attempt_member(splits, spec, settings, replace(run, progress=progress), objective)
 
 
 def _check_request(
@@ -370,8 +417,10 @@ def _check_request(
     settings: TrainingSettings,
     run: Run,
     executor: Executor | None,
+    unlearned: Unlearned,
 ) -> None:
     """Refuse what no ensemble can be trained of, before anything is."""
+    check_unlearned(unlearned)
     if n_members < 2:
         raise InputError(f"an ensemble has two or more members. Received: n_members={n_members}")
     if executor is not None and run.folder is None:

@@ -142,6 +142,7 @@ class DEGU:
             self.n_members,
             self._of_length(chosen.teacher_settings(splits)),
             replace(run, folder=folder / TEACHERS),
+            unlearned=chosen.unlearned,
         )
         student_spec = chosen.student_spec(spec)
         settings = self._of_length(chosen.student_settings(splits, student_spec))

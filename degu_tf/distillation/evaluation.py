@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from degu_tf.data.hdf5.stored_splits import evaluated
 from degu_tf.data.splits import Split
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.failures.attempts import unlearned_targets
 from degu_tf.distillation.runs import open_run, teachers_of
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.metrics.activity import distance, score
@@ -68,7 +68,7 @@ def evaluate_ensemble(ensemble: Ensemble, split: Split, heads: HeadLayout) -> pd
     """Metrics of each member (`single`), of the ensemble, and of members against the ensemble."""
     pooled = ensemble.predict(split.sequences)
     tables = []
-    for index, member in enumerate(ensemble.members):
+    for index, member in zip(ensemble.numbers, ensemble.members, strict=True):
         prediction = member.predict(split.sequences)
         labels = {"method": "single", "member": index}
         tables.append(_judged(prediction, split, heads, **labels))
@@ -101,15 +101,11 @@ def unlearned_members(ensemble: Ensemble, split: Split, heads: HeadLayout) -> li
     >>> unlearned_members(Ensemble([zero, zero]), splits.validation, splits.heads)
     [(0, 'Dev'), (0, 'Hk'), (1, 'Dev'), (1, 'Hk')]
     """
-    split = evaluated(split, "the split")
-    measured = heads.take(split.targets, "mean")
-    variance = np.nanvar(measured, axis=0)
-    found = []
-    for index, member in enumerate(ensemble.members):
-        error = np.nanmean((member.predict(split.sequences).mean - measured) ** 2, axis=0)
-        worse = error >= variance
-        found += [(index, heads.targets[target]) for target in np.flatnonzero(worse)]
-    return found
+    return [
+        (index, target)
+        for index, member in zip(ensemble.numbers, ensemble.members, strict=True)
+        for target in unlearned_targets(member, split, heads)
+    ]
 
 
 def _judged(

@@ -11,6 +11,7 @@ import keras
 from degu_tf.data.pipeline import steps_per_epoch
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
+from degu_tf.distillation.failures.members import Unlearned
 from degu_tf.heads import HeadLayout
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
@@ -49,6 +50,9 @@ class Recipe:
         Rate of every dropout layer of a student; None for the teachers'.
     positive_uncertainty
         Whether standard deviations are predicted through softplus, by students and teachers.
+    unlearned
+        What becomes of teachers that did not learn, as in `train_ensemble`: the paper left out
+        none.
 
     Examples
     --------
@@ -68,6 +72,7 @@ class Recipe:
     student_width: float = 1.0
     student_dropout: float | None = None
     positive_uncertainty: bool = False
+    unlearned: Unlearned = "keep"
 
     def teacher_settings(self, splits: Splits) -> TrainingSettings:
         """How the teachers of these data are trained.
@@ -275,6 +280,7 @@ BEST = Recipe(
     student_width=2.0,
     student_dropout=0.0,
     positive_uncertainty=True,
+    unlearned="leave-out",
 )
 """What measurements on a real library led to, with 4,000, 12,000 and 36,000 training oligos; see
 `notebooks/how_much_a_student_keeps.ipynb`."""

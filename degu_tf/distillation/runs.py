@@ -83,7 +83,9 @@ def teachers_of(folder: str | os.PathLike) -> Ensemble | None:
         heads = HeadLayout.from_dict(notes.get("teachers_heads", {}))
         teachers = open_teachers(paths, columns=Columns(heads.targets, aleatoric=heads.aleatoric))
     elif RunFolder(paths[0]).finished:
-        teachers = Ensemble.load(paths[0], settings["teachers"]["n_members"])
+        recorded = settings["teachers"]
+        numbers = recorded.get("numbers")
+        teachers = Ensemble.load(paths[0], None if numbers else recorded["n_members"], numbers)
     else:
         return None
     if teachers.fingerprint() != settings["teachers"]["fingerprint"]:

@@ -12,8 +12,8 @@ from degu_tf.heads import Form, HeadLayout
 from degu_tf.models.inference.fast_forward import FastForward
 from degu_tf.utils.errors import InputError
 
-DTYPES = ("float32", "bfloat16")
-"""What teachers can compute in."""
+DTYPES = ("auto", "float32", "bfloat16")
+"""What teachers can compute in; ``"auto"`` is bfloat16 on GPUs that have it, else float32."""
 
 MAX_CONSTANTS = 2**29
 """Bytes of weights up to which they are constants of the graph, which TensorFlow limits to 2 GB."""
@@ -92,8 +92,7 @@ class Teacher:
         folder = self.ensemble.folder
         return {
             "folder": None if folder is None else str(Path(folder).absolute()),
-            "n_members": self.ensemble.n_members,
-            "fingerprint": self.ensemble.fingerprint(),
+            **self.ensemble.record(),
             "epistemic": self.epistemic,
             "dtype": self.dtype,
         }
@@ -118,7 +117,8 @@ class Teacher:
                 "the teachers this student learns from are gone: put their run back, or give them "
                 f"again (DistillationModel.teacher = Teacher(ensemble)). Received: {folder}"
             )
-        ensemble = Ensemble.load(folder, record["n_members"])
+        numbers = record.get("numbers")
+        ensemble = Ensemble.load(folder, None if numbers else record["n_members"], numbers)
         if ensemble.fingerprint() != record["fingerprint"]:
             raise InputError(
                 f"expected the teachers this student was saved with. Received: {folder}, which "
@@ -155,10 +155,12 @@ def usable_dtype(dtype: str) -> str:
     Raises
     ------
     InputError
-        If it is neither ``"float32"`` nor ``"bfloat16"``.
+        If it is none of `DTYPES`.
     """
     if dtype not in DTYPES:
         raise InputError(f"teachers compute in one of {DTYPES}. Received: dtype={dtype!r}")
+    if dtype == "auto":
+        return "bfloat16" if gpu_has_bfloat16() else "float32"
     if dtype == "bfloat16" and not has_bfloat16():
         warnings.warn(
             "this machine has no arithmetic for bfloat16; the teachers compute in float32",
@@ -171,14 +173,23 @@ def usable_dtype(dtype: str) -> str:
 
 def has_bfloat16() -> bool:
     """Whether this machine multiplies bfloat16 matrices in hardware."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        capability = tf.config.experimental.get_device_details(gpu).get("compute_capability")
-        return capability is not None and capability >= (8, 0)
+    if tf.config.list_physical_devices("GPU"):
+        return gpu_has_bfloat16()
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
     return any(name in flags for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def gpu_has_bfloat16() -> bool:
+    """Whether there are GPUs, and all multiply bfloat16 matrices in hardware.
+
+    Those of NVIDIA do from compute capability 8.0 (A100); of others nothing is known.
+    """
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    capabilities = [each.get("compute_capability") for each in details]
+    return bool(capabilities) and all(each and each >= (8, 0) for each in capabilities)
 
 
 def _pieces(batch: tf.Tensor, n_pieces: int) -> list[tf.Tensor]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Callbacks: TypeAlias = "Sequence[Callback] | Callable[[Run], Sequence[Callback]]"
 """Keras callbacks, or a function that makes them for a run."""
 
+_ATTEMPTS = 1
+"""Branch of the seeds of attempts; those of members are on the root."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -53,12 +56,15 @@ class Run:
         How many devices of this machine train each model, each on its part of every batch
         (`degu_tf.training.parallel`). Weights agree with those of one device to rounding, dropout
         aside, so it is no part of the identity; the manifest notes it.
+    retries
+        Attempts from derived seeds (`of_attempt`) after a training that diverged, ran out of memory
+        or did not learn (`degu_tf.distillation.failures.attempts`).
 
     Raises
     ------
     InputError
-        If the seed or the number of devices is out of range or no whole number, or what is given
-        are no callbacks.
+        If seed, devices or retries are out of range or no whole numbers, or what is given are no
+        callbacks.
 
     Examples
     --------
@@ -77,6 +83,7 @@ class Run:
     log: Path | None = None
     callbacks: Callbacks = ()
     devices: int = 1
+    retries: int = 0
 
     def __init__(
         self,
@@ -90,11 +97,17 @@ class Run:
         log: str | os.PathLike | None = None,
         callbacks: Callbacks = (),
         devices: int = 1,
+        retries: int = 0,
     ) -> None:
-        if not is_whole(seed, 0):
-            raise InputError(f"seed must be a whole number from 0. Received: seed={seed!r}")
-        if not is_whole(devices, 1):
-            raise InputError(f"devices must be a whole number from 1. Received: {devices=}")
+        for what, number, least in (
+            ("seed", seed, 0),
+            ("devices", devices, 1),
+            ("retries", retries, 0),
+        ):
+            if not is_whole(number, least):
+                raise InputError(
+                    f"{what} must be a whole number from {least}. Received: {what}={number!r}"
+                )
         for attribute, value in (
             ("folder", None if folder is None else Path(folder)),
             ("seed", int(seed)),
@@ -106,6 +119,7 @@ class Run:
             ("log", None if log is None else Path(log)),
             ("callbacks", callbacks if callable(callbacks) else _checked(callbacks)),
             ("devices", int(devices)),
+            ("retries", int(retries)),
         ):
             object.__setattr__(self, attribute, value)
 
@@ -118,6 +132,27 @@ class Run:
             notes={},
             member=member,
             name=f"member {member}",
+        )
+
+    def of_attempt(self, attempt: int) -> "Run":
+        """The run of one attempt, counted from 0: the later ones have seeds derived from the first.
+
+        Their settings say so, so that they are no run of that seed.
+
+        Examples
+        --------
+        >>> again = Run(seed=7, retries=1).of_attempt(1)
+        >>> again.seed == attempt_seed(7, 1), again.provenance
+        (True, {'attempt': 1, 'first_seed': 7})
+        """
+        if attempt == 0:
+            return replace(self, retries=0)
+        return replace(
+            self,
+            seed=attempt_seed(self.seed, attempt),
+            provenance={**self.provenance, "attempt": attempt, "first_seed": self.seed},
+            name=f"{self.name}, attempt {attempt + 1}",
+            retries=0,
         )
 
     def keras_callbacks(self) -> "list[Callback]":
@@ -167,6 +202,18 @@ def member_seed(seed: int, member: int) -> int:
     if seed < 0:
         raise InputError(f"seed must not be negative. Received: seed={seed}")
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0] & 0x7FFFFFFF)
+
+
+def attempt_seed(seed: int, attempt: int) -> int:
+    """The seed of a later attempt, counted from 1: unrelated to those of members.
+
+    Examples
+    --------
+    >>> attempt_seed(7, 1) not in (7, member_seed(7, 1), attempt_seed(7, 2), attempt_seed(8, 1))
+    True
+    """
+    drawn = np.random.SeedSequence([seed, attempt], spawn_key=(_ATTEMPTS,)).generate_state(1)[0]
+    return int(drawn & 0x7FFFFFFF)
 
 
 def member_folder(folder: str | os.PathLike, member: int) -> Path:

@@ -26,6 +26,9 @@ MANIFEST = "manifest.json"
 MODEL = "model.keras"
 HISTORY = "history.csv"
 METRICS = "metrics.csv"
+FAILED_ATTEMPTS = "failed_attempts.json"
+"""Attempts to train the run that failed, with their seeds; only where there were any."""
+
 CALIBRATION = "conformal.npz"
 """A calibration, which may come and go after the run was finished."""
 
@@ -78,7 +81,7 @@ class RunFolder:
         if (self.path / SETTINGS).is_file():
             self._compare(settings)
             return
-        if self.path.is_dir() and any(_whole(file) for file in self.path.iterdir()):
+        if self.path.is_dir() and any(map(_foreign, self.path.iterdir())):
             raise InputError(
                 "the output folder holds files that do not belong to a run; name a new or empty "
                 "folder. "
@@ -221,6 +224,11 @@ def _brief(value: Any) -> str:
 
 def _whole(file: Path) -> bool:
     return not file.name.startswith(UNFINISHED)
+
+
+def _foreign(file: Path) -> bool:
+    """Whether a file says that a folder without settings is not that of a run."""
+    return _whole(file) and file.name != FAILED_ATTEMPTS
 
 
 def _version(package: str) -> str | None:

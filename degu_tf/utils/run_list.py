@@ -110,7 +110,8 @@ def _state(path: Path) -> tuple[str, dict[str, Any]]:
         return f"damaged: {str(error).split(';')[0].split('. ')[0]}", {}
     state = "calibrated" if (path / CALIBRATION).is_file() else "finished"
     if "n_members" in manifest:
-        state = f"{state}, {manifest['n_members']} members"
+        missing = f", {len(manifest['failed'])} missing" if manifest.get("failed") else ""
+        state = f"{state}, {manifest['n_members']} members{missing}"
     return state, manifest
 
 

@@ -19,8 +19,8 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from degu_tf.training.adam import OneOperationAdam  # noqa: E402
+from degu_tf.training.fit import STEPS_AT_ONCE  # noqa: E402
 from degu_tf.training.forward import Learner  # noqa: E402
-from degu_tf.training.train import STEPS_AT_ONCE  # noqa: E402
 
 BATCH = 100
 BATCHES = 20

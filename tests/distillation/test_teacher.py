@@ -213,7 +213,8 @@ def test_without_arithmetic_for_bfloat16_it_is_float32(small, teacher, monkeypat
 
 
 def test_other_types_are_refused(small):
-    with pytest.raises(InputError, match=r"in one of \('float32', 'bfloat16'\). .*'float16'"):
+    types = r"in one of \('auto', 'float32', 'bfloat16'\). .*'float16'"
+    with pytest.raises(InputError, match=types):
         Teacher(small, dtype="float16")
 
 
@@ -244,6 +245,19 @@ def test_what_a_gpu_has(capability, answer, monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
     assert module.has_bfloat16() is answer
+    assert module.usable_dtype("auto") == ("bfloat16" if answer else "float32")
+
+
+def test_bfloat16_is_no_default_without_a_gpu_or_where_one_of_several_lacks_it(monkeypatch):
+    monkeypatch.setattr(module, "has_bfloat16", lambda: True)  # the processor
+    gpus = {}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(gpus))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", gpus.get)
+    assert module.usable_dtype("auto") == "float32"
+    gpus.update(a={"compute_capability": (8, 6)}, b={"compute_capability": (7, 0)})
+    assert module.usable_dtype("auto") == "float32"
+    gpus["b"] = {"compute_capability": (9, 0)}
+    assert module.usable_dtype("auto") == "bfloat16"
 
 
 # finding it again

@@ -13,12 +13,13 @@ from degu_tf.data.splits import Split, Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.recipes import RECIPES, recipe
+from degu_tf.training.fit import check_fits, fit
 from degu_tf.training.forward import Learner
 from degu_tf.training.initial_weights import load_initial_weights
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
-from degu_tf.training.train import check_fits, fit, load_model, train
+from degu_tf.training.train import load_model, train
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import file_hash
 
@@ -485,3 +486,17 @@ def test_a_schedule_is_part_of_a_runs_identity_where_it_is_not_the_papers():
     ):
         with pytest.raises(InputError, match=message):
             TrainingSettings(**settings)
+
+
+@pytest.mark.slow
+def test_a_step_compiled_by_xla_learns_the_same(splits, spec):
+    plain = TrainingSettings(epochs=2, batch_size=50, learning_rate=0.01)
+    compiled = dataclasses.replace(plain, jit_compile=True)
+    assert "jit_compile" not in plain.to_dict()
+    assert compiled.to_dict()["jit_compile"] is True
+    without = ModelSpec(spec.name, {**spec.options, "dropout": 0.0})  # its draws differ under XLA
+    losses = []
+    for settings in (plain, compiled):
+        model = without.build(splits.input_shape, splits.heads, 1)
+        losses.append(fit(model, splits, settings, progress=False)[["loss", "val_loss"]])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)

@@ -113,6 +113,8 @@ def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     standardise = "train in units of each target's mean and standard deviation over the training "
     standardise += "set; predictions are in the data's own units"
     flag(training, "--standardise", standardise)
+    jit = "compile the training step by XLA, for GPUs; slower on processors"
+    flag(training, "--jit-compile", jit)
     patience = "stop after this many epochs without a lower validation loss; 0: never"
     option(training, "--patience", "N", patience, whole_number(0))
     steps = "steps per epoch; 0: one pass over the training data"
@@ -122,6 +124,9 @@ def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     option(training, "--crop", "BASES", crop, whole_number(0))
     seed = "random seed of weights, batches, dropout and augmentation"
     option(training, "--seed", "N", seed, whole_number(0), 0)
+    retries = "times that a model which diverges, runs out of memory or does not learn is trained "
+    retries += "again, from a seed derived from its own"
+    option(training, "--retries", "N", retries, whole_number(0), 0)
     return training
 
 
@@ -159,6 +164,7 @@ def run_of(options: argparse.Namespace, subset: Mapping[str, Any], chosen: "Reci
         progress=progress(options),
         log=options.log,
         devices=options.devices,
+        retries=options.retries,
     )
 
 
@@ -243,8 +249,9 @@ def training_settings(
     given = _given(**{name: getattr(options, name) for name in (*names, "steps_per_epoch", "ema")})
     for name in {"patience", "crop", "steps_per_epoch", "ema"} & given.keys():
         given[name] = given[name] or None
-    if options.standardise:
-        given["standardise"] = True
+    for name in ("standardise", "jit_compile"):
+        if getattr(options, name):
+            given[name] = True
     if options.schedule == "plateau":
         given.setdefault("warmup", 0)
     if options.epochs is not None and options.steps is not None:

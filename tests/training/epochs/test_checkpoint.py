@@ -30,7 +30,7 @@ COSINE = replace(PAPER, epochs=6, schedule="cosine", warmup=5, learning_rate=0.0
 @pytest.fixture(autouse=True)
 def _every_epoch(monkeypatch):
     """States are written however short epochs are, and batches can be told from epochs."""
-    monkeypatch.setattr("degu_tf.training.train.STEPS_AT_ONCE", 4)
+    monkeypatch.setattr("degu_tf.training.fit.STEPS_AT_ONCE", 4)
     monkeypatch.setattr(checkpoint, "INTERVAL", 0)
 
 
