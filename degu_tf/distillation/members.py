@@ -62,9 +62,9 @@ class Columns:
             If nothing says what the columns mean, or their number is not that of the targets.
         """
         if stated is not None:
-            targets = stated.targets if self.targets is None else tuple(self.targets)
+            names = stated.targets if self.targets is None else tuple(self.targets)
             task = self.task or stated.task
-            return _checked(replace(stated, targets=targets, task=task), n_columns)
+            return _checked(replace(stated, targets=names, task=task), n_columns)
         targets = self.otherwise if self.targets is None else self.targets
         if targets is None:
             raise InputError(

@@ -271,7 +271,7 @@ def unit_of(table: pd.DataFrame, unit: str | None) -> str:
     """
     if unit is not None:
         return unit
-    targets = table["target"].unique() if "target" in table else ()
+    targets = list(table["target"].unique()) if "target" in table else []
     return str(targets[0]) if len(targets) == 1 else ""
 
 
