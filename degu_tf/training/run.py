@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 if TYPE_CHECKING:
     from keras.callbacks import Callback
@@ -26,7 +26,8 @@ class Run:
     ----------
     folder
         Where to keep the run; None keeps it in memory alone. A folder that holds the same run
-        finished is loaded, the same run unfinished is resumed, another run is refused.
+        finished is loaded, the same run unfinished resumes at the epoch it had reached, another run
+        is refused.
     seed
         Decides initial weights, the order of the data, dropout and augmentation.
     provenance
@@ -46,7 +47,8 @@ class Run:
         Keras callbacks that watch each training, such as TensorBoard's. Members train one after
         another with the same ones; a function of the member's `Run` makes new ones for each. They
         are no part of the identity: one that changes the training makes a run that its settings do
-        not describe.
+        not describe. A training that resumes calls them from the first epoch that is left on; what
+        they counted before is not kept.
 
     Raises
     ------
@@ -82,7 +84,7 @@ class Run:
         log: str | os.PathLike | None = None,
         callbacks: Callbacks = (),
     ) -> None:
-        if not isinstance(seed, Integral) or seed < 0:
+        if not is_whole(seed, 0):
             raise InputError(f"seed must be a whole number from 0. Received: seed={seed!r}")
         for attribute, value in (
             ("folder", None if folder is None else Path(folder)),
