@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import degu_tf as degu
+from degu_tf.paper import data_sets
 from degu_tf.paper.claims import (
     Claim,
     Verdict,
@@ -77,7 +78,8 @@ CLAIMS = (
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target."""
-    return degu.plots.distributions(table, "shift", SHIFTS, label="Activity, by the oracle")
+    label = "Activity, by the oracle"
+    return degu.plots.distributions(table, "shift", SHIFTS, label=label, unit=data_sets.UNIT)
 
 
 def conclude(table: pd.DataFrame) -> str:

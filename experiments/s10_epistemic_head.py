@@ -60,7 +60,7 @@ CLAIMS = (
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target, of the first student."""
     names = ("Ensemble's standard deviation", "Student's epistemic uncertainty")
-    return degu.plots.predicted_against_measured(table[table["seed"] == 0], names=names)
+    return degu.plots.predicted_against_measured(table[table["seed"] == 0], data_sets.UNIT, names)
 
 
 def conclude(table: pd.DataFrame) -> str:

@@ -6,6 +6,9 @@ Nothing of `degu_tf` is in them: layers unnamed, outputs as their papers have th
 import keras
 from keras import layers
 
+WITHOUT_RULE = {"transformer": "(MultiHeadAttention|LayerNormalization|Conv1D)"}
+"""A layer that DeepSHAP has no rule for, by network."""
+
 
 def transformer(input_shape, n_columns, width=16, heads=2, dropout=0.1):
     """A stem of convolutions, a transformer block before its norm, attention over positions."""

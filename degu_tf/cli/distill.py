@@ -220,7 +220,8 @@ def _teachers(options: argparse.Namespace, splits: "Splits") -> "Ensemble":
     from degu_tf.distillation.teacher_files import open_teachers
 
     names = splits.heads.targets
-    columns = Columns(options.targets and names, names, options.teachers_aleatoric)
+    task = splits.heads.task if splits.heads.task == "binary" else None
+    columns = Columns(options.targets and names, names, options.teachers_aleatoric, task)
     teachers = open_teachers(options.teachers, options.members, columns=columns)
     if teachers.sources and teachers.heads.targets != names:
         raise InputError(

@@ -17,8 +17,14 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, counted, progress, say
-from degu_tf.cli.shared.fitting import check_padding, pad_option
-from degu_tf.cli.shared.inputs import check_files, check_run
+from degu_tf.cli.shared.elements import (
+    check_elements,
+    interval_options,
+    placed,
+    read_elements,
+)
+from degu_tf.cli.shared.fitting import pad_option
+from degu_tf.cli.shared.inputs import check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError, blaming
 
@@ -41,14 +47,16 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         verbs,
         "mutagenize",
         "effects of every single-nucleotide variant of sequences: a table and heat maps",
-        "RUN SEQUENCES --out FOLDER [options]",
+        "RUN (SEQUENCES | --bed FILE --fasta GENOME) --out FOLDER [options]",
         "degu mutagenize runs/y elements.fa --out saturated",
         "degu mutagenize runs/y oligos.tsv --heat-maps 3 --unit 'log2(RNA/DNA)' --out saturated",
         "degu mutagenize runs/y short.fa --pad N --out saturated",
+        "degu mutagenize runs/y --bed peaks.narrowPeak --fasta genome.fa --summit --out saturated",
     )
     run_argument(mutagenize)
     mutagenize.add_argument(
         "sequences",
+        nargs="?",
         metavar="SEQUENCES",
         help="FASTA, TSV/CSV/parquet or HDF5 file; sequences of the model's input length or longer "
         "(then the window is centred on the variant, or as near as the sequence's ends allow), or "
@@ -59,23 +67,28 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     quiet_option(mutagenize)
     how = mutagenize.add_argument_group("prediction")
     effect_options(how)
-    pad_option(how, "flanks: with the nearest bases of --flanks")
+    pad_option(
+        how,
+        "flanks: with the nearest bases of --flanks, or around intervals the genome's own",
+        "; N also stands beyond the ends of a contig",
+    )
     maps = mutagenize.add_argument_group("heat maps")
     option(maps, "--heat-maps", "N", "number of sequences to draw", whole_number(0), 10)
     several(maps, "--head", "NAME", "targets to draw (default: all)")
     unit = "unit of the targets, written beside the colours (default: the target's name)"
     option(maps, "--unit", "TEXT", unit)
+    interval_options(mutagenize)
     sequence_file_options(mutagenize)
     return mutagenize
 
 
 def run(options: argparse.Namespace) -> None:
-    """Score every single-nucleotide variant of the sequences of a file."""
+    """Score every single-nucleotide variant of sequences."""
     out = Path(options.out)
-    check_out(out / TABLE, force=options.force, inputs=[options.run, options.sequences])
-    check_padding(options, has_genome=False)
+    inputs = [options.run, options.sequences, options.bed, options.fasta]
+    check_out(out / TABLE, force=options.force, inputs=inputs)
     check_run(options.run)
-    check_files("a file of sequences", options.sequences)
+    check_elements(options)
     quiet.tensorflow()
     from degu_tf.distillation.runs import open_run
     from degu_tf.uncertainty.calibration import find_calibration
@@ -87,42 +100,42 @@ def run(options: argparse.Namespace) -> None:
     conformal = None
     if not options.gaussian:
         conformal = find_calibration(options.run, predictor, options.average_strands)
-    names, sequences = read_records(options)
-    heads = _heads(options, predictor.heads.targets)
-    flanks = tuple(options.flanks or ("", ""))
-    with blaming(options.sequences):
-        for name, sequence in zip(names, sequences, strict=True):
+    elements = read_elements(options, predictor.input_length)
+    heads, source = _heads(options, predictor.heads.targets), options.bed or options.sequences
+    with blaming(source):
+        for name, sequence, flanks, _ in elements:
             input_length(predictor, sequence, name, flanks=flanks, pad=options.pad)
             check_known_bases(sequence, name)
     _clear(out / HEAT_MAPS)
-    n_variants, n_drawn = 0, min(options.heat_maps, len(names))
+    n_variants, n_drawn = 0, min(options.heat_maps, len(elements))
     with atomic_write(out / TABLE) as temporary, open(temporary, "w", newline="") as file:
-        for number, name in enumerate(bar(names, "sequences", progress(options))):
-            with blaming(options.sequences):
+        for number, element in enumerate(bar(elements, "sequences", progress(options))):
+            with blaming(source):
                 table = saturate(
                     predictor,
-                    sequences[number],
-                    name=name,
-                    flanks=flanks,
+                    element.sequence,
+                    name=element.name,
+                    flanks=element.flanks,
                     average_strands=options.average_strands,
                     uncertainty=options.uncertainty,
                     conformal=conformal,
                     level=options.level,
                     pad=options.pad,
                 )
+                table = placed(table, element)
             table.to_csv(file, sep="\t", index=False, header=number == 0, float_format="%.6g")
             n_variants += len(table)
             if number < n_drawn:
                 for head in heads:
-                    draw(out / HEAT_MAPS, number, name, table, head, options.unit)
+                    draw(out / HEAT_MAPS, number, element.name, table, head, options.unit)
     for component in ("aleatoric", "epistemic"):
         if table[f"{heads[0]}_{component}"].isna().all():
             say(f"This model gives no {component} uncertainty; its columns are empty")
     if conformal is not None:
         say(f"Conformal {100 * options.level:g} % intervals (Gaussian ones with --gaussian)")
-    say(f"Wrote {out / TABLE}: {n_variants} variants of {counted(len(names), 'sequence')}")
+    say(f"Wrote {out / TABLE}: {n_variants} variants of {counted(len(elements), 'sequence')}")
     if n_drawn:
-        say(f"Heat maps of {n_drawn} of {counted(len(names), 'sequence')} in {out / HEAT_MAPS}")
+        say(f"Heat maps of {n_drawn} of {counted(len(elements), 'sequence')} in {out / HEAT_MAPS}")
 
 
 def _heads(options: argparse.Namespace, targets: tuple[str, ...]) -> list[str]:
@@ -133,42 +146,6 @@ def _heads(options: argparse.Namespace, targets: tuple[str, ...]) -> list[str]:
             f"expected targets among {', '.join(targets)}. Received: --head {' '.join(unknown)}"
         )
     return heads
-
-
-def read_records(options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """Names and sequences of a file, which may differ in length.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, its sequences are not one-hot, or two have one name.
-    """
-    import numpy as np
-    import pandas as pd
-
-    from degu_tf.data.sources import sequences as sources
-    from degu_tf.sequences.alphabet import check_letters, text_records
-    from degu_tf.sequences.encoding import as_tokens, decode
-
-    names, found = sources.read_records(
-        options.sequences,
-        sequence=options.sequence,
-        name=options.name,
-        split=options.split,
-        targets=options.targets,
-    )
-    if isinstance(found, np.ndarray):
-        sequences = decode(as_tokens(found, names))
-    else:
-        sequences, _ = text_records(found, names)
-        check_letters(sequences, names)
-    duplicated = pd.Series(names).duplicated()
-    if duplicated.any():
-        raise InputError(
-            f"expected unique sequence names. Received: {names[duplicated.argmax()]!r} twice in "
-            f"{options.sequences}"
-        )
-    return names, sequences
 
 
 def draw(

@@ -118,13 +118,16 @@ def _missing_options(rows: argparse._ActionsContainer) -> None:
         "present, and evaluates them",
         ("refuse", "keep"),
     )
+    weights = rows.add_mutually_exclusive_group()
     option(
-        rows,
+        weights,
         "--weight-column",
         "COLUMN",
         "column of weights above 0, such as barcode counts: how much a row counts in the loss of "
         "teachers; metrics are unweighted",
     )
+    what = "weigh each value by the number of replicates it is the mean of, where some are missing"
+    flag(weights, "--weight-by-replicates", what)
 
 
 def _add_lentimpra(sources: argparse._SubParsersAction) -> None:
@@ -285,6 +288,8 @@ def _read_table(options: argparse.Namespace) -> "Splits":
 
     if options.targets and options.min_replicates:
         raise InputError("--min-replicates goes with --replicates. Received: --targets")
+    if options.targets and options.weight_by_replicates:
+        raise InputError("--weight-by-replicates goes with --replicates. Received: --targets")
     replicates = options.replicates and _named_columns(options.replicates)
     return read_table(
         options.table,
@@ -296,6 +301,7 @@ def _read_table(options: argparse.Namespace) -> "Splits":
         drop_missing=options.drop_missing,
         missing_targets=options.missing_targets,
         weight=options.weight_column,
+        weight_by_replicates=options.weight_by_replicates,
         split=options.split,
         group=options.group,
         similar=options.similar,

@@ -1,4 +1,4 @@
-"""What was measured of each sequence: missing values, and weights of rows."""
+"""What was measured of each sequence: missing values, and weights of rows or of their values."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -112,45 +112,76 @@ def check_measured(means: np.ndarray, targets: Sequence[str]) -> None:
             )
 
 
-def checked_weights(weights: np.ndarray, name_of: Callable[[int], str]) -> np.ndarray:
-    """Weights of rows as float32 `(N,)`.
+def checked_weights(
+    weights: np.ndarray, targets: np.ndarray, name_of: Callable[[int], str]
+) -> np.ndarray:
+    """Weights of rows `(N,)`, or of the values of each target `(N, T)`, as float32.
+
+    Parameters
+    ----------
+    weights
+        What was given.
+    targets
+        The columns they are of, `(N, C)`, T for each kind (means, deviations); profiles
+        `(N, length, C)` have weights of rows alone.
+    name_of
+        Gives the name of a row, for messages.
 
     Raises
     ------
     InputError
-        If they are no finite numbers above 0 of this shape.
+        If they are no finite numbers above 0 of such a shape.
     """
     try:
         values = np.asarray(weights, np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"weights must be an array of numbers. Received: {error}") from None
-    if values.ndim != 1:
+    by_value = values.ndim == targets.ndim == 2 and values.shape[1] > 0
+    if values.ndim != 1 and not (by_value and targets.shape[1] % values.shape[1] == 0):
         raise InputError(
-            f"expected one weight a row, an array (N,). Received: shape {values.shape}"
+            "expected one weight a row, an array (N,), or one for each target, (N, targets), of "
+            f"targets without profiles. Received: shape {values.shape} for the columns of shape "
+            f"{targets.shape}"
         )
     fits = np.isfinite(values) & (values > 0)
     if not fits.all():
-        row = int(np.argmin(fits))
+        row, *column = np.argwhere(~fits)[0]
         raise InputError(
-            "weights must be finite and above 0; leave out rows that are not to count. "
-            f"Received: {values[row]:g} in row {row} ({name_of(row)}), {np.sum(~fits)} such"
+            "weights must be finite and above 0; leave out rows that are not to count. Received: "
+            f"{values[(row, *column)]:g} in row {row} ({name_of(row)}), {np.sum(~fits)} such"
         )
     return values
+
+
+def check_weighted(weights: np.ndarray | None, targets: Sequence[str]) -> None:
+    """Refuse weights of values that have not a column for each target.
+
+    Raises
+    ------
+    InputError
+        If weights `(N, T)` are of another number of targets.
+    """
+    if weights is not None and weights.ndim == 2 and weights.shape[1] != len(targets):
+        raise InputError(
+            f"expected weights (N,) or (N, {len(targets)}), a column for each of the targets "
+            f"{', '.join(targets)}. Received: shape {weights.shape}"
+        )
 
 
 def value_weights(targets: np.ndarray, weights: np.ndarray | None) -> np.ndarray | None:
     """The weight of every value in the loss; None where all are 1.
 
-    It is the weight of its row, 0 where the value is missing, divided by the mean over the rows:
-    the sum over a column is the number of rows, whatever the weights' unit and however many values
-    are missing.
+    It is that of its row or target, 0 where the value is missing, divided by the mean over the
+    rows: the sum over a column is the number of rows, whatever the weights' unit and however many
+    values are missing.
 
     Parameters
     ----------
     targets
         Columns `(N, C)` or `(N, length, C)`, NaN where missing.
     weights
-        Weights of rows `(N,)`, or None.
+        Weights of rows `(N,)` or of targets `(N, T)`, which all columns of a target have (its
+        mean and its deviation); or None.
 
     Returns
     -------
@@ -170,7 +201,11 @@ def value_weights(targets: np.ndarray, weights: np.ndarray | None) -> np.ndarray
     present = ~np.isnan(targets)
     if weights is None and present.all():
         return None
-    each = present * rows[:, np.newaxis]
+    if rows.ndim == 1:
+        rows = rows[:, np.newaxis]
+    else:
+        rows = np.tile(rows, targets.shape[1] // rows.shape[1])
+    each = present * rows
     mean = each.mean(axis=0)
     return (each / np.where(mean > 0, mean, 1.0)).astype(np.float32)
 

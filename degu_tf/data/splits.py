@@ -13,6 +13,7 @@ from degu_tf.data.arrays import measured_columns, sequence_array
 from degu_tf.data.measured import (
     MissingTargets,
     check_measured,
+    check_weighted,
     checked_targets,
     checked_weights,
     value_weights,
@@ -49,7 +50,8 @@ class Split:
         Teachers' labels `(N, T)` where a released file brought them along, or None.
     weights
         How much each row counts in the loss of training and validation, `(N,)` float32, above 0 and
-        in any unit, such as numbers of barcodes; None for equal weights. Metrics do not use them.
+        in any unit, such as numbers of barcodes; or how much each target of it does, `(N, T)`, such
+        as numbers of replicates; None for equal weights. Metrics do not use them.
     missing_targets
         ``"keep"`` to hold rows of which some targets are missing (NaN); ``"refuse"`` by default.
 
@@ -85,7 +87,7 @@ class Split:
                     f"Received: {name} of shape {np.shape(array)}"
                 )
         if self.weights is not None:
-            self._hold("weights", checked_weights(self.weights, self.name_of))
+            self._hold("weights", checked_weights(self.weights, self.targets, self.name_of))
         self._hold("targets", checked_targets(self.targets, self.missing_targets, self.name_of))
 
     def _hold(self, name: str, array: np.ndarray) -> None:
@@ -240,7 +242,8 @@ class Splits:
             ``"keep"`` rows of which some targets were not measured (NaN): the others are learnt
             from and evaluated. Of a target with one replicate the aleatoric column is missing then.
         weights, weights_val
-            How much each training and validation sequence counts in the loss (`Split.weights`).
+            How much each training and validation sequence counts in the loss, `(N,)`, or each of
+            its targets, `(N, targets)` (`Split.weights`).
 
         Returns
         -------
@@ -296,8 +299,9 @@ class Splits:
                     f"{split.sequences.shape[1]} bases in {name}"
                 )
             self.heads.check(split.targets, f"targets of {name}")
-            if split.missing_targets == "keep":
-                with blaming(name):
+            with blaming(name):
+                check_weighted(split.weights, self.heads.targets)
+                if split.missing_targets == "keep":
                     check_measured(self.heads.take(split.targets, "mean"), self.heads.targets)
         if self.heads.task == "binary" and self.heads.epistemic is None:
             refuse_other_than_binary(self)

@@ -31,7 +31,7 @@ def summary(splits: "Splits") -> str:
         of = [f"of {each} {', '.join(str(n[each]) for n in counts)}" for each in counts[0]]
         parts.append(f"values {', '.join(of)}")
     if splits.train.weights is not None:
-        parts.append("weighted rows")
+        parts.append("weighted rows" if splits.train.weights.ndim == 1 else "weighted values")
     return "; ".join(parts)
 
 

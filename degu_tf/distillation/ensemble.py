@@ -27,9 +27,9 @@ from degu_tf.distillation.failures.members import (
     to_train,
     warn_of_failed,
 )
-from degu_tf.distillation.members import Columns, Source, member_of
+from degu_tf.distillation.members import Columns, Source, check_probabilities, member_of
 from degu_tf.distillation.pooling import pool_members
-from degu_tf.heads import Form, HeadLayout, Prediction
+from degu_tf.heads import Form, HeadLayout, Prediction, Task
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, as_array
 from degu_tf.models.threads import warn_where_threads_differ
@@ -51,6 +51,9 @@ from degu_tf.utils.run_folder import METRICS, MODEL, SETTINGS, RunFolder
 
 CHUNK = 4096
 """Sequences whose member outputs are held at once."""
+
+_PROBES, _PROBE_LENGTH = 64, 512
+"""Random sequences on which models are asked for probabilities, and their length if any will do."""
 
 CHUNK_BASES = 2**20
 """Their bases, so that of long sequences there are fewer."""
@@ -150,8 +153,16 @@ class Ensemble:
         return Ensemble(members, self.spec, self.folder, sources, self.numbers[:n_members])
 
     def member_columns(self, sequences: Any) -> np.ndarray:
-        """Raw output of every member, `(M, N, n_columns)` or `(M, N, length, n_columns)`."""
-        return np.stack([member.columns(sequences) for member in self.members])
+        """Raw output of every member, `(M, N, n_columns)` or `(M, N, length, n_columns)`.
+
+        Raises
+        ------
+        InputError
+            If means of binary targets are no probabilities.
+        """
+        outputs = np.stack([member.columns(sequences) for member in self.members])
+        check_probabilities(outputs, self.heads)
+        return outputs
 
     def columns(
         self, sequences: Any, epistemic: Form = "std", progress: bool | None = False
@@ -229,6 +240,7 @@ class Ensemble:
         targets: Sequence[str] | None = None,
         *,
         aleatoric: Form | None = None,
+        task: Task | None = None,
         spec: Architecture | None = None,
     ) -> "Ensemble":
         """The ensemble of models that were trained elsewhere, whatever their architecture.
@@ -245,6 +257,9 @@ class Ensemble:
         aleatoric
             Form of the columns of aleatoric uncertainty, if they follow those of the targets:
             ``"std"`` or ``"log_variance"``.
+        task
+            ``"binary"`` where models give the probabilities of targets that are 0 or 1. None for
+            what files say; of models that say nothing, numbers.
         spec
             The architecture of students; by default the members', where it is one of this package
             and all have it.
@@ -252,8 +267,8 @@ class Ensemble:
         Raises
         ------
         InputError
-            If a model cannot be read, the meaning of its columns is open, or members differ in
-            their columns or input length.
+            If a model cannot be read, the meaning of its columns is open, members differ in
+            their columns or input length, or what should be probabilities lies outside 0 to 1.
 
         Examples
         --------
@@ -267,7 +282,7 @@ class Ensemble:
         (1, 2)
         """
         chosen = None if spec is None else as_spec(spec)
-        return ensemble_of(models, Columns(targets, aleatoric=aleatoric), chosen)
+        return ensemble_of(models, Columns(targets, aleatoric=aleatoric, task=task), chosen)
 
 
 def ensemble_of(
@@ -297,7 +312,12 @@ def ensemble_of(
         )
     paths = [Path(source) for source in sources if isinstance(source, str | os.PathLike)]
     in_files = len(paths) == len(found)
-    return Ensemble([member for member, _ in found], spec, sources=paths if in_files else ())
+    ensemble = Ensemble([member for member, _ in found], spec, sources=paths if in_files else ())
+    if ensemble.heads.task == "binary":  # said now, not after the data were read
+        length = ensemble.input_length or _PROBE_LENGTH
+        tokens = np.random.default_rng(0).integers(0, 4, (_PROBES, length), np.uint8)
+        ensemble.member_columns(tokens)
+    return ensemble
 
 
 def train_ensemble(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from degu_tf.data.measured import MissingTargets
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import distill
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
@@ -96,8 +97,11 @@ class DEGU:
         self,
         x: Any,
         y: Any = None,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, ...] | None = None,
         callbacks: Callbacks = (),
+        *,
+        sample_weight: Any = None,
+        missing_targets: MissingTargets = "refuse",
     ) -> "DEGU":
         """Train the ensemble, and distil it into the student.
 
@@ -110,10 +114,18 @@ class DEGU:
         y
             What was measured: `(N,)`, `(N, targets)`, or with replicates as a third axis.
         validation_data
-            Sequences and measurements by which the best epoch is chosen. Related sequences belong
-            either here or there: `read_table` sees to it.
+            Sequences and measurements by which the best epoch is chosen, `(x, y)`, or with weights
+            of their own `(x, y, sample_weight)`. Related sequences belong either here or there:
+            `read_table` sees to it.
         callbacks
             Keras callbacks that watch every training (`Run.callbacks`).
+        sample_weight
+            How much each training sequence counts in the loss of the teachers, `(N,)`, or each of
+            its targets, `(N, targets)`: above 0, in any unit, such as numbers of barcodes
+            (`Split.weights`). A weight of 2 is the row twice.
+        missing_targets
+            ``"keep"`` rows of which some targets were not measured (NaN): the others are learnt
+            from and evaluated. Of a target with one replicate the aleatoric column is missing then.
 
         Returns
         -------
@@ -125,7 +137,7 @@ class DEGU:
         InputError
             If the data cannot be used, or `folder` holds runs of other data or settings.
         """
-        splits = _splits(x, y, validation_data)
+        splits = _splits(x, y, validation_data, sample_weight, missing_targets)
         chosen = recipe(self.recipe) if isinstance(self.recipe, str) else self.recipe
         chosen = chosen or default_recipe(splits)
         spec = as_spec(self.model)
@@ -225,18 +237,33 @@ class DEGU:
         return Path(path)
 
 
-def _splits(x: Any, y: Any, validation_data: Any) -> Splits:
+def _splits(
+    x: Any, y: Any, validation_data: Any, sample_weight: Any, missing_targets: MissingTargets
+) -> Splits:
     if isinstance(x, Splits):
-        if y is not None or validation_data is not None:
+        given = {"y": y, "validation_data": validation_data, "sample_weight": sample_weight}
+        more = [name for name, value in given.items() if value is not None]
+        more += ["missing_targets"] if missing_targets != "refuse" else []
+        if more:
             raise InputError(
-                "Splits hold measurements and validation data: give nothing else. "
-                "Received: y or validation_data"
+                "Splits hold measurements, weights and validation data: give nothing else. "
+                f"Received: {' and '.join(more)}"
             )
         return x
-    if y is None or not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+    pair = isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)
+    if y is None or not pair:
         raise InputError(
             "expected fit(x, y, validation_data=(x, y)), or fit(splits), such as read_table draws "
             f"from one table. Received: y={'None' if y is None else '...'}, "
             f"validation_data={'None' if validation_data is None else '...'}"
         )
-    return Splits.from_arrays(x, y, *validation_data)
+    x_val, y_val, weights_val = (*validation_data, None)[:3]
+    return Splits.from_arrays(
+        x,
+        y,
+        x_val,
+        y_val,
+        weights=sample_weight,
+        weights_val=weights_val,
+        missing_targets=missing_targets,
+    )

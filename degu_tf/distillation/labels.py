@@ -159,7 +159,9 @@ def _mixed(
         activity = measured.take(split.targets, "mean")
         shares: Any = share
         if split.weights is not None:
-            weights = (split.weights / split.weights.mean()).reshape(-1, *[1] * (columns.ndim - 1))
+            weights = split.weights / split.weights.mean(axis=0)
+            if weights.ndim == 1:
+                weights = weights.reshape(-1, *[1] * (columns.ndim - 1))
             shares = share * weights / (1.0 - share + share * weights)
         mixed = (1.0 - shares) * columns[..., mean] + shares * activity
         columns[..., mean] = np.where(np.isnan(activity), columns[..., mean], mixed)

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 import keras
+import numpy as np
 
-from degu_tf.heads import Form, HeadLayout
+from degu_tf.heads import Form, HeadLayout, Task
 from degu_tf.models.own.columns import columns_of
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.models.released.card import open_weights, read_card
@@ -37,6 +38,9 @@ class Columns:
     aleatoric
         Form of the columns of aleatoric uncertainty, where there are twice as many columns as
         targets: ``"std"`` or ``"log_variance"``.
+    task
+        ``"binary"`` where the columns are probabilities, whatever a file says; None for what it
+        says, which of other programs' files is nothing, so numbers.
 
     Examples
     --------
@@ -47,6 +51,7 @@ class Columns:
     targets: Sequence[str] | None = None
     otherwise: Sequence[str] | None = None
     aleatoric: Form | None = None
+    task: Task | None = None
 
     def layout(self, n_columns: int, stated: HeadLayout | None = None) -> HeadLayout:
         """The layout of a model with that many columns, of which its file may state one.
@@ -57,10 +62,9 @@ class Columns:
             If nothing says what the columns mean, or their number is not that of the targets.
         """
         if stated is not None:
-            if self.targets is None or tuple(self.targets) == stated.targets:
-                return stated
-            layout = HeadLayout(tuple(self.targets), stated.aleatoric, stated.epistemic)
-            return _checked(layout, n_columns)
+            names = stated.targets if self.targets is None else tuple(self.targets)
+            task = self.task or stated.task
+            return _checked(replace(stated, targets=names, task=task), n_columns)
         targets = self.otherwise if self.targets is None else self.targets
         if targets is None:
             raise InputError(
@@ -75,7 +79,8 @@ class Columns:
                 "is their uncertainty, give its form, aleatoric='std' or 'log_variance'. "
                 "Received: aleatoric=None"
             )
-        return _checked(HeadLayout(tuple(targets), self.aleatoric), n_columns)
+        task = self.task or "regression"
+        return _checked(HeadLayout(tuple(targets), self.aleatoric, task=task), n_columns)
 
 
 def _checked(layout: HeadLayout, n_columns: int) -> HeadLayout:
@@ -114,6 +119,37 @@ def member_of(source: Source, columns: Columns) -> tuple[ModelPredictor, ModelSp
         return _of_run(path, columns) if path.is_dir() else _of_file(path, columns)
 
 
+def check_probabilities(outputs: np.ndarray, heads: HeadLayout) -> None:
+    """Refuse outputs of models of binary targets that are no probabilities.
+
+    Parameters
+    ----------
+    outputs
+        Raw outputs `(..., n_columns)`.
+    heads
+        What their columns mean; of numbers nothing is asked.
+
+    Raises
+    ------
+    InputError
+        If means are not between 0 and 1, as those of a model without its sigmoid are not.
+
+    Examples
+    --------
+    >>> check_probabilities(np.array([[0.2]]), HeadLayout(("open",), task="binary"))
+    """
+    if heads.task != "binary":
+        return
+    means = heads.take(outputs, "mean")
+    wrong = ~((means >= 0.0) & (means <= 1.0))
+    if wrong.any():
+        raise InputError(
+            "expected probabilities, between 0 and 1, of models of binary targets: let the model "
+            f"end in a sigmoid. Received: {wrong.sum()} of {means.size} outputs outside, first "
+            f"{means[wrong][0]:g}"
+        )
+
+
 def _predictor(
     model: keras.Model, columns: Columns, stated: HeadLayout | None = None
 ) -> ModelPredictor:
@@ -138,6 +174,7 @@ def _of_run(folder: Path, columns: Columns) -> tuple[ModelPredictor, ModelSpec |
         raise InputError(f"expected the run of one teacher. Received: the run of {what}")
     stored = load_model(folder)
     spec = ModelSpec(**run.settings()["model"])
+    columns = replace(columns, task=None)  # a run was trained on data that say it
     return _predictor(stored.model, columns, stored.heads), spec
 
 

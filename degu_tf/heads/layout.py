@@ -7,13 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from degu_tf.heads.prediction import MIN_STD, FlooredUncertaintyWarning, Prediction
+from degu_tf.heads.prediction import MIN_STD, FlooredUncertaintyWarning, Prediction, Task
 from degu_tf.utils.errors import InputError
 
 Form = Literal["std", "log_variance", "evidential"]
-
-Task = Literal["regression", "binary"]
-"""What targets are: numbers with a unit, or 0 and 1."""
 
 MIN_LABEL_STD = 1e-8
 """The smallest standard deviation a log-variance label is made of (the released files' guard)."""
@@ -318,6 +315,7 @@ class HeadLayout:
             mean=self.take(columns, "mean"),
             columns=columns,
             floored=floored,
+            task=self.task,
             **stds,
         )
 

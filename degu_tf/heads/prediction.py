@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 MIN_STD = 1e-6
 """Standard deviations below this, negative ones included, are raised to it (and flagged)."""
+
+Task = Literal["regression", "binary"]
+"""What targets are: numbers with a unit, or 0 and 1."""
 
 COMPONENTS = ("aleatoric", "epistemic", "total")
 """What an uncertainty is of: the measurement's noise, the models' disagreement, or both."""
@@ -105,6 +108,8 @@ class Prediction:
         mean's shape. A linear head came out negative there, or an ensemble's members all agree;
         either way the number is no measure, and no reason to call a value sure. By default those
         of the given arrays that are not above `MIN_STD`.
+    task
+        ``"binary"`` where means are probabilities.
 
     Raises
     ------
@@ -127,6 +132,7 @@ class Prediction:
     epistemic: np.ndarray | None = None
     columns: np.ndarray | None = None
     floored: Mapping[str, np.ndarray] = field(default_factory=dict)
+    task: Task = "regression"
 
     def __post_init__(self) -> None:
         if self.mean.ndim not in (2, 3) or self.mean.shape[-1] != len(self.targets):
@@ -215,6 +221,9 @@ class Prediction:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the central Gaussian interval that holds `level` of the mass.
 
+        Of probabilities (binary targets) the ends are cut off at 0 and 1, so an end may lie nearer
+        to the mean than the other; the standard deviations stay what they are.
+
         Parameters
         ----------
         level
@@ -234,7 +243,10 @@ class Prediction:
                 "Use a student, an ensemble, or a model with uncertainty columns"
             )
         half = gaussian_factor(level) * std
-        return self.mean - half, self.mean + half
+        lower, upper = self.mean - half, self.mean + half
+        if self.task == "binary":
+            return np.clip(lower, 0.0, 1.0), np.clip(upper, 0.0, 1.0)
+        return lower, upper
 
     def to_frame(
         self,
@@ -319,4 +331,5 @@ class Prediction:
             pick(self.epistemic),
             pick(self.columns),
             {name: mask[rows] for name, mask in self.floored.items()},
+            self.task,
         )

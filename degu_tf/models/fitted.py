@@ -256,6 +256,7 @@ def aggregated(prediction: Prediction, rows: np.ndarray, aggregate: str) -> Pred
         floored={
             name: join(mask.astype(np.float32)) > 0.0 for name, mask in prediction.floored.items()
         },
+        task=prediction.task,
     )
 
 

@@ -240,6 +240,7 @@ def combined(
             for name, std in stds.items()
             if std is not None
         },
+        first.task,
     )
 
 

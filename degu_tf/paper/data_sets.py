@@ -15,11 +15,15 @@ from degu_tf.distillation.recipes import BEST, Recipe
 from degu_tf.heads import HeadLayout
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
+from degu_tf.plots.style import LOG2
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
 
 PANEL = ["dataset", "target"]
+
+UNIT = LOG2
+"""The unit of the paper's activities, as written on an axis; simulated ones have it too."""
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ from degu_tf.plots.calibration_style import (
 from degu_tf.plots.palette import MARKERS, colour_of, methods_of
 from degu_tf.plots.style import (
     GREY,
-    LOG2,
     finite_rows,
     legend_line,
     limits_of,
     logarithmic,
     require,
     styled,
+    unit_of,
     with_unit,
 )
 from degu_tf.utils.errors import InputError
@@ -43,7 +43,9 @@ _NOMINAL = "tab:red"
 
 
 @styled
-def coverage_against_size(table: pd.DataFrame, level: float = 0.95, unit: str = LOG2) -> Figure:
+def coverage_against_size(
+    table: pd.DataFrame, level: float = 0.95, unit: str | None = None
+) -> Figure:
     """Coverage against mean interval size, a dot a model, as in Fig. 5c.
 
     The dashed line is the nominal level. The axis of sizes is logarithmic where they differ more
@@ -59,7 +61,7 @@ def coverage_against_size(table: pd.DataFrame, level: float = 0.95, unit: str = 
     level
         Which nominal level to draw.
     unit
-        Unit of the sizes.
+        Unit of the sizes; by default the name of the only target.
 
     Raises
     ------
@@ -70,13 +72,14 @@ def coverage_against_size(table: pd.DataFrame, level: float = 0.95, unit: str = 
     Examples
     --------
     >>> table = pd.DataFrame({"metric": ["coverage", "size"], "value": [0.94, 1.8], "level": 0.95})
-    >>> coverage_against_size(table.assign(method="student")).axes[0].get_xlabel()
-    'Mean interval size (log$_2$)'
+    >>> table = table.assign(method="student", target="K562")
+    >>> coverage_against_size(table).axes[0].get_xlabel()
+    'Mean interval size (K562)'
     """
     covered = _coverage(table, level)
     keys = [name for name in table if name not in ("metric", "value", "n", "head")]
     joined = _beside(covered, table[_at(table, level) & (table["metric"] == "size")], keys, "size")
-    label = with_unit("Mean interval size", unit)
+    label = with_unit("Mean interval size", unit_of(table, unit))
     return _coverage_figure(finite_rows(joined, ["value", "size"]), "size", label, level)
 
 
@@ -172,7 +175,7 @@ def reliability(table: pd.DataFrame, metric: str = "coverage") -> Figure:
 
 
 @styled
-def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str = LOG2) -> Figure:
+def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str | None = None) -> Figure:
     """RMSE of the remaining sequences when the most uncertain ones are removed.
 
     A line is a method's mean over models, the thin dashed line of its colour the best order's; the
@@ -187,7 +190,7 @@ def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str = LOG
     normalised
         Whether the curves were divided by the RMSE of all sequences.
     unit
-        Unit of curves that were not.
+        Unit of curves that were not; by default the name of the only target.
 
     Raises
     ------
@@ -221,7 +224,9 @@ def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str = LOG
         axes.set_ylim(bottom=0)
         percent(axes.xaxis)
         axes.grid(color="0.92", linewidth=0.8)
-    label = "RMSE of the rest / of all" if normalised else with_unit("RMSE of the rest", unit)
+    label = "RMSE of the rest / of all"
+    if not normalised:
+        label = with_unit("RMSE of the rest", unit_of(table, unit))
     label_left(drawn, label)
     handles = [method_handle(method, marker="") for method in methods_of(table)]
     handles.append(legend_line(GREY, "Best order", **styles["oracle"]))
@@ -232,7 +237,7 @@ def sparsification(table: pd.DataFrame, normalised: bool = True, unit: str = LOG
 
 
 @styled
-def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
+def error_against_uncertainty(table: pd.DataFrame, unit: str | None = None) -> Figure:
     """Root mean squared error against root mean squared std of each bin, as means over models.
 
     On the dashed line errors are as large as predicted; above it, larger. The horizontal axis
@@ -245,7 +250,7 @@ def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
         `degu_tf.metrics.uncertainty.error_by_uncertainty`; optional `dataset`, `target`,
         `component` (panels).
     unit
-        Unit of both axes.
+        Unit of both axes; by default the name of the only target.
 
     Raises
     ------
@@ -255,8 +260,9 @@ def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
     Examples
     --------
     >>> table = pd.DataFrame({"bin": [1, 2], "rms_std": [0.2, 0.4], "rmse": [0.3, 0.5]})
-    >>> error_against_uncertainty(table.assign(method="student")).axes[0].get_ylabel()
-    'Root mean squared error (log$_2$)'
+    >>> table = table.assign(method="student", target="K562")
+    >>> error_against_uncertainty(table).axes[0].get_ylabel()
+    'Root mean squared error (K562)'
     """
     require(table, ["method", "bin"])
     table = finite_rows(table, ["rms_std", "rmse"])
@@ -281,10 +287,10 @@ def error_against_uncertainty(table: pd.DataFrame, unit: str = LOG2) -> Figure:
         axes.set(
             xlim=(left, right),
             ylim=(0, top),
-            xlabel=with_unit("Predicted standard deviation", unit),
+            xlabel=with_unit("Predicted standard deviation", unit_of(table, unit)),
         )
         axes.grid(color="0.92", linewidth=0.8)
-    label_left(drawn, with_unit("Root mean squared error", unit))
+    label_left(drawn, with_unit("Root mean squared error", unit_of(table, unit)))
     equal = legend_line(GREY, "Error as predicted", linestyle="--", linewidth=1.2)
     legend_grown(figure, [*(method_handle(method) for method in methods_of(table)), equal])
     return figure

@@ -12,7 +12,6 @@ from matplotlib.patches import Patch
 from degu_tf.plots.palette import colour_of, label_of, methods_of
 from degu_tf.plots.style import (
     COLUMNS,
-    LOG2,
     finite_rows,
     legend_below,
     metric_label,
@@ -20,6 +19,7 @@ from degu_tf.plots.style import (
     require,
     rows_of,
     styled,
+    unit_of,
     with_unit,
 )
 
@@ -138,7 +138,7 @@ def distributions(
     names: Mapping[str, str] | None = None,
     colour: str = "oracle",
     label: str = "Activity",
-    unit: str = LOG2,
+    unit: str | None = None,
 ) -> Figure:
     """Distribution of values in each group: density, quartiles (bar) and median (white dot).
 
@@ -155,7 +155,7 @@ def distributions(
     colour
         Whose values they are, by the method's name.
     label, unit
-        Of the vertical axis.
+        Of the vertical axis; the unit by default is the name of the only target.
 
     Raises
     ------
@@ -165,8 +165,8 @@ def distributions(
     Examples
     --------
     >>> table = pd.DataFrame({"shift": ["none", "none", "large"], "value": [1.0, 2.0, 0.5]})
-    >>> distributions(table).axes[0].get_ylabel()
-    'Activity (log$_2$)'
+    >>> distributions(table.assign(target="K562")).axes[0].get_ylabel()
+    'Activity (K562)'
     """
     require(table, [x])
     table = finite_rows(table, ["value"])
@@ -191,7 +191,7 @@ def distributions(
         axes.tick_params(axis="x", length=0)
         axes.set_xlim(-0.6, len(groups) - 0.4)
         if index % COLUMNS == 0:
-            axes.set_ylabel(with_unit(label, unit))
+            axes.set_ylabel(with_unit(label, unit_of(table, unit)))
     return figure
 
 

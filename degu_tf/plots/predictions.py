@@ -15,7 +15,6 @@ from degu_tf.plots.style import (
     COLUMNS,
     DENSE,
     GREY,
-    LOG2,
     WIDE,
     corner_text,
     finite_rows,
@@ -31,6 +30,7 @@ from degu_tf.plots.style import (
     rows_of,
     styled,
     ticks_at,
+    unit_of,
     whole_numbers,
     with_unit,
 )
@@ -39,7 +39,7 @@ from degu_tf.plots.style import (
 @styled
 def predicted_against_measured(
     table: pd.DataFrame,
-    unit: str = LOG2,
+    unit: str | None = None,
     names: tuple[str, str] = ("Measured activity", "Predicted activity"),
 ) -> Figure:
     """Predictions over measurements, one panel a target, with Pearson's r and the identity line.
@@ -52,7 +52,7 @@ def predicted_against_measured(
         Columns `measured`, `predicted`; optional `dataset`, `target` (panels) and `method` (in
         the panel's title).
     unit
-        Unit of both axes.
+        Unit of both axes; by default the name of the only target.
     names
         What was measured and what was predicted.
 
@@ -64,10 +64,11 @@ def predicted_against_measured(
     Examples
     --------
     >>> table = pd.DataFrame({"measured": [0.0, 1.0, 2.0], "predicted": [0.1, 0.8, 1.9]})
-    >>> predicted_against_measured(table).axes[0].get_ylabel()
-    'Predicted activity (log$_2$)'
+    >>> predicted_against_measured(table.assign(target="K562")).axes[0].get_ylabel()
+    'Predicted activity (K562)'
     """
     table = finite_rows(table, ["measured", "predicted"])
+    unit = unit_of(table, unit)
     figure, panels = panels_of(table, ("dataset", "target", "method"), (4.2, 3.6))
     for axes, part in panels:
         x, y = part["measured"].to_numpy(), part["predicted"].to_numpy()
@@ -266,7 +267,7 @@ def draw_performance(axes: Axes, rows: pd.DataFrame, x: str = "fraction") -> Non
 
 @styled
 def intervals(
-    table: pd.DataFrame, level: float | None = None, shown: int = 150, unit: str = LOG2
+    table: pd.DataFrame, level: float | None = None, shown: int = 150, unit: str | None = None
 ) -> Figure:
     """Sequences by predicted activity, with their intervals and the measurements in or out of them.
 
@@ -285,7 +286,7 @@ def intervals(
     shown
         How many sequences to draw.
     unit
-        Unit of the activity.
+        Unit of the activity; by default the name of the only target.
 
     Raises
     ------
@@ -332,7 +333,7 @@ def intervals(
         )
         axes.set_xticks([])
         if index % 2 == 0:
-            axes.set_ylabel(with_unit("Activity", unit))
+            axes.set_ylabel(with_unit("Activity", unit_of(table, unit)))
     interval = "Interval" if level is None else f"{level:.0%} interval"
     handles = [
         legend_line(colour_of(method), label_of(method)),

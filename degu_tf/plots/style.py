@@ -25,7 +25,7 @@ from degu_tf.plots.palette import LABELS, colour_of, label_of
 from degu_tf.utils.errors import InputError
 
 LOG2 = "log$_2$"
-"""The unit of the paper's activities, as written on an axis."""
+"""A binary logarithm as a unit on an axis: that of the paper's activities."""
 
 DENSE = 1000
 """Number of points from which a scatter becomes a hexagonal density."""
@@ -256,6 +256,23 @@ def corner_text(axes: Axes, text: str) -> None:
 def name_panel(axes: Axes, letter: str) -> None:
     """Write a panel's letter above its upper left corner."""
     axes.set_title(letter, loc="left", fontweight="bold", fontsize=15)
+
+
+def unit_of(table: pd.DataFrame, unit: str | None) -> str:
+    """The unit of a table's values: the one given, or the name of its only target.
+
+    Of several targets, whose panels are titled by them, there is none.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"target": ["K562", "K562"]})
+    >>> unit_of(table, None), unit_of(table, "RPM")
+    ('K562', 'RPM')
+    """
+    if unit is not None:
+        return unit
+    targets = list(table["target"].unique()) if "target" in table else []
+    return str(targets[0]) if len(targets) == 1 else ""
 
 
 def with_unit(label: str, unit: str) -> str:

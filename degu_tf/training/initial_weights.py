@@ -12,6 +12,7 @@ import numpy as np
 from degu_tf.data.splits import Splits
 from degu_tf.heads import HeadLayout
 from degu_tf.models.layers import last_dense
+from degu_tf.models.own.unused_arrays import unused_arrays
 from degu_tf.models.released.load import load_released_weights
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.output_units import Scales, stored_scales, with_scales
@@ -76,8 +77,7 @@ def load_own_weights(model: keras.Model, path: str | os.PathLike, member: int = 
     Parameters
     ----------
     model
-        The network; what it has, the file must have. Keras does not notice what the file has
-        beyond it inside a nested model or a layer of layers.
+        The network; what it has, the file must have, and nothing else.
     path
         A `.keras`, `.weights.h5` or `.h5` file of the same network, or the folder of a run.
     member
@@ -114,6 +114,13 @@ def load_own_weights(model: keras.Model, path: str | os.PathLike, member: int = 
             f"the weights of {file.name} do not fit {model.name}: expected a file of the same "
             f"network, with as many output columns. Received: {file} ({reason})"
         ) from None
+    unused = unused_arrays(model, file)
+    if unused:
+        raise InputError(
+            f"the weights of {file.name} do not fit {model.name}: expected a file of the same "
+            f"network, without arrays beyond its own. Received: {file}, with {len(unused)} such, "
+            f"{', '.join(unused[:3])}{', ...' if len(unused) > 3 else ''}"
+        )
 
 
 def initial_scales(path: str | os.PathLike, member: int = 0) -> Scales:

@@ -2,6 +2,7 @@
 
 import warnings
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.metrics import roc_auc_score
 
 from degu_tf.data.simulation.mpra import simulate
+from degu_tf.distillation.runs import open_run
 from degu_tf.metrics.kmer_ridge import kmer_counts
 from degu_tf.sequences.encoding import decode
 
@@ -63,6 +65,14 @@ def test_the_whole_way(tmp_path):
     done("predict", tmp_path / "y", tmp_path / "t.tsv", "--out", tmp_path / "p.tsv")
     predicted = table(tmp_path / "p.tsv")
     assert predicted["active"].between(0, 1).all()
+    models = [tmp_path / "x" / f"member_0{number}" / "model.keras" for number in (0, 1)]
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    for number, model in enumerate(models):
+        keras.models.load_model(model, compile=False).save(foreign / f"m_{number}.keras")
+    elsewhere = ("distill", foreign, tmp_path / "d.h5", "--recipe", "paper", "--epochs", 2)
+    done(*elsewhere, "--model", "deepstarr", "--width", 0.05, "--out", tmp_path / "f")
+    assert open_run(tmp_path / "f").heads.task == "binary"
     refused = degu("calibrate", tmp_path / "y", tmp_path / "d.h5")
     assert refused.code == 2
     assert "binary targets" in refused.err

@@ -56,6 +56,20 @@ def test_a_table_with_gaps_and_weights_is_trained_on(table, tmp_path):
     assert "80 % intervals on test (n=a 40, b 26)" in calibrated
 
 
+def test_replicates_weigh_values(table, tmp_path):
+    frame = pd.read_csv(table, sep="\t").assign(c=lambda frame: frame["a"] + 0.1)
+    frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    prepare = ("prepare", "table", tmp_path / "t.tsv", "--split", "part", "--weight-by-replicates")
+    data = ("--missing-targets", "keep", "--out", tmp_path / "d.h5")
+    shown = done(*prepare, "--replicates", "x=a,b,c", "y=a,c", *data).out
+    assert "weighted values" in shown
+    weights = read_splits(tmp_path / "d.h5").train.weights
+    assert weights[:4].tolist() == [[2, 2], [3, 2], [3, 2], [2, 2]]
+    refused = degu(*prepare, "--targets", "a", "--out", tmp_path / "e.h5")
+    assert refused.code == 2
+    assert "--weight-by-replicates goes with --replicates" in refused.err
+
+
 def test_a_file_of_another_layout_is_kept_where_that_is_said(table, tmp_path):
     data, other = tmp_path / "d.h5", tmp_path / "o.h5"
     done("prepare", "table", table, *TARGETS, "--missing-targets", "keep", "--out", data)

@@ -118,7 +118,9 @@ def test_weights_belong_to_their_rows():
         ([1, 2, -3, 1, 1, np.nan], "Received: -3 in row 2 .*, 2 such"),
         ([1, 2, np.inf, 1, 1, 1], "finite.*Received: inf in row 2"),
         ([1, 2], "one row of weights for each of the 6 sequences"),
-        (np.ones((6, 1)), r"\(N,\). Received: shape \(6, 1\)"),
+        (np.ones((6, 3)), r"\(N, targets\).*Received: shape \(6, 3\) .* of shape \(6, 2\)"),
+        (np.ones((6, 2, 1)), r"\(N, targets\).*Received: shape \(6, 2, 1\)"),
+        ([[1, 1], [1, 0], *[[1, 1]] * 4], r"Received: 0 in row 1 \(record 1\), 1 such"),
         (["many"] * 6, "array of numbers"),
     ],
 )
@@ -135,6 +137,26 @@ def test_weights_of_values_have_the_mean_1_in_every_column_whatever_their_unit()
     np.testing.assert_allclose(found[5] / found[1], [3.0, 3.0], rtol=1e-6)
     np.testing.assert_allclose(value_weights(GAPS, 0.01 * weights), found, rtol=1e-6)
     assert value_weights(np.zeros((3, 2)), None) is None
+
+
+def test_weights_of_targets_are_those_of_all_their_columns():
+    weights = np.array([[1.0, 3.0], [3.0, 1.0]])
+    found = value_weights(np.zeros((2, 4)), weights)
+    np.testing.assert_array_equal(found, [[0.5, 1.5, 0.5, 1.5], [1.5, 0.5, 1.5, 0.5]])
+    gaps = np.array([[1.0, np.nan], [2.0, 2.0]])
+    np.testing.assert_array_equal(value_weights(gaps, weights), [[0.5, 0.0], [1.5, 2.0]])
+
+
+def test_weights_of_values_belong_to_the_targets():
+    splits = gapped(weights=np.arange(1.0, 13.0).reshape(6, 2))
+    assert splits.train.take([5, 0]).weights.tolist() == [[11, 12], [1, 2]]
+    assert repr(splits).endswith("; weighted values)")
+    heads = HeadLayout(("a", "b"), aleatoric="std")
+    part = Split(X, np.ones((6, 4)), weights=np.ones((6, 4)))
+    with pytest.raises(InputError, match=r"train: .*\(N, 2\).* targets a, b. .* shape \(6, 4\)"):
+        Splits(part, part, part, heads)
+    with pytest.raises(InputError, match="without profiles"):
+        Split(X, np.ones((6, 4, 1)), weights=np.ones((6, 1)))
 
 
 def test_negative_values_are_found_beside_gaps():

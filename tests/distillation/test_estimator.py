@@ -133,6 +133,29 @@ def test_callbacks_see_teachers_and_student(fitted, seen):
     assert seen == ["member 0"] * 2 + ["member 1"] * 2 + ["student"] * 2
 
 
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize("shape", [(400,), (400, 2)])
+def test_gaps_and_weights_are_those_of_splits(splits, spec, shape, tmp_path):
+    (x, y), validation = arrays(splits.train), arrays(splits.validation)
+    y, weights = y.copy(), np.random.default_rng(0).uniform(1, 9, shape)
+    y[::3, 1] = np.nan
+    choices = {"recipe": "paper", "epochs": 1, "progress": False, "folder": tmp_path}
+    model = DEGU(spec, 2, **choices)
+    with pytest.raises(InputError, match="missing_targets='keep'"):
+        model.fit(x, y, validation, sample_weight=weights)
+    held_out = np.arange(1.0, 41.0)
+    kept = {"sample_weight": weights, "missing_targets": "keep"}
+    model.fit(x, y, (*validation, held_out), **kept)
+    same = degu.Splits.from_arrays(
+        x, y, *validation, weights=weights, weights_val=held_out, missing_targets="keep"
+    )
+    before = state(tmp_path)
+    DEGU(spec, 2, **choices).fit(same)  # the same data: the finished runs are loaded
+    assert state(tmp_path) == before
+    with pytest.raises(InputError, match=r"Received: sample_weight and missing_targets"):
+        model.fit(same, **kept)
+
+
 def test_what_cannot_be_fitted_is_refused(splits, spec):
     model = DEGU(spec, 2)
     x, y = arrays(splits.train)

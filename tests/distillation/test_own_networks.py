@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import own_networks
 import pandas as pd
+import public_networks
 import pytest
 
 from degu_tf.attribution.gradients import saliency
@@ -37,26 +38,45 @@ NETWORKS = (
     pytest.param("residual", marks=pytest.mark.slow),
     "several_outputs",
     pytest.param("sequential", marks=pytest.mark.slow),
+    *(
+        pytest.param(f"public-{name}", marks=pytest.mark.slow)
+        for name in public_networks.PACKAGE_OF
+    ),
 )
+PLAIN = ("transformer", "legnet")
+"""Networks that the fast teacher takes as they are."""
+
 QUICK = TrainingSettings(epochs=10, batch_size=20, learning_rate=0.005)
+OTHERS = {
+    "enformer": replace(QUICK, epochs=12, learning_rate=0.002),
+    # its moving statistics keep 0.99 of what they were at each step
+    "legnet": replace(QUICK, epochs=40),
+}
+"""How networks are trained that this does not suit."""
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def way(request, splits, tmp_path_factory):
     """Teachers and a student of one network, trained."""
-    name = request.param
-    builder, folder = getattr(own_networks, name), tmp_path_factory.mktemp(name)
-    teachers = train_ensemble(splits, builder, 2, QUICK, Run(folder / "x", 1, progress=False))
+    kind, _, name = request.param.rpartition("-")
+    if kind == "public" and public_networks.PACKAGE_OF[name] is None:
+        pytest.skip(f"the package of {name} is not installed")
+    module = public_networks if kind == "public" else own_networks
+    builder, folder = getattr(module, name), tmp_path_factory.mktemp(name)
+    settings = OTHERS.get(name, QUICK)
+    teachers = train_ensemble(splits, builder, 2, settings, Run(folder / "x", 1, progress=False))
     student = distill(
         teachers,
         splits,
         ModelSpec(builder, head="positive"),
-        QUICK,
+        settings,
         Run(folder / "y", 2, progress=False),
         distillation=DistillationSettings(validation="ensemble"),
     )
-    return SimpleNamespace(name=name, builder=builder, folder=folder, teachers=teachers,
-                           student=student)  # fmt: skip
+    return SimpleNamespace(
+        name=name, builder=builder, folder=folder, teachers=teachers, student=student,
+        without_rule=module.WITHOUT_RULE.get(name),
+    )  # fmt: skip
 
 
 def r(x, y):
@@ -78,7 +98,7 @@ def test_fast_teachers_say_what_the_members_say(way, splits):
     labels = Teacher(way.teachers)(x).numpy()
     np.testing.assert_allclose(labels, way.teachers.columns(x), atol=1e-4)
     plain = FastForward(way.teachers.members[0].model).is_plain
-    assert plain == (way.name == "transformer")
+    assert plain == (way.name in PLAIN)
 
 
 def test_intervals_reach_their_coverage(way, splits, make_splits):
@@ -103,8 +123,8 @@ def test_attribution(way, splits):
     effects = mutagenesis(way.student, sequences, "Dev")
     agreement = [r(a.ravel(), b.ravel()) for a, b in zip(gradients, effects, strict=True)]
     assert np.mean(agreement) > 0.2
-    if way.name == "transformer":
-        message = r"layer '(layer|multi|conv).*saliency, integrated_gradients or ism"
+    if way.without_rule is not None:
+        message = rf"layer '\w+' of type {way.without_rule}.*saliency, integrated_gradients or ism"
         with pytest.raises(InputError, match=message):
             deepshap(way.student, sequences, splits.train.sequences[:5], "Dev")
         return
@@ -146,7 +166,7 @@ def test_effects_of_variants(way, tmp_path, splits):
 
 def test_a_run_without_its_builder_asks_for_it(way, splits):
     loaded = Ensemble.load(way.folder / "x")
-    with pytest.raises(InputError, match=f"own_networks:{way.name}, which is not executed"):
+    with pytest.raises(InputError, match=f"networks:{way.name}, which is not executed"):
         distill(loaded, splits, settings=QUICK)
 
 

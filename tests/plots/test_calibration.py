@@ -208,7 +208,7 @@ def test_every_model_is_a_dot_hollow_before_and_filled_after(covered, figures):
         assert nominal[0].get_color() == "tab:red"
         assert axes.get_ylabel() == "Coverage of 95% intervals"
         assert words(figures[kind])[-3:] == ["Before conformal", "After conformal", "Nominal level"]
-    assert figures["coverage_against_size"].axes[1].get_xlabel() == "Mean interval size (log$_2$)"
+    assert figures["coverage_against_size"].axes[1].get_xlabel() == "Mean interval size (activity)"
     assert figures["accuracy_against_coverage"].axes[1].get_xlabel() == "Pearson r of the activity"
 
 
@@ -282,7 +282,7 @@ def test_sparsification_draws_both_orders_and_chance(sparse, figures):
     assert axes.get_ylabel() == "RMSE of the rest / of all"
     plain = calibration.sparsification(sparse[sparse["component"] == "total"], normalised=False)
     assert lines_of(plain.axes[0], GREY) == []
-    assert plain.axes[0].get_ylabel() == "RMSE of the rest (log$_2$)"
+    assert plain.axes[0].get_ylabel() == "RMSE of the rest (activity)"
     assert "Random order" not in words(plain)
     with pytest.raises(InputError, match=r"expected the curves .* Received: \{'best'\}"):
         calibration.sparsification(sparse.assign(curve="best"))
@@ -299,7 +299,7 @@ def test_errors_are_means_over_models_bin_by_bin(binned, figures):
     np.testing.assert_array_equal(equal.get_xdata(), equal.get_ydata())
     assert total.get_xscale() == "linear"
     assert epistemic.get_xscale() == "log"
-    assert total.get_xlabel() == "Predicted standard deviation (log$_2$)"
+    assert total.get_xlabel() == "Predicted standard deviation (activity)"
 
 
 def test_what_is_missing_is_named(covered):

@@ -195,6 +195,7 @@ def test_predicted_against_measured_says_r_and_draws_density_for_many(pairs):
     assert any(type(item) is PolyCollection for item in figure.axes[0].collections)
     assert figure.axes[0].get_xlabel() == "Measured activity (RPM)"
     few = predictions.predicted_against_measured(part.iloc[:50]).axes[0]
+    assert few.get_xlabel() == "Measured activity (Dev)"  # the only target names the unit
     assert [len(item.get_offsets()) for item in few.collections] == [50]
     identity = few.lines[0]
     np.testing.assert_array_equal(identity.get_xdata(), identity.get_ydata())

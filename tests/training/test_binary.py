@@ -189,3 +189,47 @@ def test_teachers_of_another_task_are_refused():
     teachers = Ensemble([ModelPredictor(model, heads) for model in models])
     with pytest.raises(InputError, match=r"regression\. Received: data of the task binary"):
         student_splits(teachers, data())
+
+
+def elsewhere(activation, seed):
+    keras.utils.set_random_seed(seed)
+    hidden = keras.layers.Conv1D(4, 5, activation="relu")
+    return keras.Sequential(
+        [keras.Input((16, 4)), hidden, keras.layers.GlobalMaxPooling1D(),
+         keras.layers.Dense(2, activation=activation)]
+    )  # fmt: skip
+
+
+def test_models_trained_elsewhere_are_binary_where_that_is_said(tmp_path):
+    models = [elsewhere("sigmoid", seed) for seed in range(2)]
+    teachers = Ensemble.from_models(models, targets=BINARY.targets, task="binary")
+    assert teachers.heads == BINARY
+    labelled = student_splits(teachers, data())
+    assert labelled.heads == BINARY.student()
+    for number, model in enumerate(models):
+        model.save(tmp_path / f"{number}.keras")
+    files = sorted(tmp_path.glob("*.keras"))
+    assert Ensemble.from_models(files, BINARY.targets, task="binary").heads == BINARY
+    assert Ensemble.from_models(files, BINARY.targets).heads.task == "regression"
+
+
+def test_models_whose_outputs_are_no_probabilities_are_refused():
+    models = [elsewhere("sigmoid", 1), elsewhere(None, 2)]
+    message = r"between 0 and 1.*sigmoid\. Received: \d+ of 256 outputs outside, first -?\d"
+    with pytest.raises(InputError, match=message):
+        Ensemble.from_models(models, targets=BINARY.targets, task="binary")
+    with pytest.raises(InputError, match="no aleatoric column"):
+        Ensemble.from_models(models, targets=["a"], aleatoric="std", task="binary")
+
+
+def test_intervals_of_probabilities_end_at_0_and_1():
+    heads = HeadLayout(("open",), epistemic="std", task="binary")
+    prediction = heads.prediction(np.array([[0.1, 0.2], [0.5, 0.1], [0.95, 0.1]]))
+    lower, upper = prediction.interval(0.95)
+    np.testing.assert_allclose(lower[:, 0], [0.0, 0.304, 0.754], atol=1e-3)
+    np.testing.assert_allclose(upper[:, 0], [0.492, 0.696, 1.0], atol=1e-3)
+    np.testing.assert_array_equal(prediction.total[:, 0], [0.2, 0.1, 0.1])
+    frame = prediction.select([2]).to_frame()
+    assert frame["open_upper"].tolist() == [1.0]
+    number = HeadLayout(("open",), epistemic="std").prediction(np.array([[0.1, 0.2]]))
+    assert number.interval(0.95)[0][0, 0] < 0

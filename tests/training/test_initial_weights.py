@@ -1,5 +1,6 @@
 """Training of a network of one's own that starts from weights that Keras wrote."""
 
+import keras
 import numpy as np
 import own_networks
 import pytest
@@ -60,6 +61,27 @@ def test_a_file_of_another_network_is_refused(other, ending, tmp_path):
     source.save_weights(file) if ending == ".weights.h5" else source.save(file)
     with pytest.raises(InputError, match="do not fit"):
         load_own_weights(network(2, **other), file)
+
+
+def nested(n):
+    """A network with a model of n layers within."""
+    inner = [keras.layers.Conv1D(4, 3, padding="same") for _ in range(n)]
+    layers = [keras.Sequential(inner), keras.layers.Dropout(0.1), keras.layers.Flatten()]
+    return keras.Sequential([keras.Input((8, 4)), *layers, keras.layers.Dense(2)])
+
+
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5", ".h5"])
+def test_arrays_beyond_those_of_a_nested_model_are_refused_by_name(ending, tmp_path):
+    file, source = tmp_path / f"pretrained{ending}", nested(2)
+    source.compile("adam", "mse")  # its optimiser's arrays are no weights
+    source.fit(np.ones((2, 8, 4)), np.ones((2, 2)), verbose=0)
+    source.save_weights(file) if ending == ".weights.h5" else source.save(file)
+    load_own_weights(nested(2), file)
+    named = "2 such, layers/sequential/layers/conv1d_1/vars/0" if ending != ".h5" else "2 weight"
+    with pytest.raises(InputError, match=named):
+        load_own_weights(nested(1), file)
+    with pytest.raises(InputError, match="do not fit"):
+        load_own_weights(nested(3), file)
 
 
 def test_what_is_no_file_of_keras_is_refused(tmp_path):

@@ -70,7 +70,10 @@ def by_hand(part, column, rate, steps):
     rows = ~np.isnan(part.targets[:, column])
     x = np.eye(4)[part.sequences[rows]].reshape(rows.sum(), -1)
     y, weights, bias = part.targets[rows, column].astype(float), np.zeros(4 * LENGTH), 0.0
-    each = np.ones(len(y)) if part.weights is None else part.weights[rows].astype(float)
+    each = np.ones(len(y))
+    if part.weights is not None:
+        each = part.weights[rows].reshape(len(y), -1).astype(float)
+        each = each[:, column if each.shape[1] > 1 else 0]
     each = each / each.sum()
     for _ in range(steps):
         error = 2 * each * (x @ weights + bias - y)
@@ -78,9 +81,9 @@ def by_hand(part, column, rate, steps):
     return weights, bias
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [None, (N,), (N, 3)])
 def test_gradient_descent_on_all_rows_is_that_on_the_rows_present_target_by_target(weighted):
-    given = {"weights": np.random.default_rng(5).uniform(0.1, 300, N)} if weighted else {}
+    given = {"weights": np.random.default_rng(5).uniform(0.1, 300, weighted)} if weighted else {}
     part = split(3, **given)
     model = linear(3)
     learner = Learner(model)

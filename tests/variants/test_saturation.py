@@ -24,7 +24,7 @@ from degu_tf.plots.variant_maps import (
     layers_of,
     reference_of,
 )
-from degu_tf.sequences.encoding import decode, encode
+from degu_tf.sequences.encoding import decode, encode, reverse_complement
 from degu_tf.sequences.fasta import write_fasta
 from degu_tf.sequences.genomes.elements import SequenceGenome
 from degu_tf.utils.errors import InputError
@@ -308,6 +308,83 @@ def test_the_command_pads_shorter_sequences_and_writes_the_unit(
     refused = mutagenize(run, tmp_path / "s.tsv", *flanks)
     assert "needs 2 bases at the 5' and 3 at the 3' side of record 'short'" in refused.err
     assert not (tmp_path / "p").exists()
+
+
+@pytest.fixture
+def genome(tmp_path):
+    """A contig of 200 bases in a file."""
+    bases = "".join(np.random.default_rng(3).choice(list("ACGT"), 200))
+    write_fasta(tmp_path / "genome.fa", ["chr1"], [bases])
+    return SimpleNamespace(path=tmp_path / "genome.fa", bases=bases)
+
+
+def of_intervals(run, genome, tmp_path, lines, *more):
+    (tmp_path / "p.bed").write_text("".join(f"{line}\n" for line in lines))
+    out = tmp_path / "out"
+    done = mutagenize(
+        run, "--bed", tmp_path / "p.bed", "--fasta", genome.path, "--out", out,
+        "--heat-maps", "0", "--force", *more,
+    )  # fmt: skip
+    table = pd.read_csv(out / "effects.tsv", sep="\t") if done.code == 0 else None
+    return done, table
+
+
+def same(table, expected):
+    columns = ["position", "ref", "alt", "Dev_effect", "Hk_effect"]
+    pd.testing.assert_frame_equal(
+        table[columns].reset_index(drop=True),
+        expected[columns],
+        rtol=1e-3,
+        atol=1e-5,
+        check_dtype=False,
+    )
+
+
+def test_intervals_of_a_genome_are_mutated_on_their_strand(run, student, genome, tmp_path):
+    lines = ("chr1\t50\t90\tlong\t0\t+", "chr1\t100\t132\tback\t0\t-")
+    done, table = of_intervals(run, genome, tmp_path, lines)
+    assert done.code == 0, done.err
+    assert list(table)[:5] == ["name", "chrom", "start", "end", "strand"]
+    long, back = table[table["name"] == "long"], table[table["name"] == "back"]
+    same(long, saturate(student, genome.bases[50:90]))
+    same(back, saturate(student, reverse_complement(genome.bases[100:132])))
+    assert back[["start", "end", "strand"]].drop_duplicates().values.tolist() == [[100, 132, "-"]]
+
+
+def test_intervals_are_resized_and_padded_as_for_predict(run, student, genome, tmp_path):
+    peak = "chr1\t50\t90\tpeak\t0\t{}\t1\t1\t1\t10"
+    done, table = of_intervals(run, genome, tmp_path, [peak.format("+")], "--summit")
+    assert done.code == 0, done.err
+    same(table, saturate(student, genome.bases[45:77]))  # 60 lies at (32 - 1) // 2
+    _, table = of_intervals(run, genome, tmp_path, [peak.format(".")], "--resize", "36")
+    same(table, saturate(student, genome.bases[52:88]))
+    short = "chr1\t60\t87\ta\t0\t{}"
+    refused, _ = of_intervals(run, genome, tmp_path, [short.format("+")])
+    assert "--pad N or --pad flanks. Received: 27 bases in 'a'" in refused.err
+    _, table = of_intervals(run, genome, tmp_path, [short.format("+")], "--pad", "flanks")
+    whole = saturate(student, genome.bases[58:90])
+    inside = whole[whole["position"].between(3, 29)].reset_index(drop=True)
+    same(table, inside.assign(position=inside["position"] - 2))
+    _, table = of_intervals(run, genome, tmp_path, [short.format("-")], "--pad", "flanks")
+    whole = saturate(student, reverse_complement(genome.bases[57:89]))
+    inside = whole[whole["position"].between(3, 29)].reset_index(drop=True)
+    same(table, inside.assign(position=inside["position"] - 2))
+
+
+def test_intervals_at_the_end_of_a_contig_hold_n_where_that_is_said(run, student, genome, tmp_path):
+    line = ["chr1\t0\t20\tend"]
+    refused, _ = of_intervals(run, genome, tmp_path, line, "--resize")
+    assert refused.code == 2
+    assert "runs over an end of chr1, which has 200 bases; fill it up with --pad N" in refused.err
+    _, table = of_intervals(run, genome, tmp_path, line, "--resize", "--pad", "N")
+    same(table, saturate(student, "N" * 6 + genome.bases[:26]))
+    for options, message in (
+        (("--bed", genome.path), "--bed FILE and --fasta GENOME together"),
+        ((genome.path, "--resize"), "expected --bed with --resize"),
+        ((), "expected a file of sequences, or --bed with --fasta. Received: neither"),
+    ):
+        refused = mutagenize(run, *options, "--out", tmp_path / "x")
+        assert (refused.code, message in refused.err) == (2, True), refused.err
 
 
 def test_the_command_reads_hdf5_and_uses_a_calibration(run, splits, tmp_path):

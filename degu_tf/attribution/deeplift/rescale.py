@@ -16,7 +16,7 @@ from degu_tf.attribution.deeplift.elementwise import is_relu
 from degu_tf.attribution.deeplift.linear import Affine, Convolution, Dense
 from degu_tf.attribution.deeplift.pairs import Rule, Saved, unflat
 from degu_tf.attribution.deeplift.pooling import MaxPooling
-from degu_tf.attribution.deeplift.rules import rules_of
+from degu_tf.attribution.deeplift.rules import OTHER_METHODS, rules_of
 from degu_tf.models.inference.wiring import Node, Wiring
 from degu_tf.utils.errors import InputError
 
@@ -46,7 +46,7 @@ def steps_of(model: keras.Model, column: int, dtype: tf.DType) -> tuple[list[Ste
     except ValueError as error:
         raise InputError(
             "DeepSHAP takes a functional or sequential model with one input and one output, made "
-            f"of layers whose inputs are tensors: {error}. Received: {model.name}"
+            f"of layers whose inputs are tensors: {error}. {OTHER_METHODS}. Received: {model.name}"
         ) from None
     output = wiring.nodes[wiring.output]
     while _joins_columns(output.layer):
@@ -89,7 +89,7 @@ class _Plan:
             except ValueError as error:
                 raise InputError(
                     f"DeepSHAP needs access to the layers of the nested model: {error}. "
-                    f"Received: {layer.name}"
+                    f"{OTHER_METHODS}. Received: {layer.name}"
                 ) from None
             output = wiring.nodes[wiring.output]
             return self._add_model(wiring, output, sources[0], f"{prefix}{layer.name}/")

@@ -27,6 +27,9 @@ from degu_tf.attribution.deeplift.recurrent import LSTM, Bidirectional
 from degu_tf.models.inference.folding import IDENTITIES
 from degu_tf.utils.errors import InputError
 
+OTHER_METHODS = "Other methods explain any model: saliency, integrated_gradients or ism"
+"""What to do where DeepSHAP has no rule."""
+
 
 class NoRule(Exception):
     """A layer cannot be explained; the message says what of it."""
@@ -61,8 +64,7 @@ def rules_of(layer: keras.layers.Layer, n_inputs: int, dtype: tf.DType) -> list[
     except NoRule as error:
         raise InputError(
             f"DeepSHAP has no rule for {error}: layer {layer.name!r} of type "
-            f"{type(layer).__name__}. Other methods explain any model: saliency, "
-            "integrated_gradients or ism. There are rules for layers of the types "
+            f"{type(layer).__name__}. {OTHER_METHODS}. There are rules for layers of the types "
             f"{', '.join(sorted(each.__name__ for each in _RULES))}"
         ) from None
 

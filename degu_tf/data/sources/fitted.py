@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from degu_tf.data.sources.intervals import Interval, read_intervals
 from degu_tf.data.sources.sequences import read_records
-from degu_tf.sequences.encoding import decode, encode
+from degu_tf.sequences.encoding import decode, encode, reverse_complement
 from degu_tf.sequences.fitting import (
     FittedSequences,
     Fitting,
@@ -161,3 +162,69 @@ def _cut(
             )
         known = Stretch(low, genome.fetch(each.contig, low, high))
         return cut(known, start, found, fitting, each.contig, each.strand, each.place)
+
+
+class Element(NamedTuple):
+    """A sequence that is mutated base by base, and what lies around it."""
+
+    name: str
+    sequence: str
+    flanks: tuple[str, str] = ("", "")
+    """Bases before and behind it."""
+    interval: tuple[str, int, int, str] | None = None
+    """Contig, start, end and strand, where it is an interval of a genome."""
+
+
+def interval_elements(
+    bed: str | os.PathLike, genome: str | os.PathLike, fitting: Fitting, *, summit: bool = False
+) -> list[Element]:
+    """Intervals of a genome whole, resized where that is asked, each as one sequence.
+
+    Those of the - strand are reverse-complemented, flanks included.
+
+    Parameters
+    ----------
+    bed, genome, summit
+        As for `fit_intervals`.
+    fitting
+        `resize`, and `pad`: with ``"flanks"`` an interval shorter than `length` has the genome's
+        bases around it as flanks; with ``"N"`` unknown bases stand beyond the ends of its contig.
+
+    Raises
+    ------
+    InputError
+        If a line is no interval, lies outside its contig or has no summit, or what is asked for
+        runs over an end of its contig.
+    """
+    with open_genome(genome) as opened:
+        return [_element(each, opened, fitting, summit) for each in read_intervals(bed)]
+
+
+def _element(each: Interval, genome: Genome, fitting: Fitting, summit: bool) -> Element:
+    each.check(genome)
+    start, end = fitting.resized(each.start, each.end, each.summit if summit else None)
+    contig = genome.contig(each.contig) or each.contig
+    n_bases = genome.contigs[contig]
+    low, high = max(start, 0), min(end, n_bases)
+    if (low, high) != (start, end) and fitting.pad != "N":
+        raise InputError(
+            f"{each.where}: {each.place}, resized, runs over an end of {each.contig}, which has "
+            f"{n_bases} bases; fill it up with pad='N', or leave the interval out. "
+            f"Received: {start}-{end}"
+        )
+    sequence = "N" * (low - start) + genome.fetch(contig, low, high) + "N" * (end - high)
+    flanks = ["", ""]
+    around = fitting.length - len(sequence)
+    if fitting.pad == "flanks" and around > 0:
+        flanks = [
+            genome.fetch(contig, max(0, low - around), low),
+            genome.fetch(contig, high, min(n_bases, high + around)),
+        ]
+    if each.strand == "-":
+        sequence, *flanks = (_turned(text) for text in (sequence, flanks[1], flanks[0]))
+    interval = (each.contig, start, end, each.strand)
+    return Element(each.name, sequence, (flanks[0], flanks[1]), interval)
+
+
+def _turned(bases: str) -> str:
+    return reverse_complement(bases) if bases else bases

@@ -25,6 +25,8 @@ class Measured(NamedTuple):
     """Which rows can be used."""
     reason: str
     """Why the others cannot."""
+    counts: np.ndarray | None = None
+    """How many replicates each target was measured in, `(N, T)`; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -144,26 +146,26 @@ class MeasuredColumns:
         mean, std, counts = (np.stack(part, axis=1) for part in zip(*each, strict=True))
         heads, values = self._joined(mean, std)
         keep = np.asarray((counts >= needed).all(axis=1))
-        return Measured(heads, values, keep, f"fewer than {needed} measured replicates")
+        return Measured(heads, values, keep, f"fewer than {needed} measured replicates", counts)
 
     def _present(self, frame: pd.DataFrame, labels: np.ndarray) -> Measured:
         """NaN where a target is missing; rows without any value are not kept."""
+        counts = None
         if self.replicates is None:
             heads, values = HeadLayout(tuple(self.by_target)), numbers(frame, self.names, labels)
         else:
-            each = [
-                present_mean_std(numbers(frame, columns, labels), self.min_replicates or 1)
-                for columns in self.by_target.values()
-            ]
+            found = [numbers(frame, columns, labels) for columns in self.by_target.values()]
+            each = [present_mean_std(values, self.min_replicates or 1) for values in found]
             mean, std = (np.stack(part, axis=1) for part in zip(*each, strict=True))
             heads, values = self._joined(mean, std)
+            counts = np.stack([np.isfinite(values).sum(axis=1) for values in found], axis=1)
         keep = ~np.isnan(heads.take(values, "mean")).all(axis=1)
         if self.replicates is None and not self.drop_missing and not keep.all():
             raise InputError(
                 f"{np.sum(~keep)} of {len(keep)} rows have no value of any target; leave them out "
                 f"with drop_missing=True. Received: no value in {labels[np.argmin(keep)]}"
             )
-        return Measured(heads, values, keep, "no value of any target")
+        return Measured(heads, values, keep, "no value of any target", counts)
 
     def _joined(self, mean: np.ndarray, std: np.ndarray) -> tuple[HeadLayout, np.ndarray]:
         heads = HeadLayout(tuple(self.by_target), aleatoric="std" if self.aleatoric else None)
@@ -207,6 +209,30 @@ def row_weights(frame: pd.DataFrame, column: str, labels: np.ndarray) -> np.ndar
             f"{len(wrong)} such"
         )
     return weights
+
+
+def replicate_weights(counts: np.ndarray | None) -> np.ndarray | None:
+    """Weights of values by how many replicates each is the mean of; None where all are equal.
+
+    The variance of a mean over n replicates falls as 1 / n, so its weight is n. Values of no
+    replicate are missing, and get a weight that nothing uses.
+
+    Raises
+    ------
+    InputError
+        If there are no replicates.
+
+    Examples
+    --------
+    >>> replicate_weights(np.array([[3], [1]])).tolist()
+    [[3.0], [1.0]]
+    """
+    if counts is None:
+        raise InputError(
+            "weights by replicates need columns of replicates. Received: columns of single values"
+        )
+    weights = np.maximum(counts, 1).astype(float)
+    return None if (weights == weights[0, 0]).all() else weights
 
 
 def _targets(targets: Sequence[str] | Mapping[str, str] | None) -> dict[str, str] | None:

@@ -24,9 +24,11 @@ from degu_tf.data.sources.grouping import (
     related_groups,
 )
 from degu_tf.data.sources.measured_columns import (
+    Measured,
     MeasuredColumns,
     is_missing,
     numbers,
+    replicate_weights,
     row_weights,
 )
 from degu_tf.data.sources.normalisation import Normalisation, batch_centres
@@ -58,6 +60,7 @@ def read_table(
     drop_missing: bool = False,
     missing_targets: MissingTargets = "refuse",
     weight: str | None = None,
+    weight_by_replicates: bool = False,
     split: str | None = None,
     group: str | Sequence[str] | None = None,
     similar: int | None = None,
@@ -105,6 +108,9 @@ def read_table(
     weight
         Column of weights, such as numbers of barcodes, finite and above 0: how much each row
         counts in the loss (`Split.weights`).
+    weight_by_replicates
+        Each target of a row counts by the number of its replicates that were measured, since the
+        variance of a mean falls with it. Either this or `weight`.
     split
         Column with train, val, valid, validation or test (either case), used as it is instead of
         `fractions` and `seed`; groups that it divides are counted in a `TableWarning`.
@@ -175,9 +181,10 @@ def read_table(
         given = numbers(frame, logged, labels)
         frame = _with(frame, logged, normalisation.logarithms(given, logged, labels))
 
-    heads, values, keep, reason = columns.read(frame, labels)
-    heads = replace(heads, task=task)
-    messages += _left_out(keep, reason, labels)
+    measured = columns.read(frame, labels)
+    heads, values, keep = replace(measured.heads, task=task), measured.values, measured.keep
+    weights = _weights(frame, weight, weight_by_replicates, measured, labels)
+    messages += _left_out(keep, measured.reason, labels)
     if drop_missing:
         missing = is_missing(frame[sequence])
         messages += _left_out(~missing, "no sequence", labels)
@@ -186,7 +193,7 @@ def read_table(
         raise InputError(f"no row can be used. Received: {'; '.join(messages)}")
 
     frame, values, labels = frame[keep], values[keep], labels[keep]
-    weights = None if weight is None else row_weights(frame, weight, labels)
+    weights = None if weights is None else weights[keep]
     tokens = encode(frame[sequence].tolist(), labels)
     relations = [_codes(frame[column]) for column in group]
     if similar is not None:
@@ -211,6 +218,28 @@ def read_table(
     parts = {kind: data.take(np.flatnonzero(codes == code)) for code, kind in enumerate(NAMES)}
     record = normalisation.record(logged, centres)
     return replace(Splits.from_parts(parts, heads), normalisation=record)
+
+
+def _weights(
+    frame: pd.DataFrame,
+    weight: str | None,
+    by_replicates: bool,
+    measured: Measured,
+    labels: np.ndarray,
+) -> np.ndarray | None:
+    """Weights of the table's rows or values; of rows that are left out they are 1."""
+    if weight is not None and by_replicates:
+        raise InputError(
+            "expected weights by a column or by replicates, not both. "
+            f"Received: weight={weight!r}, weight_by_replicates=True"
+        )
+    if by_replicates:
+        return replicate_weights(measured.counts)
+    if weight is None:
+        return None
+    weights = np.ones(len(frame))
+    weights[measured.keep] = row_weights(frame[measured.keep], weight, labels[measured.keep])
+    return weights
 
 
 def _check_task(task: Task, repeated: object, log2: object, centre_by: str | None) -> None:

@@ -1,7 +1,7 @@
 """How the layers of a functional model are wired, read from its configuration."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,8 @@ class Wiring:
     ------
     ValueError
         If the model is neither, has several inputs or outputs, a layer has several outputs, takes
-        tensors by name or anything else than tensors, or cannot be described.
+        tensors by name or anything else than tensors, is an operation of `keras.ops`, or cannot
+        be described; the layer is named.
 
     Examples
     --------
@@ -50,15 +51,8 @@ class Wiring:
             raise ValueError("the model is not a functional one")
         self.input = _one_tensor(config["input_layers"], "input")
         self.output = _one_tensor(config["output_layers"], "output")
-        nodes = {
-            (entry["name"], index): Node(
-                (entry["name"], index), model.get_layer(entry["name"]), tuple(_sources(call))
-            )
-            for entry in config["layers"]
-            for index, call in enumerate(entry["inbound_nodes"] or [{}])
-        }
-        if any(isinstance(node.layer.output, list | tuple | dict) for node in nodes.values()):
-            raise ValueError("a layer has several outputs")
+        layers = {layer.name: layer for layer in model.layers}
+        nodes = {node.key: node for entry in config["layers"] for node in _nodes_of(entry, layers)}
         self.nodes = _in_order(nodes, self.output)
         self._uses = Counter(source for node in self.nodes.values() for source in node.inputs)
         self._calls = Counter(name for name, _ in self.nodes)
@@ -101,6 +95,22 @@ def _config(model: keras.Model) -> dict[str, Any]:
         raise ValueError(f"{model.name} holds a layer without configuration") from error
 
 
+def _nodes_of(entry: Mapping[str, Any], layers: Mapping[str, keras.layers.Layer]) -> Iterator[Node]:
+    """The calls of one layer, as a model's configuration describes them."""
+    name, kind = entry["name"], entry["class_name"]
+    where = f"layer {name!r} of type {kind}"
+    if name not in layers:
+        raise ValueError(f"{where} is an operation on tensors, no layer of Keras")
+    layer = layers[name]
+    if isinstance(layer.output, list | tuple | dict):
+        raise ValueError(f"{where} has several outputs")
+    for index, call in enumerate(entry["inbound_nodes"] or [{}]):
+        try:
+            yield Node((name, index), layer, tuple(_sources(call)))
+        except ValueError as error:
+            raise ValueError(f"{where} {error}") from None
+
+
 def _one_tensor(tensors: Any, what: str) -> Key:
     if isinstance(tensors, dict):
         raise ValueError(f"the model names its {what}s")
@@ -116,15 +126,15 @@ def _sources(call: dict[str, Any]) -> Iterator[Key]:
     """The nodes a call takes its tensors from, where it takes nothing else that matters."""
     named = {name: value for name, value in call.get("kwargs", {}).items() if name != "training"}
     if any(value is not None for value in named.values()):
-        raise ValueError(f"a layer takes {', '.join(named)} by name")
+        raise ValueError(f"takes {', '.join(named)} by name")
     args = call.get("args", ())
     several = len(args) == 1 and isinstance(args[0], list | tuple)
     if several and len(args[0]) == 1:
-        raise ValueError("a layer takes a list of one tensor")
+        raise ValueError("takes a list of one tensor")
     for each in args[0] if several else args:
         sources = tuple(_tensors(each))
         if len(sources) != 1:
-            raise ValueError("a layer takes something else than tensors")
+            raise ValueError("takes something else than tensors")
         yield sources[0]
 
 

@@ -636,6 +636,14 @@ def test_gaps_and_weights_are_written_and_read(tmp_path):
         read_splits(tmp_path / "d.h5", missing_targets="keep")
 
 
+def test_weights_of_values_are_written_and_read(tmp_path):
+    splits = with_gaps(weights=np.arange(1, 13).reshape(6, 2))
+    write_splits(tmp_path / "d.h5", splits)
+    read = read_splits(tmp_path / "d.h5")
+    assert read.fingerprint == splits.fingerprint
+    assert read.train.weights[2].tolist() == [5, 6]
+
+
 def test_complete_data_are_written_as_before_there_were_gaps(tmp_path):
     splits = with_gaps()
     parts = {

@@ -198,6 +198,36 @@ def test_weights_come_from_a_column():
             read_table(spoilt, **read, drop_missing=True)
 
 
+@pytest.mark.parametrize("missing_targets", ["refuse", "keep"])
+def test_values_weigh_as_much_as_the_replicates_they_are_the_mean_of(missing_targets):
+    frame = table()
+    frame.loc[[1, 3], "r1"] = np.nan
+    frame.loc[3, "r2"] = np.nan
+    read = {
+        "replicates": {"a": ["r1", "r2", "r3"], "b": ["r2", "r3"]}, "aleatoric": False,
+        "split": "part", "missing_targets": missing_targets,
+    }  # fmt: skip
+    splits = read_table(frame, **read, weight_by_replicates=True)
+    assert splits.train.weights[:5].tolist() == [[3, 2], [2, 2], [3, 2], [1, 1], [3, 2]]
+    assert read_table(frame, **read).train.weights is None
+    complete = read_table(table(), **read | {"replicates": REPLICATES}, weight_by_replicates=True)
+    assert complete.train.weights is None
+    with pytest.raises(InputError, match="by a column or by replicates, not both"):
+        read_table(frame, **read, weight="r1", weight_by_replicates=True)
+    with pytest.raises(InputError, match="need columns of replicates"):
+        read_table(table(), targets=["r2"], weight_by_replicates=True)
+
+
+def test_weights_by_replicates_follow_the_rows_that_are_left_out():
+    frame = table()
+    frame.loc[[0, 2, 5], "r1"] = np.nan
+    frame.loc[2, "r2"] = np.nan
+    read = {"replicates": {"a": ["r1", "r2", "r3"]}, "split": "part"}
+    with pytest.warns(TableWarning, match="1 of 40 rows have fewer than 2"):
+        splits = read_table(frame, **read, weight_by_replicates=True)
+    assert splits.train.weights[:5, 0].tolist() == [2, 3, 3, 3, 2]
+
+
 def test_rows_without_sequence_are_refused_or_counted():
     frame = table()
     frame.loc[2, "seq"] = ""
