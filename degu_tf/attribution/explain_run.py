@@ -28,6 +28,7 @@ from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.models.predictor import ModelPredictor, as_array
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
+from degu_tf.utils.processes.locks import alone
 from degu_tf.utils.progress import bar
 from degu_tf.utils.run_folder import RunFolder
 
@@ -94,21 +95,36 @@ def explain_run(
     ranking = {} if ranking is None else {k: np.asarray(v) for k, v in ranking.items()}
     _check(predictor, heads, names, n, top, ranking)
     run = RunFolder(folder)
-    run.begin(
-        {
-            "kind": "attribution",
-            "method": method.describe(),
-            "heads": heads,
-            "top": top,
-            "ranking": {head: content_hash(v.tolist()) for head, v in ranking.items()},
-            "predictor": predictor.fingerprint(),
-            "sequences": fingerprint(sequences),
-            "names": content_hash(names),
-        }
-    )
+    settings = {
+        "kind": "attribution",
+        "method": method.describe(),
+        "heads": heads,
+        "top": top,
+        "ranking": {head: content_hash(v.tolist()) for head, v in ranking.items()},
+        "predictor": predictor.fingerprint(),
+        "sequences": fingerprint(sequences),
+        "names": content_hash(names),
+    }
     folders = {head: run / folder_name(head) for head in heads}
-    if run.finished:
-        return folders
+    with alone(folder, progress=progress):
+        run.begin(settings)
+        if not run.finished:
+            _explain(predictor, method, sequences, names, top, ranking, folders, progress)
+            run.finish()
+    return folders
+
+
+def _explain(
+    predictor: ModelPredictor | Ensemble,
+    method: Method,
+    sequences: np.ndarray,
+    names: Sequence[str],
+    top: int,
+    ranking: Mapping[str, np.ndarray],
+    folders: Mapping[str, Path],
+    progress: bool | None,
+) -> None:
+    """Write the files of every head into its folder."""
     prediction = predictor.predict(sequences, progress=progress)
     for head, place in folders.items():
         if (place / MAPS).is_file():
@@ -138,8 +154,6 @@ def explain_run(
                 epistemic=None if said.epistemic is None else _flat(said.epistemic[..., index]),
             ),
         )
-    run.finish()
-    return folders
 
 
 def top_rows(values: np.ndarray, n: int) -> np.ndarray:

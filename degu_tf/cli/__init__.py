@@ -30,7 +30,7 @@ from degu_tf.cli.options import flags_of
 from degu_tf.cli.output import messages_apart, with_flags
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.termination import TERMINATED, ends_cleanly
+from degu_tf.utils.processes.termination import TERMINATED, ends_cleanly
 
 _OVERVIEW = """\
 Distil an ensemble of models of regulatory activity into one model that predicts the activity of a

@@ -116,7 +116,7 @@ def run(options: argparse.Namespace) -> None:
     from degu_tf.distillation.evaluation import unlearned_members
     from degu_tf.training.model_spec import ModelSpec
     from degu_tf.uncertainty.noise_models import with_noise_model
-    from degu_tf.utils.processes import workers
+    from degu_tf.utils.processes.pools import workers
 
     config = _config(options.config)
     fraction = options.fraction

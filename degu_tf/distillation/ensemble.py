@@ -276,6 +276,7 @@ def train_ensemble(
 
     With a folder the run resumes at the member it had reached, a finished ensemble is loaded, and
     asking for more members than it has trains the missing ones.
+    A folder in which another process trains is waited for.
 
     Parameters
     ----------
@@ -310,7 +311,20 @@ def train_ensemble(
     >>> train_ensemble(splits, spec, 2, settings, Run(progress=False)).n_members
     2
     """
-    settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
+    run = run or Run()
+    with run.alone(n_members):
+        return _train_ensemble(splits, spec, n_members, settings, run, executor)
+
+
+def _train_ensemble(
+    splits: Splits,
+    spec: Architecture,
+    n_members: int,
+    settings: TrainingSettings | None,
+    run: Run,
+    executor: Executor | None,
+) -> Ensemble:
+    settings, spec = settings or TrainingSettings(), as_spec(spec)
     settings = settings_for_task(settings, splits.heads)
     _check_request(splits, n_members, settings, run, executor)
     objective = measured_objective(settings, splits.heads, spec.head)

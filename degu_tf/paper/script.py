@@ -27,6 +27,7 @@ from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write, read_json, write_json
+from degu_tf.utils.processes.locks import LOCK, alone
 
 REQUIRED = ("PRESETS", "compute", "draw", "CLAIMS")
 """Names that every script has at module level."""
@@ -148,7 +149,14 @@ class Script:
         return 0
 
     def run(self, options: argparse.Namespace) -> pd.DataFrame:
-        """Compute, draw, judge, and write everything; returns the table."""
+        """Compute, draw, judge, and write everything; returns the table.
+
+        Where another process does so, in the same output folder, it is waited for.
+        """
+        with alone(options.out):
+            return self._run(options)
+
+    def _run(self, options: argparse.Namespace) -> pd.DataFrame:
         started = time.perf_counter()
         settings = self.presets[options.preset]
         if options.members is not None:
@@ -231,7 +239,7 @@ def _claim_folder(out: Path, identity: Mapping[str, Any]) -> None:
                 "the output folder holds results of other settings; name another --out or remove "
                 f"it. Received: {out}"
             )
-    elif out.is_dir() and any(out.iterdir()):
+    elif any(not file.name.startswith(LOCK) for file in out.iterdir()):
         raise InputError(f"the output folder holds other files. Received: {out}")
     else:
         write_json(settings, plain)

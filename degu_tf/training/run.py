@@ -1,7 +1,8 @@
 """Where a trained model is kept, the seed it is made from, and what is recorded beside it."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.processes.locks import alone
+from degu_tf.utils.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from keras.callbacks import Callback
@@ -97,6 +100,18 @@ class Run:
         ):
             object.__setattr__(self, attribute, value)
 
+    @contextmanager
+    def alone(self, n_members: int = 1) -> Iterator[None]:
+        """Lock the folder, if there is one and the run in it is not finished, with its members.
+
+        Another process that trains in it is waited for, and named on standard error.
+        """
+        if self.folder is None or _is_finished(RunFolder(self.folder), n_members):
+            yield
+            return
+        with alone(self.folder, progress=self.progress):
+            yield
+
     def of_member(self, member: int) -> "Run":
         """The run of one member of an ensemble: its own folder, and a seed of its own."""
         return replace(
@@ -127,6 +142,10 @@ class Run:
             provenance={**provenance, **self.provenance},
             notes={**notes, **self.notes},
         )
+
+
+def _is_finished(folder: RunFolder, n_members: int) -> bool:
+    return folder.finished and folder.manifest().get("n_members", 1) >= n_members
 
 
 def _checked(callbacks: Any) -> "list[Callback]":

@@ -245,7 +245,7 @@ def train(
     """Build a model from its seed, train it, and keep it in a run folder if one is named.
 
     A folder that holds the same run finished is loaded instead; one that holds it unfinished is
-    trained from the start.
+    trained from the start; one in which another process trains is waited for.
 
     Parameters
     ----------
@@ -282,7 +282,21 @@ def train(
     >>> model.predict(splits.test.sequences).mean.shape
     (10, 2)
     """
-    settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
+    run = run or Run()
+    with run.alone():
+        return _train(splits, spec, settings, run, objective, learner, prepare)
+
+
+def _train(
+    splits: Splits,
+    spec: Architecture,
+    settings: TrainingSettings | None,
+    run: Run,
+    objective: Objective | None,
+    learner: Callable[[keras.Model], keras.Model] | None,
+    prepare: Callable[[Splits], Splits] | None,
+) -> ModelPredictor:
+    settings, spec = settings or TrainingSettings(), as_spec(spec)
     check_augmentable(splits, settings)
     if objective is None:
         settings = settings_for_task(settings, splits.heads)

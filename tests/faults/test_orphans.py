@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from degu_tf.utils.termination import TERMINATED
+from degu_tf.utils.processes.termination import TERMINATED
 
 SCRIPT = """
 import os, sys, time
 from pathlib import Path
 from degu_tf.utils.files import atomic_write
-from degu_tf.utils.processes import pool
+from degu_tf.utils.processes.pools import pool
 
 def work(folder, name):
     with atomic_write(Path(folder) / f"{name}.txt") as temporary:

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.utils.checksums import SUFFIX, read_checksum, write_checksum
@@ -30,6 +28,7 @@ from degu_tf.utils.files import (
     read_json,
     write_json,
 )
+from degu_tf.utils.processes.locks import locked
 from degu_tf.utils.progress import bar
 from degu_tf.utils.run_folder import SETTINGS, RunFolder
 from degu_tf.utils.whole_numbers import is_whole
@@ -323,22 +322,12 @@ def alone(folder: Path) -> Iterator[Path]:
         If another process has locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(f"{folder}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise InputError(
-            "expected an output that no other command is writing; wait for it or stop it. "
-            f"Received: {folder}, which is locked"
-        ) from None
-    try:
-        yield folder
-    finally:
-        with suppress(OSError):
-            folder.rmdir()
-        with suppress(OSError):  # while it is held, so that no other process can hold it unseen
-            os.unlink(lock.lock_file)
-        lock.release()
+    with locked(f"{folder}.lock", folder, wait=False):
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _warn_of_skipped(found: Survey) -> None:

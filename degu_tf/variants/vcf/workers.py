@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import as_completed
 from typing import Any
 
-from degu_tf.utils.processes import pool
+from degu_tf.utils.processes.pools import pool
 
 _writer: Any = None
 _stopping = False

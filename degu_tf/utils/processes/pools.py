@@ -17,7 +17,7 @@ from typing import Any
 
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.termination import TERMINATED, ends_cleanly
+from degu_tf.utils.processes.termination import TERMINATED, ends_cleanly
 
 GRACE = 10.0
 """Seconds that processes have to put their work away, once they are told to end."""
