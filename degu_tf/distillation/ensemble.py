@@ -354,7 +354,7 @@ def _train_members(
 ) -> list[ModelPredictor]:
     if executor is None:
         return [_train_member(task) for task in told(tasks, "members trained", progress)]
-    futures = [executor.submit(_train_elsewhere, task) for task in tasks]
+    futures = [executor.submit(_train_elsewhere, *task) for task in tasks]
     try:
         done = as_completed(futures)
         for future in told(done, "members trained", progress, total=len(tasks)):
@@ -370,9 +370,10 @@ def _train_member(task: _Task) -> ModelPredictor:
     return train(splits, spec, settings, run, objective=objective)
 
 
-def _train_elsewhere(task: _Task) -> None:
+def _train_elsewhere(
+    splits: Splits, spec: ModelSpec, settings: TrainingSettings, run: Run, objective: Objective
+) -> None:
     """Train without bars and return nothing: the model comes back through its folder."""
-    splits, spec, settings, run, objective = task
     progress = None if in_lines(run.progress) else False
     train(splits, spec, settings, replace(run, progress=progress), objective=objective)
 

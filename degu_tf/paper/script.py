@@ -14,6 +14,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write, read_json, write_json
+from degu_tf.utils.processes.engines import engine
 from degu_tf.utils.processes.locks import LOCK, alone
 
 REQUIRED = ("PRESETS", "compute", "draw", "CLAIMS")
@@ -153,10 +155,10 @@ class Script:
 
         Where another process does so, in the same output folder, it is waited for.
         """
-        with alone(options.out):
-            return self._run(options)
+        with alone(options.out), engine(options.workers, options.dask) as executor:
+            return self._run(options, executor)
 
-    def _run(self, options: argparse.Namespace) -> pd.DataFrame:
+    def _run(self, options: argparse.Namespace, executor: Executor | None) -> pd.DataFrame:
         started = time.perf_counter()
         settings = self.presets[options.preset]
         if options.members is not None:
@@ -175,7 +177,7 @@ class Script:
             **dataclasses.asdict(settings),
         }
         _claim_folder(out, identity)
-        store = Store(options.runs or out.parent / "runs")
+        store = Store(options.runs or out.parent / "runs", executor)
         context = Context(settings, options.preset, tuple(options.data), options.seed, store)
         table = self.compute(context)
         write_table(out / "table.csv", table)
@@ -226,6 +228,18 @@ class Script:
         parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
         parser.add_argument(
             "--members", type=int, help="number of teachers (default: that of the preset)"
+        )
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=1,
+            help="teachers and students trained in parallel (default: 1)",
+        )
+        parser.add_argument(
+            "--dask",
+            metavar="ADDRESS",
+            help="Dask cluster to train on: address or file of its scheduler, local:N, or jobs of "
+            "slurm, sge or pbs, --workers of them",
         )
         return parser
 
