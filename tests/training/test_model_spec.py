@@ -1,3 +1,14 @@
+"""Models are built from their seed, whatever other threads do."""
+
+import random
+import threading
+
+import numpy as np
+
+from degu_tf.heads import HeadLayout
+from degu_tf.training.model_spec import ModelSpec
+
+
 def test_threads_that_draw_from_pythons_generator_change_no_weights():
     """As those of a Dask worker do, at any moment."""
     spec = ModelSpec("deepstarr", {"conv_filters": (4,), "conv_kernels": (5,), "dense_units": (4,)})
