@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass, replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +29,7 @@ from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.standardisation import Standardisation
 from degu_tf.training.train import train
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class DistillationSettings:
             )
         if self.pool is None:
             return
-        if not isinstance(self.pool, Integral) or self.pool < 1:
+        if not is_whole(self.pool, 1):
             raise InputError(f"pool must be a whole number from 1. Received: {self.pool!r}")
         chosen = self.augmentation
         if chosen is None or chosen.scheme is None or chosen.labels != "teachers" or chosen.append:

@@ -1,7 +1,7 @@
 """Which output column means what: the only place that knows column order and uncertainty forms."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -84,7 +84,7 @@ class HeadLayout:
     task: Task = "regression"
 
     def __post_init__(self) -> None:
-        if isinstance(self.targets, str):
+        if isinstance(self.targets, str) or not isinstance(self.targets, Iterable):
             raise InputError(
                 "targets must be a sequence of names, such as ('activity',). "
                 f"Received: targets={self.targets!r}"

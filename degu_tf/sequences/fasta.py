@@ -63,6 +63,8 @@ def read_fasta(path: str | os.PathLike) -> tuple[list[str], list[str]]:
             f"expected a whole FASTA file, but reading stopped after {len(names)} records "
             f"({error}). Received: {path}"
         ) from error
+    if not names:
+        raise InputError(f"expected FASTA records. Received: none in {path}")
     return names, sequences
 
 

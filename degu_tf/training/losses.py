@@ -14,6 +14,7 @@ from keras import ops
 
 from degu_tf.heads import MIN_STD, HeadLayout
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_between
 
 Weight = float | Mapping[str, float]
 
@@ -289,12 +290,14 @@ def _by_target(weight: Weight, role: str, targets: tuple[str, ...]) -> list[floa
             raise InputError(
                 f"the {role} weights must name each of {targets} once. Received: {dict(weight)}"
             )
-        weights = [float(weight[target]) for target in targets]
+        weights = [weight[target] for target in targets]
     else:
-        weights = [float(weight)] * len(targets)
-    if min(weights) < 0.0:
-        raise InputError(f"loss weights must not be negative. Received: {role} weight {weight}")
-    return weights
+        weights = [weight] * len(targets)
+    if not all(is_between(value, -math.inf, math.inf) and value >= 0 for value in weights):
+        raise InputError(
+            f"loss weights must be finite numbers from 0. Received: {role} weight {weight!r}"
+        )
+    return [float(value) for value in weights]
 
 
 def _check_shapes(labels: HeadLayout, y_true: Any, heads: HeadLayout, y_pred: Any) -> None:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any, TypeAlias
 
 import keras
@@ -18,6 +17,7 @@ from degu_tf.models.own.builders import build_own, own_options
 from degu_tf.models.own.sources import Builder, name_of, portable, restored, source_hash
 from degu_tf.models.released.output_heads import with_head
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_whole
 
 HEADS = ("linear", "positive", "mean_std", "dense_normal")
 """Last layers by name; see `ModelSpec.head`."""
@@ -144,7 +144,7 @@ class ModelSpec:
             If the seed is not a whole number of 32 bits, or the architecture refuses what it is
             given.
         """
-        if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+        if not is_whole(seed, 0, 2**32 - 1):
             raise InputError(
                 f"seed must be a whole number from 0 to 2**32 - 1. Received: seed={seed!r}"
             )

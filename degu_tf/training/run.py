@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,6 +12,7 @@ import numpy as np
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.processes.locks import alone
 from degu_tf.utils.run_folder import RunFolder
+from degu_tf.utils.whole_numbers import is_whole
 
 if TYPE_CHECKING:
     from keras.callbacks import Callback
@@ -85,7 +85,7 @@ class Run:
         log: str | os.PathLike | None = None,
         callbacks: Callbacks = (),
     ) -> None:
-        if not isinstance(seed, Integral) or seed < 0:
+        if not is_whole(seed, 0):
             raise InputError(f"seed must be a whole number from 0. Received: seed={seed!r}")
         for attribute, value in (
             ("folder", None if folder is None else Path(folder)),

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from numbers import Integral
 from typing import Any, Literal
 
 import keras
@@ -14,6 +13,7 @@ from degu_tf.heads import HeadLayout
 from degu_tf.training.augmentation.schemes import describe
 from degu_tf.training.losses import LIKELIHOODS, Likelihood
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.whole_numbers import is_between, is_whole
 
 Schedule = Literal["plateau", "cosine", "constant"]
 """How the learning rate changes."""
@@ -111,23 +111,23 @@ class TrainingSettings:
             value = getattr(self, name)
             if value is None and name in may_be_none:
                 continue
-            if not isinstance(value, Integral) or value < 1:
+            if not is_whole(value, 1):
                 raise InputError(f"{name} must be a whole number from 1. Received: {value!r}")
-        if not 0.0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate must be positive. Received: {self.learning_rate}")
-        if not 0.0 < self.lr_factor < 1.0:
-            raise InputError(f"lr_factor must lie between 0 and 1. Received: {self.lr_factor}")
+        if not is_between(self.learning_rate, 0, math.inf):
+            raise InputError(f"learning_rate must be positive. Received: {self.learning_rate!r}")
+        if not is_between(self.lr_factor, 0, 1):
+            raise InputError(f"lr_factor must lie between 0 and 1. Received: {self.lr_factor!r}")
         if self.schedule not in SCHEDULES:
             raise InputError(f"schedule must be one of {SCHEDULES}. Received: {self.schedule!r}")
-        if not isinstance(self.warmup, Integral) or self.warmup < 0:
+        if not is_whole(self.warmup, 0):
             raise InputError(f"warmup must be a whole number from 0. Received: {self.warmup!r}")
         if self.warmup and self.schedule == "plateau":
             raise InputError(
                 "a warm-up goes with schedule='cosine' or 'constant'; the plateau rule sets the "
                 f"rate itself. Received: warmup={self.warmup}"
             )
-        if self.ema is not None and not 0.0 < self.ema < 1.0:
-            raise InputError(f"ema must lie between 0 and 1. Received: {self.ema}")
+        if self.ema is not None and not is_between(self.ema, 0, 1):
+            raise InputError(f"ema must lie between 0 and 1. Received: {self.ema!r}")
         if self.finetune is not None and (self.finetune.augment or self.finetune.finetune):
             raise InputError(
                 "fine-tuning is one stage without augmentation. "

@@ -1,6 +1,6 @@
-"""Whole numbers among values of any type."""
+"""Numbers among values of any type."""
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TypeGuard
 
 
@@ -24,3 +24,16 @@ def is_whole(value: object, least: int | None = None, most: int | None = None) -
         return False
     number = int(value)
     return (least is None or number >= least) and (most is None or number <= most)
+
+
+def is_between(value: object, low: float, high: float) -> TypeGuard[float]:
+    """Whether a value is a number, Python's or numpy's, above `low` and below `high`.
+
+    Examples
+    --------
+    >>> is_between(0.5, 0, 1), is_between(1, 0, 1), is_between("0.5", 0, 1), is_between(None, 0, 1)
+    (True, False, False, False)
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    return low < value < high
