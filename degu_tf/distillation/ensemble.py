@@ -126,7 +126,12 @@ class Ensemble:
         return np.stack([member.columns(sequences) for member in self.members])
 
     def columns(
-        self, sequences: Any, epistemic: Form = "std", progress: bool | None = False
+        self,
+        sequences: Any,
+        epistemic: Form = "std",
+        progress: bool | None = False,
+        *,
+        executor: Executor | None = None,
     ) -> np.ndarray:
         """What a student of this ensemble is to predict, in the order of `heads.student()`.
 
@@ -141,10 +146,18 @@ class Ensemble:
             Form of the epistemic columns: ``"std"`` or ``"log_variance"``.
         progress
             Show a bar.
+        executor
+            Any `concurrent.futures` executor, whose workers take a chunk each; the numbers are the
+            same.
         """
         sequences = as_array(sequences)
         size = max(1, min(CHUNK, CHUNK_BASES // sequences.shape[1]))
         starts = range(0, len(sequences), size)
+        if executor is not None:
+            from degu_tf.distillation.portable import columns_elsewhere
+
+            parts = [sequences[start : start + size] for start in starts]
+            return np.concatenate(columns_elsewhere(self, parts, epistemic, executor, progress))
         chunks = [
             pool_members(
                 self.member_columns(sequences[start : start + size]), self.heads, epistemic
@@ -153,9 +166,15 @@ class Ensemble:
         ]
         return np.concatenate(chunks)
 
-    def predict(self, sequences: Any, progress: bool | None = False) -> Prediction:
-        """Mean over members, their spread as epistemic, and the mean aleatoric uncertainty."""
-        return self.heads.student().prediction(self.columns(sequences, progress=progress))
+    def predict(
+        self, sequences: Any, progress: bool | None = False, *, executor: Executor | None = None
+    ) -> Prediction:
+        """Mean over members, their spread as epistemic, and the mean aleatoric uncertainty.
+
+        With an executor, its workers take a chunk of the sequences each.
+        """
+        columns = self.columns(sequences, progress=progress, executor=executor)
+        return self.heads.student().prediction(columns)
 
     def fingerprint(self) -> str:
         """SHA-256 of the members' weights, in order."""

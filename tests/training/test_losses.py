@@ -136,7 +136,10 @@ def test_batches_of_unknown_size_are_taken():
     ("arguments", "message"),
     [
         ({"error": "mae"}, "one of .*'mse', 'poisson'.*Received: 'mae'"),
-        ({"epistemic_weight": -1.0}, "must be finite numbers from 0. Received: epistemic weight -1.0"),
+        (
+            {"epistemic_weight": -1.0},
+            "must be finite numbers from 0. Received: epistemic weight -1.0",
+        ),
         ({"aleatoric_weight": {"Dev": 1.0}}, "aleatoric weights must name each of"),
         ({"epistemic_weight": {**PAIR, "x": 1.0}}, "epistemic weights must name each of"),
     ],
