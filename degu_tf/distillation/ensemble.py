@@ -373,7 +373,10 @@ def _train_members(
 ) -> list[ModelPredictor]:
     if executor is None:
         return [_train_member(task) for task in told(tasks, "members trained", progress)]
-    futures = [executor.submit(_train_elsewhere, *task) for task in tasks]
+    futures = [
+        executor.submit(_train_elsewhere, splits, spec, settings, run.absolute(), objective)
+        for splits, spec, settings, run, objective in tasks
+    ]
     try:
         done = as_completed(futures)
         for future in told(done, "members trained", progress, total=len(tasks)):

@@ -108,7 +108,7 @@ def columns_elsewhere(
     executor: Executor,
     progress: bool | None = False,
 ) -> list[np.ndarray]:
-    """What `Ensemble.columns` computes of each chunk of sequences, by the workers of an executor."""
+    """What `Ensemble.columns` computes of each chunk of sequences, by an executor's workers."""
     portable = PortableEnsemble.of(ensemble)
     futures = [executor.submit(_columns, portable, chunk, epistemic) for chunk in chunks]
     try:
@@ -178,16 +178,9 @@ def train_students(
             f"Received: {len(runs) - len(folders)} runs without a folder"
         )
     portable = PortableEnsemble.of(teachers)
+    own = None if spec is teachers.spec else spec  # identity does not travel; None means theirs
     futures = [
-        executor.submit(
-            _student,
-            portable,
-            labelled,
-            None if spec is teachers.spec else spec,
-            settings,
-            run,
-            distillation,
-        )
+        executor.submit(_student, portable, labelled, own, settings, run.absolute(), distillation)
         for run in runs
     ]
     try:

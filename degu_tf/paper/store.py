@@ -124,10 +124,17 @@ class Store:
         missing = [run for run in runs if not _is_finished(run)]
         if len(missing) > 1 and self.executor is not None:
             labelled = self._labels(teachers, splits, distillation)
-            how = {"distillation": distillation, "executor": self.executor}
-            train_students(teachers, labelled, missing, spec, settings, **how)
+            train_students(
+                teachers,
+                labelled,
+                missing,
+                spec,
+                settings,
+                distillation=distillation,
+                executor=self.executor,
+            )
         for run in runs:
-            if _is_finished(run):
+            if run.folder is not None and _is_finished(run):
                 yield load_model(run.folder)
                 continue
             labelled = self._labels(teachers, splits, distillation)

@@ -123,6 +123,14 @@ class Run:
             name=f"member {member}",
         )
 
+    def absolute(self) -> "Run":
+        """The same run by paths that mean the same in every process that sees the files."""
+        return replace(
+            self,
+            folder=None if self.folder is None else self.folder.absolute(),
+            log=None if self.log is None else self.log.absolute(),
+        )
+
     def keras_callbacks(self) -> "list[Callback]":
         """The callbacks of one model's training.
 
