@@ -8,6 +8,7 @@ mean over members, and the pair `ohe.npz`, `attributions.npz` that TF-MoDISco re
 import os
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from degu_tf.attribution.map_files import (
 from degu_tf.attribution.methods import Method, fingerprint
 from degu_tf.attribution.scalar_output import check_positive
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.portable import PortableEnsemble
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.models.predictor import ModelPredictor, as_array
 from degu_tf.utils.errors import InputError
@@ -47,6 +49,7 @@ def explain_run(
     top: int = TOP,
     ranking: Mapping[str, np.ndarray] | None = None,
     progress: bool | None = None,
+    executor: Executor | None = None,
 ) -> dict[str, Path]:
     """Explain the sequences with the largest values of each head, and save the maps in a folder.
 
@@ -76,6 +79,8 @@ def explain_run(
         default those that are predicted.
     progress
         Show bars; None where standard error is a terminal.
+    executor
+        Any `concurrent.futures` executor, whose workers explain a member each and see the folder.
 
     Returns
     -------
@@ -109,7 +114,7 @@ def explain_run(
     with alone(folder, progress=progress):
         run.begin(settings)
         if not run.finished:
-            _explain(predictor, method, sequences, names, top, ranking, folders, progress)
+            _explain(predictor, method, sequences, names, top, ranking, folders, progress, executor)
             run.finish()
     return folders
 
@@ -123,6 +128,7 @@ def _explain(
     ranking: Mapping[str, np.ndarray],
     folders: Mapping[str, Path],
     progress: bool | None,
+    executor: Executor | None,
 ) -> None:
     """Write the files of every head into its folder."""
     prediction = predictor.predict(sequences, progress=progress)
@@ -139,6 +145,8 @@ def _explain(
             rows=rows,
             sequences=sequences[rows],
         )
+        if executor is not None and isinstance(predictor, Ensemble):
+            _explain_elsewhere(predictor, chosen, method, place, executor)
         made = _explained(predictor, chosen, method, place, progress)
         said = prediction.select(rows)
         index = prediction.targets.index(chosen.target)
@@ -202,6 +210,35 @@ class _Chosen:
         )
 
 
+def _member_file(place: Path, index: int) -> Path:
+    return place / f"member_{index:02d}.h5"
+
+
+def _explain_elsewhere(
+    ensemble: Ensemble, chosen: _Chosen, method: Method, place: Path, executor: Executor
+) -> None:
+    """Write the members' files that are missing, each in a worker."""
+    portable = PortableEnsemble.of(ensemble)
+    files = {index: _member_file(place.absolute(), index) for index in range(ensemble.n_members)}
+    futures = [
+        executor.submit(_explain_member, portable, index, chosen, method, file)
+        for index, file in files.items()
+        if not file.is_file()
+    ]
+    try:
+        for future in futures:
+            future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _explain_member(
+    portable: PortableEnsemble, index: int, chosen: _Chosen, method: Method, file: Path
+) -> None:
+    write_maps(file, chosen.maps(portable.open().members[index], method, False))
+
+
 def _explained(
     predictor: ModelPredictor | Ensemble,
     chosen: _Chosen,
@@ -214,7 +251,7 @@ def _explained(
         return chosen.maps(predictor, method, progress)
     sums: dict[str, np.ndarray] = {}
     for index, member in enumerate(bar(predictor.members, chosen.head, progress, keep=True)):
-        file = place / f"member_{index:02d}.h5"
+        file = _member_file(place, index)
         if not file.is_file():
             write_maps(file, chosen.maps(member, method, progress))
         made = read_maps(file)
