@@ -24,8 +24,8 @@ from degu_tf.attribution.map_files import (
 )
 from degu_tf.attribution.methods import Method, fingerprint
 from degu_tf.attribution.scalar_output import check_positive
+from degu_tf.distillation.distributed.portable import PortableEnsemble
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.portable import PortableEnsemble
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.models.predictor import ModelPredictor, as_array
 from degu_tf.utils.errors import InputError

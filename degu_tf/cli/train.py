@@ -120,9 +120,9 @@ def run(options: argparse.Namespace) -> None:
             f"their own. Received: --uncertainty {options.uncertainty}"
         )
     quiet.tensorflow()
+    from degu_tf.distillation.distributed.one_member import train_member
     from degu_tf.distillation.ensemble import train_ensemble
     from degu_tf.distillation.evaluation import unlearned_members
-    from degu_tf.distillation.one_member import train_member
     from degu_tf.training.model_spec import ModelSpec
     from degu_tf.uncertainty.noise_models import with_noise_model
 

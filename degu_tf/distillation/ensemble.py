@@ -154,7 +154,7 @@ class Ensemble:
         size = max(1, min(CHUNK, CHUNK_BASES // sequences.shape[1]))
         starts = range(0, len(sequences), size)
         if executor is not None:
-            from degu_tf.distillation.portable import columns_elsewhere
+            from degu_tf.distillation.distributed.portable import columns_elsewhere
 
             parts = [sequences[start : start + size] for start in starts]
             return np.concatenate(columns_elsewhere(self, parts, epistemic, executor, progress))

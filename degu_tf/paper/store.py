@@ -8,9 +8,9 @@ from typing import Any
 
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import DistillationSettings, train_student
+from degu_tf.distillation.distributed.portable import train_students
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
 from degu_tf.distillation.labels import student_splits
-from degu_tf.distillation.portable import train_students
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.objective import measured_objective

@@ -6,11 +6,11 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-from degu_tf.distillation import portable
 from degu_tf.distillation.distill import train_student
+from degu_tf.distillation.distributed import portable
+from degu_tf.distillation.distributed.portable import PortableEnsemble, train_students
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.labels import student_splits
-from degu_tf.distillation.portable import PortableEnsemble, train_students
 from degu_tf.training.run import Run
 from degu_tf.utils.errors import InputError
 

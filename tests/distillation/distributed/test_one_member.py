@@ -6,8 +6,8 @@ from multiprocessing import get_context
 
 import pytest
 
+from degu_tf.distillation.distributed.one_member import train_member
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
-from degu_tf.distillation.one_member import train_member
 from degu_tf.training.run import Run
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import RunFolder
