@@ -109,11 +109,7 @@ def run(options: argparse.Namespace) -> None:
     check_exists("a file of weights or the folder of a run", options.init)
     check_files("an HDF5 file", options.data)
     check_files("a yaml file", options.config)
-    if options.member is not None and options.member >= options.members:
-        raise InputError(
-            f"expected --member from 0 to {options.members - 1}, one of --members "
-            f"{options.members}. Received: --member {options.member}"
-        )
+    _check_member(options)
     if options.positive_uncertainty and options.uncertainty is not None:
         raise InputError(
             "expected --positive-uncertainty without --uncertainty, whose models have an output of "
@@ -165,6 +161,14 @@ def run(options: argparse.Namespace) -> None:
                 "below that of the mean"
             )
     report(options.out, splits)
+
+
+def _check_member(options: argparse.Namespace) -> None:
+    if options.member is not None and options.member >= options.members:
+        raise InputError(
+            f"expected --member from 0 to {options.members - 1}, one of --members "
+            f"{options.members}. Received: --member {options.member}"
+        )
 
 
 def _settings(
