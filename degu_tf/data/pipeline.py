@@ -57,6 +57,7 @@ def training_batches(
     seed: int,
     first_epoch: int = 0,
     *,
+    first_batch: int = 0,
     crop: int | None = None,
     reverse_complement: bool = False,
 ) -> tf.data.Dataset:
@@ -77,6 +78,8 @@ def training_batches(
         Decides every epoch's order, and parts and strands.
     first_epoch
         The epoch to begin with, for a run that resumes.
+    first_batch
+        The batch of that epoch to begin with.
     crop
         Bases of a random crop of each sequence and its profile (paper: 2048 of 3072), drawn again
         each time; None for whole sequences.
@@ -106,7 +109,8 @@ def training_batches(
 
     def rows_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = epoch_order(n, seed, epoch)
-        return tf.data.Dataset.range(steps).map(
+        first = tf.where(epoch == first_epoch, tf.constant(first_batch, tf.int64), 0)
+        return tf.data.Dataset.range(first, steps).map(
             lambda step: (
                 order[step * batch_size : (step + 1) * batch_size],
                 draw_key("shift and strand", seed, epoch, step),

@@ -293,8 +293,8 @@ def train_ensemble(
 ) -> Ensemble:
     """Train the members of an ensemble, each built from its own seed.
 
-    With a folder the run resumes at the member it had reached, a finished ensemble is loaded, and
-    asking for more members than it has trains the missing ones.
+    With a folder the run resumes at the member and epoch it had reached, a finished ensemble is
+    loaded, and asking for more members than it has trains the missing ones.
     A folder in which another process trains is waited for.
 
     Parameters

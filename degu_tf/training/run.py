@@ -29,7 +29,8 @@ class Run:
     ----------
     folder
         Where to keep the run; None keeps it in memory alone. A folder that holds the same run
-        finished is loaded, the same run unfinished is resumed, another run is refused.
+        finished is loaded, the same run unfinished resumes at the epoch it had reached, another run
+        is refused.
     seed
         Decides initial weights, the order of the data, dropout and augmentation.
     provenance
@@ -49,7 +50,8 @@ class Run:
         Keras callbacks that watch each training, such as TensorBoard's. Members train one after
         another with the same ones; a function of the member's `Run` makes new ones for each. They
         are no part of the identity: one that changes the training makes a run that its settings do
-        not describe.
+        not describe. A training that resumes calls them from the first epoch that is left on; what
+        they counted before is not kept.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from degu_tf.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from degu_tf.data.splits import Split, Splits
@@ -17,8 +18,10 @@ from degu_tf.models.predictor import ModelPredictor, batch_size_of
 from degu_tf.models.released.guarded_loading import load_keras_model
 from degu_tf.training.adam import OneOperationAdam, build_optimizer
 from degu_tf.training.augmentation.mixtures import recombines
-from degu_tf.training.augmentation.schemes import augmented
-from degu_tf.training.epoch_reports import EpochBar, epoch_lines
+from degu_tf.training.augmentation.schemes import augmented, is_stateless
+from degu_tf.training.epochs.checkpoint import Checkpoint, TrainingState, remove_states
+from degu_tf.training.epochs.learning_rate import learning_rate, rate_callback
+from degu_tf.training.epochs.reports import EpochBar, epoch_lines
 from degu_tf.training.forward import Learner, trains_itself
 from degu_tf.training.initial_weights import initial_model, weights_hash
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
@@ -38,7 +41,10 @@ from degu_tf.utils.run_folder import (
 
 STEPS_AT_ONCE = 20
 """Training steps that TensorFlow may take before Python is asked again, which costs milliseconds.
-An interruption waits for them."""
+An interruption waits for them, so they are fewer where each takes long."""
+
+WORK_AT_ONCE = 3e10
+"""Weights times positions of the batches in those steps: some tenths of a second on a core."""
 
 _COUNTS = (
     "targets of 0 or more for the Poisson loss; negate the values of minus-strand tracks, or "
@@ -55,6 +61,7 @@ def fit(
     seed: int = 0,
     progress: bool | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Train a model; afterwards it holds the weights of the epoch with the lowest validation loss.
 
@@ -77,7 +84,12 @@ def fit(
         Show a bar over epochs; None where standard error is a terminal.
     callbacks
         More Keras callbacks; they come after those used here, and see the rate they log. Those of
-        batches are called where Python is returned to, every `STEPS_AT_ONCE` steps or sooner.
+        batches are called where Python is returned to, every `STEPS_AT_ONCE` steps or sooner. A
+        training that resumes begins with the first epoch that is left; what they counted before it
+        is theirs to keep.
+    checkpoint
+        Where the training's state is kept as epochs end, and resumed from if there is one; None for
+        nowhere.
 
     Returns
     -------
@@ -88,7 +100,8 @@ def fit(
     Raises
     ------
     InputError
-        If the model's output does not match the data's columns or its input their length.
+        If the model's output does not match the data's columns or its input their length, or the
+        state in `checkpoint` is damaged or another training's.
     FloatingPointError
         If no epoch's validation loss was finite, or not the first one.
     """
@@ -110,7 +123,9 @@ def fit(
             ema_momentum=settings.ema or 0.99,
         ),
         loss=fitting_loss(objective.compiled_loss(splits.heads), splits),
-        steps_per_execution=_steps_at_once(steps),
+        steps_per_execution=_steps_at_once(
+            steps, model.count_params() * settings.batch_size * validation.sequences.shape[1]
+        ),
         jit_compile=False,
     )
     build_optimizer(learner)
@@ -120,87 +135,66 @@ def fit(
         patience=settings.patience or settings.epochs,
         restore_best_weights=True,
     )
-    batches = training_batches(
-        splits.train,
-        settings.batch_size,
-        seed,
-        crop=settings.crop,
-        reverse_complement=settings.reverse_complement,
-    )
-    if settings.augment is not None:
-        batches = augmented(batches, settings.augment, seed, steps)
-    mine = [*_averaging(settings), best_epoch, _rate_callback(settings), epoch_bar]
-    history = learner.fit(
-        batches,
+    mine = [*_averaging(settings), best_epoch, rate_callback(settings), epoch_bar]
+    state = TrainingState(checkpoint, mine, settings.epochs)
+    state.restore(learner)
+    learner.fit(
+        _batches(splits, settings, seed, steps, state.first_epoch),
         epochs=settings.epochs,
+        initial_epoch=state.first_epoch,
         steps_per_epoch=steps,
         validation_data=evaluation_batches(
             validation, batch_size_of(validation.sequences.shape[1])
         ),
-        callbacks=[*mine, *callbacks],
+        callbacks=[*mine, *callbacks, state],
         shuffle=False,
         verbose=0,
-    ).history
+    )
     if not np.isfinite(best_epoch.best):
         raise FloatingPointError(
             "the validation loss was not finite: training diverged. Lower the learning rate "
             f"(it was {settings.learning_rate})"
         )
-    columns = {
-        "epoch": range(1, len(history["loss"]) + 1),
-        **{name: history.pop(name) for name in ("loss", "val_loss", "learning_rate")},
-        "seconds": epoch_bar.seconds,
-    }
-    return pd.DataFrame({**columns, **history})
+    return _history(state.rows, epoch_bar.seconds)
 
 
-def _steps_at_once(steps: int) -> int:
-    """Steps between two returns to Python: the most that divide an epoch, up to `STEPS_AT_ONCE`."""
-    return max(n for n in range(1, STEPS_AT_ONCE + 1) if steps % n == 0)
-
-
-def learning_rate(
-    settings: TrainingSettings, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """The optimiser's learning rate over so many steps: a number, or a schedule of Keras.
-
-    Examples
-    --------
-    >>> rate = learning_rate(TrainingSettings(learning_rate=0.01, schedule="cosine"), steps=100)
-    >>> [round(float(rate(step)), 4) for step in (0, 50, 100)]
-    [0.01, 0.005, 0.0]
-    """
-    if settings.schedule == "plateau" or (settings.schedule == "constant" and not settings.warmup):
-        return settings.learning_rate
-    falling = settings.schedule == "cosine"
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if settings.warmup else settings.learning_rate,
-        decay_steps=max(1, steps - settings.warmup),
-        alpha=0.0 if falling else 1.0,
-        warmup_target=settings.learning_rate if settings.warmup else None,
-        warmup_steps=settings.warmup,
+def _batches(
+    splits: Splits, settings: TrainingSettings, seed: int, steps: int, first_epoch: int
+) -> tf.data.Dataset:
+    """Training batches from an epoch of so many steps on, which may not be a pass over the data."""
+    first_pass, first_batch = divmod(
+        first_epoch * steps, steps_per_epoch(splits.train, settings.batch_size)
     )
+    batches = training_batches(
+        splits.train,
+        settings.batch_size,
+        seed,
+        first_pass,
+        first_batch=first_batch,
+        crop=settings.crop,
+        reverse_complement=settings.reverse_complement,
+    )
+    if settings.augment is None:
+        return batches
+    return augmented(batches, settings.augment, seed, steps, first_epoch=first_epoch)
 
 
-class _RateLog(keras.callbacks.Callback):
-    """Writes the learning rate into the history, as the plateau rule does."""
+def _history(logged: Sequence[Mapping[str, float]], seconds: Sequence[float]) -> pd.DataFrame:
+    """A row an epoch of what was logged, losses and learning rate first."""
+    table = pd.DataFrame(logged).assign(epoch=range(1, len(logged) + 1), seconds=seconds)
+    first = ["epoch", "loss", "val_loss", "learning_rate", "seconds"]
+    return table[[*first, *table.columns.difference(first, sort=False)]]
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if logs is not None:
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+def _steps_at_once(steps: int, work: int) -> int:
+    """Steps between two returns to Python, which divide an epoch; `work` is that of one step."""
+    most = min(STEPS_AT_ONCE, max(1, int(WORK_AT_ONCE / max(1, work))))
+    return max(n for n in range(1, most + 1) if steps % n == 0)
 
 
 def _averaging(settings: TrainingSettings) -> list[keras.callbacks.Callback]:
     """Puts the averaged weights in place where an epoch ends: for validation and the best epoch."""
     return [] if settings.ema is None else [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
-
-
-def _rate_callback(settings: TrainingSettings) -> keras.callbacks.Callback:
-    if settings.schedule != "plateau":
-        return _RateLog()
-    return keras.callbacks.ReduceLROnPlateau(
-        monitor="val_loss", factor=settings.lr_factor, patience=settings.lr_patience
-    )
 
 
 def check_fits(model: keras.Model, split: Split, heads: HeadLayout) -> None:
@@ -244,8 +238,11 @@ def train(
 ) -> ModelPredictor:
     """Build a model from its seed, train it, and keep it in a run folder if one is named.
 
-    A folder that holds the same run finished is loaded instead; one that holds it unfinished is
-    trained from the start; one in which another process trains is waited for.
+    A folder that holds the same run finished is loaded instead. One that holds it unfinished
+    resumes at the epoch it had reached, and ends with the weights of a run that was never stopped:
+    the state of the training is kept in the folder as epochs end. With augmentations that draw from
+    TensorFlow's generators (`degu_tf.training.augmentation.schemes.is_stateless`) it starts anew.
+    A folder in which another process trains is waited for.
 
     Parameters
     ----------
@@ -270,7 +267,7 @@ def train(
     Raises
     ------
     InputError
-        If the folder holds another run, or the data do not fit the architecture.
+        If the folder holds another run or a damaged state, or the data do not fit the architecture.
 
     Examples
     --------
@@ -307,15 +304,17 @@ def _train(
     identity = run_settings("model", splits, spec, settings, objective.heads, run)
     if folder is not None and folder.finished:
         folder.begin(identity)
+        remove_states(folder.path)
         return load_model(folder.path)
     model = initial_model(splits, spec, settings, objective.heads, run)
     fitted = model if learner is None else learner(model)
     if folder is not None:
         folder.begin(identity)
     data = splits if prepare is None else prepare(splits)
-    history = _fitted(fitted, data, settings, objective, run)
+    checkpoint = _checkpoint(folder, identity, settings, fitted)
+    history = _fitted(fitted, data, settings, objective, run, checkpoint)
     if settings.finetune is not None:
-        history = _finetuned(history, model, splits, settings.finetune, objective, run)
+        history = _finetuned(history, model, splits, settings.finetune, objective, run, checkpoint)
     notes = dict(run.notes)
     if objective.units is not None:
         model = objective.units.to_data(model, objective.heads)
@@ -323,7 +322,21 @@ def _train(
     predictor = ModelPredictor(model, objective.heads)
     if folder is not None:
         _write_model(folder, predictor, splits, history, notes)
+        remove_states(folder.path)
     return predictor
+
+
+def _checkpoint(
+    folder: RunFolder | None,
+    identity: Mapping[str, Any],
+    settings: TrainingSettings,
+    learner: keras.Model,
+) -> Checkpoint | None:
+    """Where the state is kept: in the folder, if each epoch's augmentation can be drawn again."""
+    scheme = settings.augment or getattr(learner, "scheme", None)
+    if folder is None or (scheme is not None and not is_stateless(scheme)):
+        return None
+    return Checkpoint(folder.path, identity)
 
 
 def _fitted(
@@ -332,6 +345,7 @@ def _fitted(
     settings: TrainingSettings,
     objective: Objective,
     run: Run,
+    checkpoint: Checkpoint | None,
 ) -> pd.DataFrame:
     return fit(
         model,
@@ -341,6 +355,7 @@ def _fitted(
         seed=run.seed,
         progress=run.progress,
         callbacks=[*epoch_lines(settings.epochs, run), *run.keras_callbacks()],
+        checkpoint=checkpoint,
     )
 
 
@@ -351,11 +366,12 @@ def _finetuned(
     settings: TrainingSettings,
     objective: Objective,
     run: Run,
+    checkpoint: Checkpoint | None,
 ) -> pd.DataFrame:
     """The history with that of a second stage on the data as they are, epochs counted through."""
-    second = _fitted(
-        model, splits, settings, objective, replace(run, name=f"{run.name}, second stage")
-    )
+    run = replace(run, name=f"{run.name}, second stage")
+    checkpoint = None if checkpoint is None else replace(checkpoint, stage=2)
+    second = _fitted(model, splits, settings, objective, run, checkpoint)
     return pd.concat([history, second.assign(epoch=second["epoch"] + len(history))])
 
 

@@ -35,7 +35,10 @@ BASELINE = "kmer_ridge.json"
 POOLS = "pools"
 """Folder of the label pools of an ensemble, which come and go like a calibration."""
 
-_APART = (MANIFEST, CALIBRATION, BASELINE)
+STATES = ("training_state.npz", "training_state_2.npz")
+"""States from which the stages of an unfinished training resume; gone once it is finished."""
+
+_APART = (MANIFEST, CALIBRATION, BASELINE, *STATES)
 
 FORMAT = 1
 KINDS = ("model", "student", "ensemble")

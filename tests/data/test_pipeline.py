@@ -59,6 +59,15 @@ def test_any_epoch_can_come_first(split):
     assert [rows_of(each) for each in later] == played[2:]
 
 
+def test_any_batch_of_an_epoch_can_come_first(split):
+    """With its own part and strand; the epochs after it are whole."""
+    whole = list(training_batches(split, BATCH, 3, 1, reverse_complement=True).take(8))
+    some = training_batches(split, BATCH, 3, 1, first_batch=3, reverse_complement=True)
+    for one, other in zip(whole[3:], some, strict=False):
+        for values, expected in zip(other, one, strict=True):
+            np.testing.assert_array_equal(values, expected)
+
+
 @pytest.mark.parametrize(("n", "batch_size", "steps"), [(20, 5, 4), (21, 5, 5), (3, 5, 1)])
 def test_steps_per_epoch(n, batch_size, steps):
     split = Split(np.zeros((n, 4), np.uint8), np.zeros((n, 1)))

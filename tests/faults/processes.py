@@ -1,5 +1,7 @@
 """Processes of the package that a test begins, to kill them."""
 
+import contextlib
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -14,3 +16,26 @@ def begin(folder, *arguments):
         stderr=subprocess.PIPE,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
+
+
+def loaded_processes(modules):
+    """A context of processes that have these modules loaded, in which TensorFlow has not begun.
+
+    They begin in milliseconds, so that a test can kill many.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(modules))
+    return context
+
+
+def run_command(folder, arguments, every_epoch):
+    """Run `degu` in this process and folder; with a training state an epoch, however short."""
+    os.chdir(folder)
+    from degu_tf.cli import main
+    from degu_tf.training.epochs import checkpoint
+
+    if every_epoch:
+        checkpoint.INTERVAL = 0
+    with open("errors.txt", "w") as errors, contextlib.redirect_stderr(errors):
+        code = main(arguments)
+    sys.exit(code)

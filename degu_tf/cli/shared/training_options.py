@@ -36,7 +36,8 @@ OWN_MODEL += "(input_shape, heads) to a Keras model"
 
 def run_folder_options(to: argparse.ArgumentParser) -> None:
     """Where the run is written."""
-    what = "run folder; an unfinished run of the same settings is resumed"
+    what = "run folder; an unfinished run of the same settings is resumed at "
+    what += "the epoch it had reached"
     to.add_argument("--out", required=True, metavar="FOLDER", help=what)
     quiet_option(to)
     log = "file to which a line of JSON is added for each epoch, with its losses and metrics"

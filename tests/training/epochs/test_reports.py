@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.training.epochs.reports import EpochBar, epoch_lines
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.train import train
@@ -47,6 +48,30 @@ def test_terminals_have_bars_and_no_lines(splits, spec, monkeypatch):
     train(splits, spec, SHORT)
     assert "epochs:   0%" in terminal.getvalue()
     assert "validation" not in terminal.getvalue()
+
+
+def test_bars_begin_where_a_training_resumes(capsys):
+    """And the time left is that of the epochs that are left."""
+    bar = EpochBar(10, True)
+    for epoch in (6, 7):
+        bar.on_epoch_begin(epoch)
+        bar.on_epoch_end(epoch, {"loss": 1.0, "val_loss": 1.0})
+    bar.on_train_end()
+    shown = capsys.readouterr().err
+    assert shown.count("resumed at epoch 7 of 10\n") == 1
+    assert "6/10" in shown
+
+
+def test_logs_tell_where_a_training_resumes(tmp_path):
+    run = Run(tmp_path / "x", name="member 3", log=tmp_path / "log.jsonl", progress=False)
+    (log,) = epoch_lines(10, run)
+    log.on_train_begin()
+    for epoch in (6, 7):
+        log.on_epoch_begin(epoch)
+        log.on_epoch_end(epoch, {"loss": 1.0})
+    rows = [json.loads(line) for line in run.log.read_text().splitlines()]
+    told = [(row["event"], row["name"], row["epoch"]) for row in rows]
+    assert told == [("resumed", "member 3", 7), ("epoch", "member 3", 7), ("epoch", "member 3", 8)]
 
 
 def test_logs_hold_every_epoch_of_every_stage_and_who_wants_silence_has_it(

@@ -1,0 +1,1 @@
+"""What happens where epochs end: reports, learning rates, and the state to resume from."""
