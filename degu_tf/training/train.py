@@ -281,49 +281,39 @@ def train(
     """
     run = run or Run()
     with run.alone():
-        return _train(splits, spec, settings, run, objective, learner, prepare)
-
-
-def _train(
-    splits: Splits,
-    spec: Architecture,
-    settings: TrainingSettings | None,
-    run: Run,
-    objective: Objective | None,
-    learner: Callable[[keras.Model], keras.Model] | None,
-    prepare: Callable[[Splits], Splits] | None,
-) -> ModelPredictor:
-    settings, spec = settings or TrainingSettings(), as_spec(spec)
-    check_augmentable(splits, settings)
-    if objective is None:
-        settings = settings_for_task(settings, splits.heads)
-    objective = objective or measured_objective(settings, splits.heads, spec.head)
-    if settings.standardise:
-        objective = replace(objective, units=Standardisation.of(splits))
-    folder = None if run.folder is None else RunFolder(run.folder)
-    identity = run_settings("model", splits, spec, settings, objective.heads, run)
-    if folder is not None and folder.finished:
-        folder.begin(identity)
-        remove_states(folder.path)
-        return load_model(folder.path)
-    model = initial_model(splits, spec, settings, objective.heads, run)
-    fitted = model if learner is None else learner(model)
-    if folder is not None:
-        folder.begin(identity)
-    data = splits if prepare is None else prepare(splits)
-    checkpoint = _checkpoint(folder, identity, settings, fitted)
-    history = _fitted(fitted, data, settings, objective, run, checkpoint)
-    if settings.finetune is not None:
-        history = _finetuned(history, model, splits, settings.finetune, objective, run, checkpoint)
-    notes = dict(run.notes)
-    if objective.units is not None:
-        model = objective.units.to_data(model, objective.heads)
-        notes["standardisation"] = objective.units.to_dict()
-    predictor = ModelPredictor(model, objective.heads)
-    if folder is not None:
-        _write_model(folder, predictor, splits, history, notes)
-        remove_states(folder.path)
-    return predictor
+        settings, spec = settings or TrainingSettings(), as_spec(spec)
+        check_augmentable(splits, settings)
+        if objective is None:
+            settings = settings_for_task(settings, splits.heads)
+        objective = objective or measured_objective(settings, splits.heads, spec.head)
+        if settings.standardise:
+            objective = replace(objective, units=Standardisation.of(splits))
+        folder = None if run.folder is None else RunFolder(run.folder)
+        identity = run_settings("model", splits, spec, settings, objective.heads, run)
+        if folder is not None and folder.finished:
+            folder.begin(identity)
+            remove_states(folder.path)
+            return load_model(folder.path)
+        model = initial_model(splits, spec, settings, objective.heads, run)
+        fitted = model if learner is None else learner(model)
+        if folder is not None:
+            folder.begin(identity)
+        data = splits if prepare is None else prepare(splits)
+        checkpoint = _checkpoint(folder, identity, settings, fitted)
+        history = _fitted(fitted, data, settings, objective, run, checkpoint)
+        if settings.finetune is not None:
+            history = _finetuned(
+                history, model, splits, settings.finetune, objective, run, checkpoint
+            )
+        notes = dict(run.notes)
+        if objective.units is not None:
+            model = objective.units.to_data(model, objective.heads)
+            notes["standardisation"] = objective.units.to_dict()
+        predictor = ModelPredictor(model, objective.heads)
+        if folder is not None:
+            _write_model(folder, predictor, splits, history, notes)
+            remove_states(folder.path)
+        return predictor
 
 
 def _checkpoint(
