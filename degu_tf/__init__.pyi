@@ -2,7 +2,8 @@ from . import attribution, data, metrics, plots, variants
 from .data.simulation.mpra import simulate
 from .data.splits import Splits
 from .distillation.distill import Augmentation, DistillationSettings, distill, train_student
-from .distillation.ensemble import Ensemble, train_ensemble
+from .distillation.ensemble import Ensemble
+from .distillation.ensemble_training import train_ensemble
 from .distillation.estimator import DEGU
 from .distillation.evaluation import evaluate_run
 from .distillation.labels import student_splits

@@ -15,7 +15,7 @@ import pytest
 from degu_tf import cli
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill
-from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.runs import open_run, teachers_of
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.sequences.encoding import as_float

@@ -8,6 +8,7 @@ mean over members, and the pair `ohe.npz`, `attributions.npz` that TF-MoDISco re
 import os
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,13 @@ from degu_tf.attribution.map_files import (
 )
 from degu_tf.attribution.methods import Method, fingerprint
 from degu_tf.attribution.scalar_output import check_positive
+from degu_tf.distillation.distributed.portable import PortableEnsemble
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.models.predictor import ModelPredictor, as_array
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
+from degu_tf.utils.processes.locks import alone
 from degu_tf.utils.progress import bar
 from degu_tf.utils.run_folder import RunFolder
 
@@ -46,6 +49,7 @@ def explain_run(
     top: int = TOP,
     ranking: Mapping[str, np.ndarray] | None = None,
     progress: bool | None = None,
+    executor: Executor | None = None,
 ) -> dict[str, Path]:
     """Explain the sequences with the largest values of each head, and save the maps in a folder.
 
@@ -75,6 +79,8 @@ def explain_run(
         default those that are predicted.
     progress
         Show bars; None where standard error is a terminal.
+    executor
+        Any `concurrent.futures` executor, whose workers explain a member each and see the folder.
 
     Returns
     -------
@@ -94,21 +100,37 @@ def explain_run(
     ranking = {} if ranking is None else {k: np.asarray(v) for k, v in ranking.items()}
     _check(predictor, heads, names, n, top, ranking)
     run = RunFolder(folder)
-    run.begin(
-        {
-            "kind": "attribution",
-            "method": method.describe(),
-            "heads": heads,
-            "top": top,
-            "ranking": {head: content_hash(v.tolist()) for head, v in ranking.items()},
-            "predictor": predictor.fingerprint(),
-            "sequences": fingerprint(sequences),
-            "names": content_hash(names),
-        }
-    )
+    settings = {
+        "kind": "attribution",
+        "method": method.describe(),
+        "heads": heads,
+        "top": top,
+        "ranking": {head: content_hash(v.tolist()) for head, v in ranking.items()},
+        "predictor": predictor.fingerprint(),
+        "sequences": fingerprint(sequences),
+        "names": content_hash(names),
+    }
     folders = {head: run / folder_name(head) for head in heads}
-    if run.finished:
-        return folders
+    with alone(folder, progress=progress):
+        run.begin(settings)
+        if not run.finished:
+            _explain(predictor, method, sequences, names, top, ranking, folders, progress, executor)
+            run.finish()
+    return folders
+
+
+def _explain(
+    predictor: ModelPredictor | Ensemble,
+    method: Method,
+    sequences: np.ndarray,
+    names: Sequence[str],
+    top: int,
+    ranking: Mapping[str, np.ndarray],
+    folders: Mapping[str, Path],
+    progress: bool | None,
+    executor: Executor | None,
+) -> None:
+    """Write the files of every head into its folder."""
     prediction = predictor.predict(sequences, progress=progress)
     for head, place in folders.items():
         if (place / MAPS).is_file():
@@ -123,6 +145,8 @@ def explain_run(
             rows=rows,
             sequences=sequences[rows],
         )
+        if executor is not None and isinstance(predictor, Ensemble):
+            _explain_elsewhere(predictor, chosen, method, place, executor)
         made = _explained(predictor, chosen, method, place, progress)
         said = prediction.select(rows)
         index = prediction.targets.index(chosen.target)
@@ -138,8 +162,6 @@ def explain_run(
                 epistemic=None if said.epistemic is None else _flat(said.epistemic[..., index]),
             ),
         )
-    run.finish()
-    return folders
 
 
 def top_rows(values: np.ndarray, n: int) -> np.ndarray:
@@ -188,6 +210,35 @@ class _Chosen:
         )
 
 
+def _member_file(place: Path, index: int) -> Path:
+    return place / f"member_{index:02d}.h5"
+
+
+def _explain_elsewhere(
+    ensemble: Ensemble, chosen: _Chosen, method: Method, place: Path, executor: Executor
+) -> None:
+    """Write the members' files that are missing, each in a worker."""
+    portable = PortableEnsemble.of(ensemble)
+    files = {index: _member_file(place.absolute(), index) for index in range(ensemble.n_members)}
+    futures = [
+        executor.submit(_explain_member, portable, index, chosen, method, file)
+        for index, file in files.items()
+        if not file.is_file()
+    ]
+    try:
+        for future in futures:
+            future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _explain_member(
+    portable: PortableEnsemble, index: int, chosen: _Chosen, method: Method, file: Path
+) -> None:
+    write_maps(file, chosen.maps(portable.open().members[index], method, False))
+
+
 def _explained(
     predictor: ModelPredictor | Ensemble,
     chosen: _Chosen,
@@ -200,7 +251,7 @@ def _explained(
         return chosen.maps(predictor, method, progress)
     sums: dict[str, np.ndarray] = {}
     for index, member in enumerate(bar(predictor.members, chosen.head, progress, keep=True)):
-        file = place / f"member_{index:02d}.h5"
+        file = _member_file(place, index)
         if not file.is_file():
             write_maps(file, chosen.maps(member, method, progress))
         made = read_maps(file)

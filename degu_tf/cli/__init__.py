@@ -30,6 +30,7 @@ from degu_tf.cli.options import flags_of
 from degu_tf.cli.output import messages_apart, with_flags
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.processes.termination import TERMINATED, ends_cleanly
 
 _OVERVIEW = """\
 Distil an ensemble of models of regulatory activity into one model that predicts the activity of a
@@ -60,6 +61,7 @@ exit codes:
   2    input or options that cannot be used, or output that cannot be written
   3    nothing came out: no variant of a VCF could be scored
   130  interrupted; run the same command again to resume
+  143  terminated (SIGTERM, of a batch system); run the same command again to resume
 """
 
 
@@ -97,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 2 where input cannot be used, 130 if interrupted."""
     options = parser().parse_args(arguments)
     try:
-        with messages_apart(getattr(options, "out", None)), warnings.catch_warnings():
+        out = getattr(options, "out", None)
+        with ends_cleanly(), messages_apart(out), warnings.catch_warnings():
             quiet.one_line_warnings("degu")
             _register_layers(getattr(options, "custom_layers", None))
             options.carry_out(options)
@@ -117,6 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("degu: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
+    except SystemExit as end:
+        if end.code == TERMINATED:
+            print("degu: terminated; run the same command again to resume", file=sys.stderr)
+        raise
     return 0
 
 

@@ -17,6 +17,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import describe, report, say
+from degu_tf.cli.shared.engine_options import engine_of, engine_options
 from degu_tf.cli.shared.inputs import check_exists, check_files, check_model
 from degu_tf.cli.shared.training_options import (
     INIT,
@@ -99,7 +100,9 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     finetuning_options(augmentation)
     recipe_option(train)
     training = settings_options(train)
-    option(training, "--workers", "N", "members trained in parallel", whole_number(1), 1)
+    engine_options(training, "members trained in parallel")
+    member = "train this member alone, from 0, as each job of an array does; the last of --members "
+    option(training, "--member", "K", f"{member}to finish completes the run", whole_number(0))
     config = "yaml file of the paper's authors: settings for options that are not given"
     option(training, "--config", "FILE", config)
     return train
@@ -112,17 +115,18 @@ def run(options: argparse.Namespace) -> None:
     check_exists("a file of weights or the folder of a run", options.init)
     check_files("an HDF5 file", options.data)
     check_files("a yaml file", options.config)
+    _check_member(options)
     if options.positive_uncertainty and options.uncertainty is not None:
         raise InputError(
             "expected --positive-uncertainty without --uncertainty, whose models have an output of "
             f"their own. Received: --uncertainty {options.uncertainty}"
         )
     begin(options)
-    from degu_tf.distillation.ensemble import train_ensemble
+    from degu_tf.distillation.distributed.one_member import train_member
+    from degu_tf.distillation.ensemble_training import train_ensemble
     from degu_tf.distillation.evaluation import unlearned_members
     from degu_tf.training.model_spec import ModelSpec
     from degu_tf.uncertainty.noise_models import with_noise_model
-    from degu_tf.utils.processes import workers
 
     config = _config(options.config)
     fraction = options.fraction
@@ -143,16 +147,32 @@ def run(options: argparse.Namespace) -> None:
         spec, settings = with_noise_model(options.uncertainty, spec, settings)
     say(describe(splits))
     say(f"Recipe: {chosen.name}")
-    with workers(options.workers) as executor:
-        ensemble = train_ensemble(
+    run = run_of(options, subset, chosen)
+    if options.member is not None:
+        found = train_member(
             splits,
             spec,
             options.members,
+            options.member,
             settings,
-            run_of(options, subset, chosen),
-            executor=executor,
+            run,
             unlearned=options.unlearned or chosen.unlearned,
         )
+        if found is None:
+            say(f"Member {options.member} in {options.out}; others are not finished yet")
+            return
+        ensemble = found
+    else:
+        with engine_of(options) as executor:
+            ensemble = train_ensemble(
+                splits,
+                spec,
+                options.members,
+                settings,
+                run,
+                executor=executor,
+                unlearned=options.unlearned or chosen.unlearned,
+            )
     say(f"{ensemble.n_members} members in {options.out}")
     if splits.validation.targets.ndim == 2:
         for member, target in unlearned_members(ensemble, splits.validation, splits.heads):
@@ -161,6 +181,14 @@ def run(options: argparse.Namespace) -> None:
                 "below that of the mean"
             )
     report(options.out, splits)
+
+
+def _check_member(options: argparse.Namespace) -> None:
+    if options.member is not None and options.member >= options.members:
+        raise InputError(
+            f"expected --member from 0 to {options.members - 1}, one of --members "
+            f"{options.members}. Received: --member {options.member}"
+        )
 
 
 def _settings(

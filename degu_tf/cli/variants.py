@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import nullcontext
 
 from degu_tf.cli.options import (
     FORCE,
@@ -15,6 +16,7 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, counted, progress, say
+from degu_tf.cli.shared.engine_options import engine_of, engine_options
 from degu_tf.cli.shared.fitting import check_padding, pad_option
 from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
@@ -66,7 +68,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     work = variants.add_argument_group("computation; the output does not depend on it")
     chunk = "variants scored before results are written, rounded up to whole blocks"
     option(work, "--chunk", "N", chunk, whole_number(1), _CHUNK)
-    option(work, "--workers", "N", "number of processes", whole_number(1), 1)
+    engine_options(work, "number of processes")
     mismatches = "largest share of reference alleles that may differ from the genome"
     option(variants, "--max-mismatches", "SHARE", mismatches, share, 0.01)
     return variants
@@ -77,10 +79,12 @@ def run(options: argparse.Namespace) -> None:
     inputs = [options.run, options.vcf, options.fasta]
     resumed = os.path.isdir(f"{options.out}.parts")
     check_out(options.out, force=options.force or resumed, inputs=inputs)
-    if options.custom_layers is not None and options.workers > 1:
+    elsewhere = options.workers > 1 or options.dask is not None or options.gpus is not None
+    if options.custom_layers is not None and elsewhere:
         raise InputError(
             "expected one process with --custom-layers, which are registered in this one alone. "
             f"Received: --workers {options.workers}"
+            f"{'' if options.dask is None else f' --dask {options.dask}'}"
         )
     check_padding(options, has_genome=False)
     check_run(options.run)
@@ -91,25 +95,28 @@ def run(options: argparse.Namespace) -> None:
     from degu_tf.variants.vcf.parts import Scoring
     from degu_tf.variants.vcf.score import score_vcf
 
-    done = score_vcf(
-        Scoring(
-            options.run,
-            options.fasta,
-            flanks=tuple(options.flanks or ("", "")),
-            average_strands=options.average_strands,
-            shifts=tuple(options.shifts),
-            uncertainty=options.uncertainty,
-            level=options.level,
-            gaussian=options.gaussian,
-            pad=options.pad,
-        ),
-        options.vcf,
-        options.out,
-        chunk=options.chunk,
-        workers=options.workers,
-        max_mismatches=options.max_mismatches,
-        progress=progress(options),
-    )
+    elsewhere = options.dask is not None or options.gpus is not None
+    with engine_of(options) if elsewhere else nullcontext() as executor:
+        done = score_vcf(
+            Scoring(
+                options.run,
+                options.fasta,
+                flanks=tuple(options.flanks or ("", "")),
+                average_strands=options.average_strands,
+                shifts=tuple(options.shifts),
+                uncertainty=options.uncertainty,
+                level=options.level,
+                gaussian=options.gaussian,
+                pad=options.pad,
+            ),
+            options.vcf,
+            options.out,
+            chunk=options.chunk,
+            workers=options.workers,
+            max_mismatches=options.max_mismatches,
+            progress=progress(options),
+            executor=executor,
+        )
     for component in done.missing:
         say(f"This model gives no {component} uncertainty; its columns are empty")
     n_skipped = sum(done.survey.skipped.values())

@@ -18,6 +18,7 @@ from degu_tf.metrics.activity import score
 from degu_tf.metrics.kmer_ridge import KmerRidge
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash, read_json, write_json
+from degu_tf.utils.processes.locks import lock_of, locked
 from degu_tf.utils.run_folder import BASELINE, RunFolder
 
 METHOD = "kmer_ridge"
@@ -117,10 +118,11 @@ def baseline_of(run: str | os.PathLike, splits: Splits, *, drawn: bool = False) 
     sequences, means = part.train.sequences, part.heads.take(part.train.targets, "mean")
     fitted_to = _hash(sequences, means)
     ridge = None if folder is None else _kept(folder / BASELINE, fitted_to)
-    if ridge is None:
-        ridge = KmerRidge().fit(sequences, means)
-        if folder is not None:
+    if ridge is None and folder is not None:
+        with locked(lock_of(folder / BASELINE), folder / BASELINE):
+            ridge = _kept(folder / BASELINE, fitted_to) or KmerRidge().fit(sequences, means)
             _keep(folder / BASELINE, ridge, fitted_to)
+    ridge = ridge or KmerRidge().fit(sequences, means)
     return Baseline(ridge, len(part.train), is_runs_data)
 
 

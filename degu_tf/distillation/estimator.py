@@ -11,7 +11,8 @@ from typing import Any
 from degu_tf.data.measured import MissingTargets
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import distill
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.recipes import Recipe, default_recipe, provenance_of, recipe
 from degu_tf.distillation.runs import open_run
 from degu_tf.heads import Prediction

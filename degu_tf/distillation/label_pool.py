@@ -7,7 +7,8 @@ Students then train on labelled data alone.
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +30,7 @@ from degu_tf.sequences.alphabet import UNKNOWN
 from degu_tf.training.augmentation.schemes import apply, describe
 from degu_tf.utils.errors import InputError, blaming
 from degu_tf.utils.files import atomic_write, content_hash, write_json
+from degu_tf.utils.processes.locks import alone
 from degu_tf.utils.progress import bar
 from degu_tf.utils.random_keys import draw_key
 from degu_tf.utils.run_folder import POOLS
@@ -100,24 +102,39 @@ def with_label_pool(
         "epistemic": epistemic,
     }
     folder = _folder(teachers, content)
-    label: Callable[[np.ndarray], np.ndarray] | None = None
     parts = [labelled.train]
-    for copy in bar(range(copies), "label pool", progress):
-        file = None if folder is None else folder / f"copy_{copy:03d}.h5"
-        if file is not None and file.is_file():
-            parts.append(_read(file, sequences.shape, labelled.heads.n_columns))
-            continue
-        label = label or _labeller(teachers, epistemic)
-        made = augmented_copy(sequences, scheme, copy)
-        parts.append(Split(made, label(made)))
-        if file is not None:
-            _write(file, parts[-1])
+    with nullcontext() if folder is None else alone(folder, progress=progress):
+        parts += _copies(teachers, labelled, scheme, copies, folder, progress)
     train = Split(
         np.concatenate([part.sequences for part in parts]),
         np.concatenate([part.targets for part in parts]),
     )
     origin = content_hash([labelled.fingerprint, scheme_of_pool, copies])
     return replace(labelled, train=train, origin=origin)
+
+
+def _copies(
+    teachers: Ensemble,
+    labelled: Splits,
+    scheme: AugmentBase,
+    copies: int,
+    folder: Path | None,
+    progress: bool | None,
+) -> Iterator[Split]:
+    """Read each copy from the pool's folder, or make it and write it there."""
+    sequences, epistemic = labelled.train.sequences, labelled.heads.epistemic or "std"
+    label: Callable[[np.ndarray], np.ndarray] | None = None
+    for copy in bar(range(copies), "label pool", progress):
+        file = None if folder is None else folder / f"copy_{copy:03d}.h5"
+        if file is not None and file.is_file():
+            yield _read(file, sequences.shape, labelled.heads.n_columns)
+            continue
+        label = label or _labeller(teachers, epistemic)
+        made = augmented_copy(sequences, scheme, copy)
+        split = Split(made, label(made))
+        if file is not None:
+            _write(file, split)
+        yield split
 
 
 def augmented_copy(sequences: np.ndarray, scheme: AugmentBase, copy: int) -> np.ndarray:

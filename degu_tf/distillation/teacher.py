@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.pooling import pool
 from degu_tf.heads import Form, HeadLayout
+from degu_tf.heads.pooling import pool
 from degu_tf.models.inference.fast_forward import FastForward
 from degu_tf.utils.errors import InputError
 

@@ -27,6 +27,7 @@ from degu_tf.sequences.genomes.contigs import find_contig
 from degu_tf.utils.checksums import read_checksum, write_checksum
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write, file_hash, read_json, write_json
+from degu_tf.utils.processes.locks import LOCK, alone
 from degu_tf.utils.progress import bar
 
 SETTINGS = "tracks.json"
@@ -121,7 +122,22 @@ def predict_tracks(
         If a contig is not in the genome, the window is not known, the predictor gives no profiles
         of its input's length, all bases are unknown, or the folder holds something else.
     """
-    folder = Path(folder)
+    with alone(folder, progress=progress) as place:
+        return _predict_tracks(
+            predictor, genome, place, contigs, window, step, identity or {}, progress
+        )
+
+
+def _predict_tracks(
+    predictor: Predictor,
+    genome: Bases,
+    folder: Path,
+    contigs: Sequence[str] | None,
+    window: int | None,
+    step: int | None,
+    identity: Mapping[str, Any],
+    progress: bool | None,
+) -> dict[str, Path]:
     window = window_of(predictor, window)
     next(tiles(window, window, step))
     chosen = _chosen(genome, contigs)
@@ -132,7 +148,7 @@ def predict_tracks(
         "window": window,
         "step": step or max(1, window // 2),
         "tracks": names,
-        **(identity or {}),
+        **identity,
     }
     files = {name: folder / f"{file_name(name)}.bw" for name in names}
     if _begin(folder, settings, files):
@@ -174,7 +190,7 @@ def _chosen(genome: Bases, contigs: Sequence[str] | None) -> list[str]:
 def _begin(folder: Path, settings: Mapping[str, Any], files: Mapping[str, Path]) -> bool:
     """Claim the folder, or take it up again; whether its tracks are finished."""
     if not (folder / SETTINGS).is_file():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if any(not file.name.startswith(LOCK) for file in folder.iterdir()):
             raise InputError(
                 f"the output folder holds other files; name a new or empty one. Received: {folder}"
             )

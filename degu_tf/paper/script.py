@@ -14,6 +14,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write, read_json, write_json
+from degu_tf.utils.processes.engines import engine
+from degu_tf.utils.processes.locks import LOCK, alone
 
 REQUIRED = ("PRESETS", "compute", "draw", "CLAIMS")
 """Names that every script has at module level."""
@@ -148,7 +151,14 @@ class Script:
         return 0
 
     def run(self, options: argparse.Namespace) -> pd.DataFrame:
-        """Compute, draw, judge, and write everything; returns the table."""
+        """Compute, draw, judge, and write everything; returns the table.
+
+        Where another process does so, in the same output folder, it is waited for.
+        """
+        with alone(options.out), engine(options.workers, options.dask) as executor:
+            return self._run(options, executor)
+
+    def _run(self, options: argparse.Namespace, executor: Executor | None) -> pd.DataFrame:
         started = time.perf_counter()
         settings = self.presets[options.preset]
         if options.members is not None:
@@ -167,7 +177,7 @@ class Script:
             **dataclasses.asdict(settings),
         }
         _claim_folder(out, identity)
-        store = Store(options.runs or out.parent / "runs")
+        store = Store(options.runs or out.parent / "runs", executor)
         context = Context(settings, options.preset, tuple(options.data), options.seed, store)
         table = self.compute(context)
         write_table(out / "table.csv", table)
@@ -219,6 +229,18 @@ class Script:
         parser.add_argument(
             "--members", type=int, help="number of teachers (default: that of the preset)"
         )
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=1,
+            help="teachers and students trained in parallel (default: 1)",
+        )
+        parser.add_argument(
+            "--dask",
+            metavar="ADDRESS",
+            help="Dask cluster to train on: address or file of its scheduler, local:N, or jobs of "
+            "slurm, sge or pbs, --workers of them",
+        )
         return parser
 
 
@@ -231,7 +253,7 @@ def _claim_folder(out: Path, identity: Mapping[str, Any]) -> None:
                 "the output folder holds results of other settings; name another --out or remove "
                 f"it. Received: {out}"
             )
-    elif out.is_dir() and any(out.iterdir()):
+    elif any(not file.name.startswith(LOCK) for file in out.iterdir()):
         raise InputError(f"the output folder holds other files. Received: {out}")
     else:
         write_json(settings, plain)

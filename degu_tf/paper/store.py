@@ -1,13 +1,16 @@
 """Store of trained models: each is identified by its data, architecture and settings."""
 
 import os
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import DistillationSettings, train_student
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.distributed.portable import train_students
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.labels import student_splits
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.training.model_spec import ModelSpec
@@ -30,7 +33,7 @@ class Store:
     root
         Folder of the runs; created when the first one is trained.
     executor
-        Any `concurrent.futures` executor for ensembles' members.
+        Any `concurrent.futures` executor for ensembles' members and for students.
     progress
         Whether to show progress bars; by default where standard error is a terminal.
 
@@ -92,10 +95,61 @@ class Store:
         distillation: DistillationSettings | None = None,
     ) -> ModelPredictor:
         """The student these arguments describe; students of the same teachers share the labels."""
+        return next(
+            self.students(teachers, splits, [seed], spec, settings, distillation=distillation)
+        )
+
+    def students(
+        self,
+        teachers: Ensemble,
+        splits: Splits,
+        seeds: Sequence[int],
+        spec: ModelSpec | None = None,
+        settings: TrainingSettings | None = None,
+        *,
+        distillation: DistillationSettings | None = None,
+    ) -> Iterator[ModelPredictor]:
+        """Students that differ in their seeds; several missing ones are trained by the executor."""
         spec, settings = spec or teachers.spec, settings or TrainingSettings()
         if spec is None:
             raise InputError("the teachers' architecture is not known: name the student's (spec)")
         distillation = distillation or DistillationSettings()
+        runs = [
+            Run(
+                self._student_folder(teachers, splits, spec, settings, seed, distillation),
+                seed,
+                progress=self.progress,
+            )
+            for seed in seeds
+        ]
+        missing = [run for run in runs if not _is_finished(run)]
+        if len(missing) > 1 and self.executor is not None:
+            labelled = self._labels(teachers, splits, distillation)
+            train_students(
+                teachers,
+                labelled,
+                missing,
+                spec,
+                settings,
+                distillation=distillation,
+                executor=self.executor,
+            )
+        for run in runs:
+            if run.folder is not None and _is_finished(run):
+                yield load_model(run.folder)
+                continue
+            labelled = self._labels(teachers, splits, distillation)
+            yield train_student(teachers, labelled, spec, settings, run, distillation=distillation)
+
+    def _student_folder(
+        self,
+        teachers: Ensemble,
+        splits: Splits,
+        spec: ModelSpec,
+        settings: TrainingSettings,
+        seed: int,
+        distillation: DistillationSettings,
+    ) -> Path:
         described = distillation.to_dict()
         weights = described.pop("loss_weights")
         identity = {
@@ -105,12 +159,7 @@ class Store:
             "loss_weights": [weights["epistemic"], weights["aleatoric"]],
             "run": {**_identity("student", splits, spec, settings, seed), **described},
         }
-        folder = self._folder("student", spec, identity)
-        if RunFolder(folder).finished:
-            return load_model(folder)
-        run = Run(folder, seed, progress=self.progress)
-        labelled = self._labels(teachers, splits, distillation)
-        return train_student(teachers, labelled, spec, settings, run, distillation=distillation)
+        return self._folder("student", spec, identity)
 
     def _labels(
         self, teachers: Ensemble, splits: Splits, distillation: DistillationSettings
@@ -131,6 +180,10 @@ class Store:
 
     def _folder(self, kind: str, spec: ModelSpec, identity: dict[str, Any]) -> Path:
         return self.root / f"{kind}-{spec.name}-{content_hash(identity)[:KEY_LENGTH]}"
+
+
+def _is_finished(run: Run) -> bool:
+    return run.folder is not None and RunFolder(run.folder).finished
 
 
 def _identity(

@@ -52,14 +52,13 @@ class TrainedModels:
         self, teachers: Ensemble, distillation: DistillationSettings | None = None
     ) -> Iterator[ModelPredictor]:
         """Students, each from its own seed."""
-        for index in range(self._settings.n_students):
-            yield self._store.student(
-                teachers,
-                self.splits,
-                settings=self._setup.training,
-                seed=student_seed(self._seed, index),
-                distillation=distillation,
-            )
+        yield from self._store.students(
+            teachers,
+            self.splits,
+            [student_seed(self._seed, index) for index in range(self._settings.n_students)],
+            settings=self._setup.training,
+            distillation=distillation,
+        )
 
 
 DYNAMIC: Mapping[str, str] = {

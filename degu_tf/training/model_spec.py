@@ -186,8 +186,14 @@ def _seeded(seed: int) -> Iterator[None]:
     with _BUILDING:
         python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
         keras.utils.set_random_seed(seed)
+        others, builder = random.randint, threading.get_ident()
+        mine = random.Random(seed).randint
+        # Keras seeds initial weights by `random.randint`, of which other threads draw too, such as
+        # those of a Dask worker: this thread gets a sequence of its own
+        random.randint = lambda a, b: (mine if threading.get_ident() == builder else others)(a, b)
         try:
             yield
         finally:
+            random.randint = others
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002

@@ -1,7 +1,8 @@
 """Where a trained model is kept, the seed it is made from, and what is recorded beside it."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.processes.locks import alone
+from degu_tf.utils.run_folder import RunFolder
 from degu_tf.utils.whole_numbers import is_whole
 
 if TYPE_CHECKING:
@@ -123,6 +126,18 @@ class Run:
         ):
             object.__setattr__(self, attribute, value)
 
+    @contextmanager
+    def alone(self, n_members: int = 1) -> Iterator[None]:
+        """Lock the folder, if there is one and the run in it is not finished, with its members.
+
+        Another process that trains in it is waited for, and named on standard error.
+        """
+        if self.folder is None or _is_finished(RunFolder(self.folder), n_members):
+            yield
+            return
+        with alone(self.folder, progress=self.progress):
+            yield
+
     def of_member(self, member: int) -> "Run":
         """The run of one member of an ensemble: its own folder, and a seed of its own."""
         return replace(
@@ -155,6 +170,14 @@ class Run:
             retries=0,
         )
 
+    def absolute(self) -> "Run":
+        """The same run by paths that mean the same in every process that sees the files."""
+        return replace(
+            self,
+            folder=None if self.folder is None else self.folder.absolute(),
+            log=None if self.log is None else self.log.absolute(),
+        )
+
     def keras_callbacks(self) -> "list[Callback]":
         """The callbacks of one model's training.
 
@@ -174,6 +197,10 @@ class Run:
             provenance={**provenance, **self.provenance},
             notes={**notes, **self.notes},
         )
+
+
+def _is_finished(folder: RunFolder, n_members: int) -> bool:
+    return folder.finished and folder.manifest().get("n_members", 1) >= n_members
 
 
 def _checked(callbacks: Any) -> "list[Callback]":

@@ -53,6 +53,7 @@ def train(
     resumes at the epoch it had reached, and ends with the weights of a run that was never stopped:
     the state of the training is kept in the folder as epochs end. With augmentations that draw from
     TensorFlow's generators (`degu_tf.training.augmentation.schemes.is_stateless`) it starts anew.
+    A folder in which another process trains is waited for.
 
     Parameters
     ----------
@@ -89,12 +90,34 @@ def train(
     >>> model.predict(splits.test.sequences).mean.shape
     (10, 2)
     """
-    settings, run, spec = settings or TrainingSettings(), run or Run(), as_spec(spec)
+    run = run or Run()
     if run.retries:
         raise InputError(
             "`train` makes one attempt; `train_ensemble` and `distill` make more. "
             f"Received: retries={run.retries}"
         )
+    with run.alone():
+        return _train(
+            splits,
+            as_spec(spec),
+            settings or TrainingSettings(),
+            run,
+            objective=objective,
+            learner=learner,
+            prepare=prepare,
+        )
+
+
+def _train(
+    splits: Splits,
+    spec: ModelSpec,
+    settings: TrainingSettings,
+    run: Run,
+    objective: Objective | None,
+    learner: Callable[[keras.Model], keras.Model] | None,
+    prepare: Callable[[Splits], Splits] | None,
+) -> ModelPredictor:
+    """Train while no other process does in this folder."""
     check_augmentable(splits, settings)
     if objective is None:
         settings = settings_for_task(settings, splits.heads)

@@ -24,6 +24,7 @@ from degu_tf.models.predictor import (
 from degu_tf.uncertainty.conformal.conformal import Conformal
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import check_output
+from degu_tf.utils.processes.locks import lock_of, locked
 from degu_tf.utils.run_folder import CALIBRATION, RunFolder
 
 JUDGED_ON = {"validation": "test", "test": "validation"}
@@ -151,21 +152,23 @@ def calibrate(
     path = Path(run) / CALIBRATION
     RunFolder(run).manifest()
     check_output(path, overwrite=force)
-    model = open_run(run)
-    predictor = StrandAveraged(model) if average_strands else model
-    part = evaluated(getattr(splits, split), split)
-    conformal = Conformal(component, quantile, n_bins).fit(
-        predictor.predict(part.sequences), part.targets, splits.heads, part.sequences, (level,)
-    )
-    for _, others in row_blocks(getattr(splits, JUDGED_ON[split]).sequences):
-        conformal.check_unseen(others)
-    conformal.notes = {
-        "fingerprint": model.fingerprint(),
-        "average_strands": average_strands,
-        "split": split,
-        "data": splits.fingerprint,
-    }
-    conformal.save(path)
+    with locked(lock_of(path), path):
+        check_output(path, overwrite=force)
+        model = open_run(run)
+        predictor = StrandAveraged(model) if average_strands else model
+        part = evaluated(getattr(splits, split), split)
+        conformal = Conformal(component, quantile, n_bins).fit(
+            predictor.predict(part.sequences), part.targets, splits.heads, part.sequences, (level,)
+        )
+        for _, others in row_blocks(getattr(splits, JUDGED_ON[split]).sequences):
+            conformal.check_unseen(others)
+        conformal.notes = {
+            "fingerprint": model.fingerprint(),
+            "average_strands": average_strands,
+            "split": split,
+            "data": splits.fingerprint,
+        }
+        conformal.save(path)
     return Calibrated(predictor, conformal)
 
 

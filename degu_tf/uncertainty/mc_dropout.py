@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import Form, Prediction
+from degu_tf.heads.pooling import pool_members
 from degu_tf.models.inference.fast_forward import FastForward
 from degu_tf.models.predictor import (
     ModelPredictor,

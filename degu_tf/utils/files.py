@@ -181,7 +181,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
-    temporary = path.with_name(f"{UNFINISHED}{secrets.token_hex(6)}{_ending(path)}")
+    unique = f"{os.getpid() & 0xFFFFFF:06x}{secrets.token_hex(3)}"
+    temporary = path.with_name(f"{UNFINISHED}{unique}{_ending(path)}")
     try:
         yield temporary
         _flush(temporary)
@@ -202,13 +203,26 @@ def _ending(path: Path) -> str:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove temporary files of this target that are older than this process."""
-    name = re.compile(re.escape(UNFINISHED) + "[0-9a-f]{12}" + re.escape(_ending(path)))
-    for each in filter(name.fullmatch, os.listdir(path.parent)):
-        file = path.parent / each
+    """Remove temporary files of this target that are older than this process, and no one's."""
+    name = re.compile(re.escape(UNFINISHED) + "([0-9a-f]{6})[0-9a-f]{6}" + re.escape(_ending(path)))
+    for found in filter(None, map(name.fullmatch, os.listdir(path.parent))):
+        file = path.parent / found[0]
         with suppress(OSError):
-            if file.stat().st_mtime < _STARTED:
+            if file.stat().st_mtime < _STARTED and not _runs(int(found[1], 16)):
                 file.unlink()
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process of this machine has the number; 0 is no process's."""
+    if not pid or os.name != "posix":
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _flush(path: Path) -> None:

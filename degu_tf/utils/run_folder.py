@@ -20,6 +20,7 @@ from degu_tf.utils.files import (
     read_json,
     write_json,
 )
+from degu_tf.utils.processes.locks import LOCK
 
 SETTINGS = "settings.json"
 MANIFEST = "manifest.json"
@@ -223,7 +224,7 @@ def _brief(value: Any) -> str:
 
 
 def _whole(file: Path) -> bool:
-    return not file.name.startswith(UNFINISHED)
+    return not file.name.startswith((UNFINISHED, LOCK))
 
 
 def _foreign(file: Path) -> bool:

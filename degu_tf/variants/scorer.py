@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import MIN_STD, FlooredUncertaintyWarning, Prediction
+from degu_tf.heads.pooling import pool_members
 from degu_tf.models.predictor import Predictor
 from degu_tf.sequences.encoding import encode, reverse_complement
 from degu_tf.sequences.genomes.base import Genome

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import keras
@@ -124,6 +125,26 @@ def test_an_ensembles_maps_are_its_members_mean(teachers, test_set, names, tmp_p
         assert (maps.head, maps.method) == (head, "saliency")
     assert maps.target == "Dev"
     assert RunFolder(tmp_path / "m").finished
+
+
+def test_an_executor_explains_the_same(teachers, test_set, tmp_path):
+    method = Method(name="saliency")
+    explain_run(teachers, test_set[:4], tmp_path / "here", method=method, progress=False)
+    with ThreadPoolExecutor(2) as executor:
+        explain_run(
+            teachers,
+            test_set[:4],
+            tmp_path / "there",
+            method=method,
+            progress=False,
+            executor=executor,
+        )
+    for file in (tmp_path / "here").rglob("*.h5"):
+        one, other = (
+            read_maps(tmp_path / at / file.relative_to(tmp_path / "here"))
+            for at in ("here", "there")
+        )
+        assert np.array_equal(one.scores, other.scores)
 
 
 def test_a_students_uncertainty_is_explained_like_any_head(student, test_set, tmp_path):

@@ -17,7 +17,8 @@ from degu_tf.cli.options import AUGMENTATIONS
 from degu_tf.cli.shared.training_options import recipe_of, training_settings
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.recipes import RECIPES, SHORTEST_EPOCH
 from degu_tf.training.augmentation.names import SCHEMES, scheme
 from degu_tf.training.model_spec import ModelSpec

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from degu_tf.distillation.distill import DistillationSettings, distill, train_student
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.runs import teachers_of
 from degu_tf.distillation.teacher import Teacher

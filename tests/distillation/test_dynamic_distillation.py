@@ -15,7 +15,7 @@ import tensorflow as tf
 from evoaug_tf.augment import AugmentBase
 
 from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill, train_student
-from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.student_model import DistillationModel

@@ -7,9 +7,10 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
-from degu_tf.distillation.pooling import pool_members
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.heads import HeadLayout, Prediction
+from degu_tf.heads.pooling import pool_members
 from degu_tf.models.predictor import Predictor
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run, member_folder, member_seed

@@ -13,7 +13,7 @@ from command_line import done, state
 
 import degu_tf as degu
 from degu_tf.distillation.distill import distill
-from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.estimator import DEGU
 from degu_tf.distillation.recipes import BEST, PAPER
 from degu_tf.training.run import Run

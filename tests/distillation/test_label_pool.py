@@ -9,7 +9,8 @@ import pytest
 
 from degu_tf.distillation import label_pool
 from degu_tf.distillation.distill import Augmentation, DistillationSettings, train_student
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.label_pool import augmented_copy, with_label_pool
 from degu_tf.distillation.labels import student_splits
 from degu_tf.training.augmentation.names import scheme

@@ -7,7 +7,7 @@ import pytest
 
 from degu_tf.distillation.baseline import baseline_of
 from degu_tf.distillation.distill import DistillationSettings, distill
-from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run, unlearned_members
 from degu_tf.distillation.labels import student_splits
 from degu_tf.training.run import Run

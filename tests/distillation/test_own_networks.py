@@ -14,7 +14,8 @@ from degu_tf.attribution.gradients import saliency
 from degu_tf.attribution.shap_values import deepshap
 from degu_tf.attribution.single_bases import mutagenesis
 from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.runs import open_run, teachers_of
 from degu_tf.distillation.teacher import Teacher
 from degu_tf.metrics.intervals import coverage

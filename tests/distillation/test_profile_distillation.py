@@ -11,7 +11,8 @@ import tensorflow as tf
 from degu_tf.data.pipeline import training_batches
 from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill, train_student
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.teacher import Teacher

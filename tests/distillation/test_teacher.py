@@ -12,9 +12,9 @@ from keras import layers
 
 from degu_tf.distillation import teacher as module
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.pooling import pool
 from degu_tf.distillation.teacher import Bfloat16Warning, Teacher
 from degu_tf.heads import HeadLayout
+from degu_tf.heads.pooling import pool
 from degu_tf.models import registry
 from degu_tf.models.layers import output_head
 from degu_tf.models.predictor import ModelPredictor, StrandAveraged

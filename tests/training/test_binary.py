@@ -6,7 +6,8 @@ import pytest
 from degu_tf.data.hdf5.splits_file import read_splits, write_splits
 from degu_tf.data.sources.table import read_table
 from degu_tf.data.splits import Split, Splits
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.labels import student_splits
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor

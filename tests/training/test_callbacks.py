@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from degu_tf.distillation.distill import distill
-from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.train import train

@@ -6,7 +6,8 @@ import pytest
 
 from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.training.augmentation.names import scheme

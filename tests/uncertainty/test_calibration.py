@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from degu_tf.data.splits import Split
-from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.runs import open_run
 from degu_tf.models.predictor import DescribedPredictor, StrandAveraged

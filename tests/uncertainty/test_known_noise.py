@@ -5,7 +5,7 @@ import pytest
 
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.distillation.distill import distill
-from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.metrics.correlation import correlation
 from degu_tf.metrics.intervals import reliability_curve
 from degu_tf.training.model_spec import ModelSpec

@@ -8,10 +8,11 @@ from degu_tf.cli.train import NOISE_MODELS as CLI_NOISE_MODELS
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import distill
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run
-from degu_tf.distillation.pooling import pool_members
 from degu_tf.heads import HeadLayout
+from degu_tf.heads.pooling import pool_members
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.objective import measured_objective
 from degu_tf.training.run import Run

@@ -24,6 +24,7 @@ from degu_tf.data.zenodo.download import (
 )
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import read_json, write_json
+from degu_tf.utils.processes.locks import lock_of, locked
 from degu_tf.utils.readable import readable_size
 
 DOI = "10.5281/zenodo.14145284"
@@ -185,7 +186,7 @@ def fetch(
     for file in chosen:
         target = Path(store.abspath) / file.name
         downloader = ResumingDownloader(target, file.size, file.checksum, connection, progress)
-        with _quiet_pooch():
+        with locked(lock_of(target), target, progress=progress), _quiet_pooch():
             fetched.append(Path(store.fetch(file.name, downloader=downloader)))
     return fetched
 

@@ -91,6 +91,13 @@ def outcome_in(run: Run) -> Outcome:
     return load_model(run.folder)
 
 
+def is_settled(run: Run) -> bool:
+    """Whether a member is trained, or all its attempts failed, as its folder tells."""
+    if run.folder is None:
+        return False
+    return RunFolder(run.folder).finished or len(failed_attempts(run.folder)) > run.retries
+
+
 def attempt_member(
     splits: Splits, spec: ModelSpec, settings: TrainingSettings, run: Run, objective: Objective
 ) -> Outcome:
@@ -102,10 +109,11 @@ def attempt_member(
     def learned(model: ModelPredictor) -> bool:
         return learned_anything(model, splits.validation.centred(model.input_length), splits.heads)
 
-    try:
-        return with_retries(train_once, run, learned)
-    except FailedTraining as failure:
-        return failure
+    with run.alone():
+        try:
+            return with_retries(train_once, run, learned)
+        except FailedTraining as failure:
+            return failure
 
 
 def sorted_out(

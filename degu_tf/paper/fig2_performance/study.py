@@ -29,10 +29,9 @@ def compare(splits: Splits, setup: Setup, context: Context) -> pd.DataFrame:
         evaluate_ensemble(teachers, splits.test, splits.heads),
         ridge.evaluate(splits.test, splits.heads),
     ]
-    for index in range(settings.n_students):
-        student = store.student(
-            teachers, splits, **setup.student(splits), seed=student_seed(seed, index)
-        )
+    seeds = [student_seed(seed, index) for index in range(settings.n_students)]
+    students = store.students(teachers, splits, seeds, **setup.student(splits))
+    for index, student in enumerate(students):
         prediction = student.predict(splits.test.sequences)
         labels = {"method": "student", "member": index}
         tables.append(score(prediction, splits.test.targets, splits.heads, **labels))

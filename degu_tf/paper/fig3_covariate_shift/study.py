@@ -178,16 +178,14 @@ class Study:
     def _students(
         self, teachers: Ensemble, augmentation: Augmentation | None
     ) -> list[ModelPredictor]:
-        return [
-            self.store.student(
-                teachers,
-                self.splits,
-                settings=self.settings.training,
-                seed=student_seed(self.seed, index),
-                distillation=DistillationSettings(augmentation=augmentation),
-            )
-            for index in range(self.settings.n_students)
-        ]
+        students = self.store.students(
+            teachers,
+            self.splits,
+            [student_seed(self.seed, index) for index in range(self.settings.n_students)],
+            settings=self.settings.training,
+            distillation=DistillationSettings(augmentation=augmentation),
+        )
+        return list(students)
 
 
 def distances(

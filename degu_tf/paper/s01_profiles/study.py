@@ -205,16 +205,15 @@ def trained(context: Context, splits: Splits) -> tuple[Ensemble, dict[str, list[
     store, training = context.store, settings.training
     teachers = store.teachers(splits, settings.spec, settings.n_members, training, context.seed)
     students = {
-        method: [
-            store.student(
+        method: list(
+            store.students(
                 teachers,
                 splits,
+                [student_seed(context.seed, index) for index in range(n)],
                 settings=training,
-                seed=student_seed(context.seed, index),
                 distillation=DistillationSettings(augmentation=augmentation),
             )
-            for index in range(n)
-        ]
+        )
         for method, n, augmentation in (
             ("student", settings.n_students, None),
             ("dynamic", settings.n_dynamic, Augmentation(None)),

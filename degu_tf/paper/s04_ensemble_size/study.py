@@ -4,7 +4,7 @@ import pandas as pd
 
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.pooling import pool_members
+from degu_tf.heads.pooling import pool_members
 from degu_tf.metrics.activity import score
 
 

@@ -85,18 +85,15 @@ def _students(
     teachers: Ensemble, splits: Splits, recipe: Recipe, settings: Settings, store: Store, seed: int
 ) -> Iterator[tuple[int, ModelPredictor]]:
     spec = recipe.student_spec(settings.spec)
-    for index in range(settings.n_students):
-        yield (
-            index,
-            store.student(
-                teachers,
-                splits,
-                spec,
-                recipe.student_settings(splits, spec),
-                student_seed(seed, index),
-                distillation=recipe.student_labels(splits),
-            ),
-        )
+    students = store.students(
+        teachers,
+        splits,
+        [student_seed(seed, index) for index in range(settings.n_students)],
+        spec,
+        recipe.student_settings(splits, spec),
+        distillation=recipe.student_labels(splits),
+    )
+    yield from enumerate(students)
 
 
 def _judged(

@@ -10,12 +10,11 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.open import open_genome
@@ -30,6 +29,7 @@ from degu_tf.utils.files import (
     read_json,
     write_json,
 )
+from degu_tf.utils.processes.locks import locked
 from degu_tf.utils.progress import bar
 from degu_tf.utils.run_folder import SETTINGS, RunFolder
 from degu_tf.utils.whole_numbers import is_whole
@@ -55,7 +55,7 @@ from degu_tf.variants.vcf.parts import (
 )
 from degu_tf.variants.vcf.reader import TEXT, VcfReader
 from degu_tf.variants.vcf.survey import Parts, Survey, survey
-from degu_tf.variants.vcf.workers import score_parts
+from degu_tf.variants.vcf.workers import score_parts, score_parts_on
 
 CHUNK = 8 * BLOCK
 """Variants in a part."""
@@ -124,6 +124,7 @@ def score_vcf(
     max_mismatches: float = MAX_MISMATCHES,
     progress: bool | None = None,
     block: int = BLOCK,
+    executor: Executor | None = None,
 ) -> Scored:
     """Score every variant of a VCF and write a table, or the VCF with INFO fields.
 
@@ -147,6 +148,9 @@ def score_vcf(
         Show progress bars; None shows them where standard error is a terminal.
     block
         Variants scored together.
+    executor
+        Any `concurrent.futures` executor, to score parts in place of `workers`; its workers see
+        the same files.
 
     Raises
     ------
@@ -179,7 +183,7 @@ def score_vcf(
             found = task.survey(genome, chunk, max_mismatches)
         else:
             _check_mismatches(found, max_mismatches)
-        task.score(found, workers)
+        task.score(found, executor or workers)
         skipped = out.with_name(f"{out.name}.{SKIPPED}")
         with atomic_write(skipped) as temporary:
             shutil.copyfile(folder / SKIPPED, temporary)
@@ -241,7 +245,7 @@ class _Task:
             write_checksum(self.folder / name)
         return found
 
-    def score(self, found: Survey, workers: int) -> None:
+    def score(self, found: Survey, workers: int | Executor) -> None:
         """Score the parts that are missing or damaged, until none is."""
         for _ in range(_ATTEMPTS):
             missing = self._missing(found)
@@ -263,15 +267,19 @@ class _Task:
             if read_floored(self.folder.path, index, part) is None
         ]
 
-    def _score(self, found: Survey, missing: Sequence[int], workers: int) -> None:
+    def _score(self, found: Survey, missing: Sequence[int], workers: int | Executor) -> None:
         sizes = {index: found.parts[index].size for index in missing}
         shown = bar(None, "scoring", self.progress, total=found.n_scorable, keep=True)
         shown.initial = shown.n = found.n_scorable - sum(sizes.values())
-        rest = (self.vcf, self.folder.path, found.parts, self.block)
-        workers = min(workers, len(sizes))
+        rest = (self.vcf.absolute(), self.folder.path.absolute(), found.parts, self.block)
+        files = {name: os.path.abspath(getattr(self.scoring, name)) for name in ("run", "genome")}
+        arguments = (vars(self.scoring) | files, *rest)
         with closing(shown):
+            if isinstance(workers, Executor):
+                score_parts_on(workers, arguments, list(sizes), shown.update)
+                return
+            workers = min(workers, len(sizes))
             if workers > 1:
-                arguments = (vars(self.scoring), *rest)
                 score_parts(workers, arguments, list(sizes), shown.update)
                 return
             with closing(PartWriter(self.scorer, *rest)) as writer:
@@ -323,22 +331,12 @@ def alone(folder: Path) -> Iterator[Path]:
         If another process has locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(f"{folder}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise InputError(
-            "expected an output that no other command is writing; wait for it or stop it. "
-            f"Received: {folder}, which is locked"
-        ) from None
-    try:
-        yield folder
-    finally:
-        with suppress(OSError):
-            folder.rmdir()
-        with suppress(OSError):  # while it is held, so that no other process can hold it unseen
-            os.unlink(lock.lock_file)
-        lock.release()
+    with locked(f"{folder}.lock", folder, wait=False):
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _warn_of_skipped(found: Survey) -> None:

@@ -4,15 +4,19 @@ A new process imports this module before TensorFlow's notices are silenced, so i
 that loads TensorFlow.
 """
 
+import secrets
 import signal
+import threading
 from collections.abc import Callable
-from concurrent.futures import as_completed
+from concurrent.futures import Executor, as_completed
 from typing import Any
 
-from degu_tf.utils.processes import pool
+from degu_tf.utils.processes.pools import pool
 
 _writer: Any = None
 _stopping = False
+_made_for: str | None = None
+_one_at_a_time = threading.Lock()
 
 
 def score_parts(
@@ -41,6 +45,32 @@ def score_parts(
         futures = [processes.submit(_score, index) for index in todo]
         for future in as_completed(futures):
             scored(future.result())
+
+
+def score_parts_on(
+    executor: Executor, arguments: tuple[Any, ...], todo: list[int], scored: Callable[[int], object]
+) -> None:
+    """Score parts on an executor, whose workers see the same files; as `score_parts` otherwise."""
+    task = secrets.token_hex(8)
+    futures = [executor.submit(_score_one, task, arguments, index) for index in todo]
+    try:
+        for future in as_completed(futures):
+            scored(future.result())
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _score_one(task: str, arguments: tuple[Any, ...], index: int) -> int:
+    """Score a part with this process's scorer, which is made for its first part of a task."""
+    global _writer, _made_for
+    with _one_at_a_time:
+        if _made_for != task:
+            from degu_tf.variants.vcf.parts import PartWriter, Scoring
+
+            scoring, *rest = arguments
+            _writer, _made_for = PartWriter(Scoring(**scoring).open(), *rest), task
+        return _score(index)
 
 
 def _start(scoring: dict[str, Any], *arguments: Any) -> None:

@@ -13,7 +13,8 @@ import pytest
 from failing_networks import diverging, idle, seed_where
 
 from degu_tf.distillation.distill import distill
-from degu_tf.distillation.ensemble import Ensemble, train_ensemble
+from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.evaluation import evaluate_run, unlearned_members
 from degu_tf.distillation.failures.members import FailedMembersWarning, in_manifest
 from degu_tf.distillation.runs import teachers_of

@@ -12,7 +12,7 @@ from evoaug_tf.augment import RandomRC
 from faults.damage import DETECTED, HARMLESS, SILENT, Counts, damages, write
 
 from degu_tf.distillation.distill import Augmentation, DistillationSettings, distill
-from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.epochs import checkpoint
 from degu_tf.training.run import Run

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from degu_tf.distillation.ensemble import train_ensemble
+from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.training.epochs.reports import EpochBar, epoch_lines
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings

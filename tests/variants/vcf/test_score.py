@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -326,3 +327,13 @@ def test_numbers_have_six_significant_digits():
     texts = ["0.333333", "0", "1.23457e+08", "", "1e-09", "0.1"]
     expected = zip('a"b;cd', texts, strict=True)
     assert lines == "".join(f"{name}\t{text}\n" for name, text in expected)
+
+
+def test_an_executor_scores_the_same(scoring, work, tmp_path):
+    whole, out = tmp_path / "whole.tsv", tmp_path / "o.tsv"
+    score_vcf(scoring, work / "v.vcf", whole, chunk=1, progress=False, block=16)
+    with ThreadPoolExecutor(2) as executor:
+        score_vcf(
+            scoring, work / "v.vcf", out, chunk=1, progress=False, block=16, executor=executor
+        )
+    assert out.read_bytes() == whole.read_bytes()

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.processes import pool, workers
+from degu_tf.utils.processes.pools import pool, workers
 
 
 def test_one_worker_is_this_process():

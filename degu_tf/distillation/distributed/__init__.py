@@ -1,0 +1,1 @@
+"""Ensembles and students trained and asked elsewhere: by workers, and by jobs of an array."""

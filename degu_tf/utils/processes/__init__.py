@@ -1,0 +1,1 @@
+"""Several processes: pools and clusters to work in, locks between them, and their end."""
