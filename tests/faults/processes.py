@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 
 
 def begin(folder, *arguments):
@@ -33,7 +34,9 @@ def run_command(folder, arguments, every_epoch):
     os.chdir(folder)
     from degu_tf.cli import main
     from degu_tf.training.epochs import checkpoint
+    from degu_tf.utils import files
 
+    files._STARTED = time.time()  # as in a process that loads the module itself
     if every_epoch:
         checkpoint.INTERVAL = 0
     with open("errors.txt", "w") as errors, contextlib.redirect_stderr(errors):

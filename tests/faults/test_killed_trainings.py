@@ -61,7 +61,8 @@ def finish(work, command):
 def ended(work, command, after, how):
     """Send a signal so many seconds after the beginning; whether it came in time, and what it took.
 
-    SIGTERM may end a process at once or as an interrupt does.
+    SIGTERM may end a process at once or as an interrupt does. Of an interrupt while it traces a
+    graph, TensorFlow may make an error of its own (exit code 1).
     """
     process = start(work, command)
     process.join(after)
@@ -69,7 +70,7 @@ def ended(work, command, after, how):
     if process.exitcode is None:
         os.kill(process.pid, how)
         process.join()
-    codes = {signal.SIGINT: (130,), signal.SIGTERM: (143, -signal.SIGTERM)}
+    codes = {signal.SIGINT: (130, 1), signal.SIGTERM: (143, -signal.SIGTERM)}
     assert process.exitcode in (0, *codes.get(how, (-how,))), (work / "errors.txt").read_text()
     return process.exitcode != 0, time.perf_counter() - sent
 

@@ -117,6 +117,16 @@ def with_retries(
     FailedTraining
         If no attempt gave a model.
     """
+    with run.alone():
+        return _attempts(train_once, run, learned)
+
+
+def _attempts(
+    train_once: Callable[[Run], ModelPredictor],
+    run: Run,
+    learned: Callable[[ModelPredictor], bool],
+) -> ModelPredictor:
+    """Make attempts until one gives a model, while no other process does in this folder."""
     failed = failed_attempts(run.folder)
     for _ in range(run.retries + 1):
         failed = [each for each in failed if each.reason in OF_THE_SEED]

@@ -109,11 +109,10 @@ def attempt_member(
     def learned(model: ModelPredictor) -> bool:
         return learned_anything(model, splits.validation.centred(model.input_length), splits.heads)
 
-    with run.alone():
-        try:
-            return with_retries(train_once, run, learned)
-        except FailedTraining as failure:
-            return failure
+    try:
+        return with_retries(train_once, run, learned)
+    except FailedTraining as failure:
+        return failure
 
 
 def sorted_out(
