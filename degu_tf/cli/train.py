@@ -42,8 +42,11 @@ from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
     from degu_tf.data.splits import Splits
+    from degu_tf.distillation.ensemble import Ensemble
     from degu_tf.distillation.recipes import Recipe
+    from degu_tf.training.model_spec import ModelSpec
     from degu_tf.training.released_config import ReleasedConfig
+    from degu_tf.training.run import Run
     from degu_tf.training.settings import TrainingSettings
 
 NOISE_MODELS = (
@@ -122,8 +125,6 @@ def run(options: argparse.Namespace) -> None:
             f"their own. Received: --uncertainty {options.uncertainty}"
         )
     begin(options)
-    from degu_tf.distillation.distributed.one_member import train_member
-    from degu_tf.distillation.ensemble_training import train_ensemble
     from degu_tf.distillation.evaluation import unlearned_members
     from degu_tf.training.model_spec import ModelSpec
     from degu_tf.uncertainty.noise_models import with_noise_model
@@ -147,32 +148,10 @@ def run(options: argparse.Namespace) -> None:
         spec, settings = with_noise_model(options.uncertainty, spec, settings)
     say(describe(splits))
     say(f"Recipe: {chosen.name}")
-    run = run_of(options, subset, chosen)
-    if options.member is not None:
-        found = train_member(
-            splits,
-            spec,
-            options.members,
-            options.member,
-            settings,
-            run,
-            unlearned=options.unlearned or chosen.unlearned,
-        )
-        if found is None:
-            say(f"Member {options.member} in {options.out}; others are not finished yet")
-            return
-        ensemble = found
-    else:
-        with engine_of(options) as executor:
-            ensemble = train_ensemble(
-                splits,
-                spec,
-                options.members,
-                settings,
-                run,
-                executor=executor,
-                unlearned=options.unlearned or chosen.unlearned,
-            )
+    ensemble = _trained(options, splits, spec, settings, run_of(options, subset, chosen), chosen)
+    if ensemble is None:
+        say(f"Member {options.member} in {options.out}; others are not finished yet")
+        return
     say(f"{ensemble.n_members} members in {options.out}")
     if splits.validation.targets.ndim == 2:
         for member, target in unlearned_members(ensemble, splits.validation, splits.heads):
@@ -181,6 +160,28 @@ def run(options: argparse.Namespace) -> None:
                 "below that of the mean"
             )
     report(options.out, splits)
+
+
+def _trained(
+    options: argparse.Namespace,
+    splits: "Splits",
+    spec: "ModelSpec",
+    settings: "TrainingSettings",
+    run: "Run",
+    recipe: "Recipe",
+) -> "Ensemble | None":
+    """The ensemble, or None if one member was asked for and others are not finished."""
+    from degu_tf.distillation.distributed.one_member import train_member
+    from degu_tf.distillation.ensemble_training import train_ensemble
+
+    n_members, unlearned = options.members, options.unlearned or recipe.unlearned
+    if options.member is not None:
+        member = options.member
+        return train_member(splits, spec, n_members, member, settings, run, unlearned=unlearned)
+    with engine_of(options) as executor:
+        return train_ensemble(
+            splits, spec, n_members, settings, run, executor=executor, unlearned=unlearned
+        )
 
 
 def _check_member(options: argparse.Namespace) -> None:

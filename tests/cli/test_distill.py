@@ -147,6 +147,7 @@ def test_a_warmup_needs_a_schedule(work, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_the_best_recipe_is_the_default(work, tmp_path):
     """Two steps of it, and every part of it changed by an option."""
     teachers = shutil.copytree(work.x, tmp_path / "x")

@@ -37,6 +37,7 @@ def test_gaps_are_refused_with_the_option_that_drops_them(table, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
+@pytest.mark.slow
 def test_a_table_with_gaps_and_weights_is_trained_on(table, tmp_path):
     data, run, student = (tmp_path / name for name in ("d.h5", "t", "s"))
     keep = ("--missing-targets", "keep", "--weight-column", "barcodes")

@@ -44,6 +44,7 @@ def fitted(splits, spec, seen):
     return model.fit(splits, callbacks=watch)
 
 
+@pytest.mark.slow
 def test_it_is_training_and_distilling_by_the_recipe(fitted, splits, spec):
     settings = replace(PAPER.teacher_settings(splits), epochs=2)
     run = Run(seed=3, progress=False)

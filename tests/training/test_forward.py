@@ -191,6 +191,7 @@ def test_dropout_takes_place():
     assert np.abs(forward(x) - forward(x)).max() > 0.1
 
 
+@pytest.mark.slow
 def test_a_fitted_network_opens_in_plain_keras(fitted, tmp_path):
     network, _ = fitted
     network.save(tmp_path / "model.keras")

@@ -95,6 +95,7 @@ def test_what_is_no_file_of_keras_is_refused(tmp_path):
         load_own_weights(network(1), tmp_path / "nothing.keras")
 
 
+@pytest.mark.slow
 def test_training_starts_there(splits, tmp_path):
     """From a file of Keras, and from a run: the first epoch's model is theirs."""
     first = TrainingSettings(epochs=1, batch_size=20)

@@ -143,6 +143,7 @@ STUDENTS = {
         ),
     ],
 )
+@pytest.mark.slow
 def test_students_are_equivariant_to_units(name, head):
     labels = STUDENTS[name]
     settings = TrainingSettings(epochs=2, batch_size=20, learning_rate=0.01, standardise=True)

@@ -176,7 +176,7 @@ def test_a_divergence_is_an_error():
 def test_steps_of_an_epoch_and_a_bar_only_where_it_is_seen(asked, steps, seen, capsys, monkeypatch):
     model = linear()
     learner = Learner(model)
-    monkeypatch.setattr("degu_tf.training.train.Learner", lambda network: learner)
+    monkeypatch.setattr("degu_tf.training.fit.Learner", lambda network: learner)
     settings = TrainingSettings(epochs=2, batch_size=6, steps_per_epoch=asked)
     fit(model, constant_splits(), settings, progress=seen)
     assert int(learner.optimizer.iterations) == steps

@@ -63,6 +63,7 @@ def learnt(noisy, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", list(NOISE_MODELS))
+@pytest.mark.slow
 def test_a_run_of_a_noise_model_predicts_its_own_layout(name, learnt, noisy):
     predictor, (splits, _) = learnt[name], noisy
     assert predictor.heads == LAYOUTS[name]

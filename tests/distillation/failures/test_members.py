@@ -128,6 +128,7 @@ def test_a_run_is_finished_later_without_training_the_others_again(ask, network)
     assert again.fingerprint() == whole.fingerprint()
 
 
+@pytest.mark.slow
 def test_the_same_call_again_trains_nothing_that_failed_before(ask):
     seed = seed_where(1)
     with lacking():
@@ -150,6 +151,7 @@ def test_an_interrupted_run_leaves_out_the_same(ask):
         assert ask(idle, seed, unlearned="leave-out").fingerprint() == first.fingerprint()
 
 
+@pytest.mark.slow
 def test_fewer_members_than_two_are_no_ensemble(ask):
     seed = seed_where(0, 1, 3)
     seeds = [member_seed(seed, i) for i in (0, 1, 3)]
@@ -163,6 +165,7 @@ def test_fewer_members_than_two_are_no_ensemble(ask):
     assert ask(diverging, seed, retries=1).n_members == N
 
 
+@pytest.mark.slow
 def test_the_first_members_of_a_run_may_be_too_few(ask):
     seed = seed_where(1)
     with lacking():
@@ -173,11 +176,13 @@ def test_the_first_members_of_a_run_may_be_too_few(ask):
         assert ask(diverging, seed, n_members=3).numbers == (0, 2)
 
 
+@pytest.mark.slow
 def test_where_hardly_any_member_learns_all_stay(ask):
     """Then it is the data or the settings, and no member's fault."""
     assert ask(idle, seed_where(0, 1, 3), unlearned="leave-out").numbers == (0, 1, 2, 3)
 
 
+@pytest.mark.slow
 def test_members_that_did_not_learn_stay_by_default_as_in_the_paper(ask):
     seed = seed_where(1)
     ensemble = ask(idle, seed)
@@ -241,6 +246,7 @@ def test_a_student_finds_its_teachers_after_the_run_was_finished(ask, tmp_path):
     assert "numbers" not in Ensemble.load(ask.folder).record()
 
 
+@pytest.mark.slow
 def test_a_manifest_with_nonsense_is_refused(ask):
     with lacking():
         ask(diverging, seed_where(1))

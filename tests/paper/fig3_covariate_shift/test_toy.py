@@ -90,6 +90,7 @@ def test_distance_is_taken_where_there_are_no_training_points():
     }
 
 
+@pytest.mark.slow
 def test_a_network_is_decided_by_its_seed_and_comes_near_its_points():
     x = np.linspace(-1.0, 1.0, 5)
     grid = np.array([-2.5, 0.0, 2.5])

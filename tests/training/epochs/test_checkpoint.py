@@ -98,7 +98,7 @@ TEACHERS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_after(2, TEACHERS))
+@pytest.mark.parametrize("name", slow_after(1, TEACHERS))
 def test_teachers_resume(name, splits, spec, tmp_path):
     settings = TEACHERS[name]
     if settings.likelihood is not None:
@@ -106,6 +106,7 @@ def test_teachers_resume(name, splits, spec, tmp_path):
     check(lambda run: train(splits, spec, settings, run), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_cases_are_what_their_names_say(splits, spec, tmp_path):
     """The rate falls and training stops early in the one; dropout draws in all."""
     train(splits, spec, PAPER, Run(tmp_path / "x", 3, progress=False))
@@ -126,7 +127,7 @@ STUDENTS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_after(2, STUDENTS))
+@pytest.mark.parametrize("name", slow_after(0, STUDENTS))
 def test_students_resume(name, teachers, splits, tmp_path):
     chosen = STUDENTS[name]
     settings = replace(COSINE, ema=0.9, standardise=name == "from the best teacher")
@@ -163,6 +164,7 @@ def test_members_resume_at_the_epoch_they_had_reached(splits, spec, tmp_path, ca
     assert resumed.fingerprint() == whole.fingerprint()
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_not_trained_again_if_only_files_are_missing(
     splits, spec, tmp_path, monkeypatch
 ):

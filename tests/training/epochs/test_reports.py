@@ -74,6 +74,7 @@ def test_logs_tell_where_a_training_resumes(tmp_path):
     assert told == [("resumed", "member 3", 7), ("epoch", "member 3", 7), ("epoch", "member 3", 8)]
 
 
+@pytest.mark.slow
 def test_logs_hold_every_epoch_of_every_stage_and_who_wants_silence_has_it(
     splits, spec, tmp_path, capsys
 ):
