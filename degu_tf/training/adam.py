@@ -5,8 +5,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from degu_tf.training.parallel.devices import n_replicas
-
 
 class OneOperationAdam(keras.optimizers.Adam):
     """Keras' Adam with TensorFlow's own operation for the update of an array.
@@ -45,19 +43,6 @@ class OneOperationAdam(keras.optimizers.Adam):
             grad=tf.cast(gradient, dtype),
         )
         return None
-
-    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
-        """Sum gradients over devices, as Keras does; on one device they are the sum.
-
-        Keras asks TensorFlow for the sum on one device too, by a function with a gradient of its
-        own. TensorFlow registers that gradient for the life of the process, and with it the graph
-        of the training step and what the graph holds: 5 MiB for each model trained.
-        """
-        if n_replicas() > 1 or any(not isinstance(each, tf.Tensor) for each, _ in grads_and_vars):
-            return super()._all_reduce_sum_gradients(grads_and_vars)
-        gradients, variables = zip(*grads_and_vars, strict=True)
-        # Together, as from Keras' sum: no array is updated while others' gradients need it.
-        return list(zip(tf.identity_n(gradients), variables, strict=True))
 
 
 def build_optimizer(model: keras.Model) -> None:
