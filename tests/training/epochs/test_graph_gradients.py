@@ -4,6 +4,7 @@ Graphs are counted, not bytes: of a member's 5 to 10 MiB all were held by its gr
 """
 
 import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ from degu_tf.training.epochs.graph_gradients import released_with_their_graphs
 from degu_tf.training.fit import fit
 from degu_tf.training.settings import TrainingSettings
 
-BENCHMARK = Path(__file__).parents[3] / "experiments" / "benchmarks" / "ensemble_memory.py"
+ROOT = Path(__file__).parents[3]
+BENCHMARK = ROOT / "experiments" / "benchmarks" / "ensemble_memory.py"
 ROWS = np.random.default_rng(0)
 
 
@@ -91,8 +93,9 @@ def test_gradients_of_a_training_that_fails_go_too():
 def test_memory_does_not_grow_with_the_ensembles_trained():
     """Each took 14 MiB for good before; what is left is TensorFlow's, some tenths."""
     size = ["--ensembles", "5", "--members", "2", "--sequences", "200"]
+    python = {"env": {**os.environ, "PYTHONPATH": str(ROOT)}, "check": True}
     told = subprocess.run(
-        [sys.executable, BENCHMARK, *size], capture_output=True, text=True, check=True
+        [sys.executable, BENCHMARK, *size], capture_output=True, text=True, **python
     ).stdout
     resident = [float(line.split()[1]) for line in told.splitlines()[1:]]
     assert len(resident) == 5
