@@ -135,7 +135,8 @@ def training_batches(
             x, y = _half_turned(x, y, for_strand)
         return one_hot_batch(x), y, *weights
 
-    epochs = tf.data.Dataset.counter(first_epoch)
+    # `Dataset.counter` leaves a graph behind in the process for each one made.
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
     return (
         epochs.flat_map(rows_of_epoch)
         .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

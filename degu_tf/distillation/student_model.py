@@ -14,6 +14,7 @@ from degu_tf.heads import HeadLayout
 from degu_tf.metrics.keras_metrics import head_metrics
 from degu_tf.training.adam import build_optimizer
 from degu_tf.training.augmentation.schemes import augmented, describe, from_description
+from degu_tf.training.epochs.graph_gradients import released_with_their_graphs
 from degu_tf.training.forward import TrainingForward
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.training.parallel.devices import n_replicas
@@ -235,7 +236,11 @@ class DistillationModel(DeviceParallel):
         if self._teacher is not None and self.distribute_strategy.num_replicas_in_sync > 1:
             x, y = self._with_student_labels(x, y)
         build_optimizer(self)
-        with self.distribute_strategy.scope(), synchronised(self):
+        with (
+            self.distribute_strategy.scope(),
+            synchronised(self),
+            released_with_their_graphs(),
+        ):
             return super().fit(x, y, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Any]:

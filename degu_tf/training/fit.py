@@ -14,6 +14,7 @@ from degu_tf.models.predictor import batch_size_of
 from degu_tf.training.adam import OneOperationAdam, build_optimizer
 from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.training.epochs.checkpoint import Checkpoint, TrainingState
+from degu_tf.training.epochs.graph_gradients import released_with_their_graphs
 from degu_tf.training.epochs.learning_rate import learning_rate, rate_callback
 from degu_tf.training.epochs.reports import EpochBar
 from degu_tf.training.forward import Learner, trains_itself
@@ -38,6 +39,7 @@ _COUNTS = (
 
 
 @where_model_lies
+@released_with_their_graphs()
 def fit(
     model: keras.Model,
     splits: Splits,

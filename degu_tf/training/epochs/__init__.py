@@ -1,1 +1,1 @@
-"""What happens where epochs end: reports, learning rates, and the state to resume from."""
+"""What happens where epochs end: reports, rates, the state to resume from, and what is let go."""
