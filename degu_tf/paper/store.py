@@ -10,6 +10,7 @@ from degu_tf.distillation.distill import DistillationSettings, train_student
 from degu_tf.distillation.ensemble import Ensemble, train_ensemble
 from degu_tf.distillation.labels import student_splits
 from degu_tf.models.predictor import ModelPredictor
+from degu_tf.paper.record import Ledger
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.objective import measured_objective
 from degu_tf.training.run import Run
@@ -34,6 +35,11 @@ class Store:
     progress
         Whether to show progress bars; by default where standard error is a terminal.
 
+    Attributes
+    ----------
+    ledger
+        What its models cost.
+
     Examples
     --------
     >>> Store("runs").root.name
@@ -49,6 +55,7 @@ class Store:
         self.root = Path(root)
         self.executor = executor
         self.progress = progress
+        self.ledger = Ledger(self.root)
         self._labelled: dict[tuple, Splits] = {}
 
     def teachers(
@@ -66,7 +73,8 @@ class Store:
         settings = settings or TrainingSettings()
         folder = self._folder("teachers", spec, _identity("ensemble", splits, spec, settings, seed))
         run = Run(folder, seed, progress=self.progress)
-        return train_ensemble(splits, spec, n_members, settings, run, executor=self.executor)
+        with self.ledger.entry(folder):
+            return train_ensemble(splits, spec, n_members, settings, run, executor=self.executor)
 
     def model(
         self,
@@ -79,7 +87,8 @@ class Store:
         settings = settings or TrainingSettings()
         folder = self._folder("model", spec, _identity("model", splits, spec, settings, seed))
         run = Run(folder, seed, progress=self.progress)
-        return train(splits, spec, settings, run)
+        with self.ledger.entry(folder):
+            return train(splits, spec, settings, run)
 
     def student(
         self,
@@ -106,11 +115,12 @@ class Store:
             "run": {**_identity("student", splits, spec, settings, seed), **described},
         }
         folder = self._folder("student", spec, identity)
-        if RunFolder(folder).finished:
-            return load_model(folder)
-        run = Run(folder, seed, progress=self.progress)
-        labelled = self._labels(teachers, splits, distillation)
-        return train_student(teachers, labelled, spec, settings, run, distillation=distillation)
+        with self.ledger.entry(folder):
+            if RunFolder(folder).finished:
+                return load_model(folder)
+            run = Run(folder, seed, progress=self.progress)
+            labelled = self._labels(teachers, splits, distillation)
+            return train_student(teachers, labelled, spec, settings, run, distillation=distillation)
 
     def _labels(
         self, teachers: Ensemble, splits: Splits, distillation: DistillationSettings

@@ -219,7 +219,7 @@ class TestScript:
         out = tmp_path / "results"
         assert make_script().main(["--out", str(out), "--seed", "3"]) == 0
         assert sorted(file.name for file in out.iterdir()) == [
-            "claims.csv", "figure.pdf", "figure.png", "settings.json", "table.csv",
+            "claims.csv", "figure.pdf", "figure.png", "record.json", "settings.json", "table.csv",
         ]  # fmt: skip
         table = pd.read_csv(out / "table.csv")
         assert table["value"].tolist() == [0.2, 0.3, 0.25]
