@@ -85,6 +85,7 @@ class FailedScriptsError(InputError):
 
 
 def _reproduce(entries: "list[Entry]", options: argparse.Namespace) -> dict[str, str]:
+    from degu_tf.cli.reproduce.catalogue import in_running_order
     from degu_tf.utils import quiet
 
     for file in options.data or ():
@@ -96,7 +97,7 @@ def _reproduce(entries: "list[Entry]", options: argparse.Namespace) -> dict[str,
     request = Request(
         options.preset, Path(options.out), tuple(map(Path, options.data or ())), options.seed
     )
-    return reproduce(entries, request, say)
+    return reproduce(in_running_order(entries), request, say)
 
 
 def _list(entries: "list[Entry]") -> None:

@@ -1,4 +1,4 @@
-"""The numbered scripts by name, in an order in which shared models are trained once.
+"""The numbered scripts by name, and an order in which shared models are trained once.
 
 The scripts are found beside the package in a checkout, and where the wheel put them elsewhere.
 """
@@ -55,8 +55,8 @@ CATALOGUE = (
     Entry("quickstart", "00_quickstart", 3),
     Entry("fig2", "01_fig2_training_size"),
     Entry("fig3", "02_fig3_covariate_shift", 9),
-    Entry("fig5", "04_fig5_uncertainty"),
     Entry("fig4", "03_fig4_attribution", 1, ("fig5",)),
+    Entry("fig5", "04_fig5_uncertainty"),
     Entry("fig6", "05_fig6_variant_effects", 7),
     Entry("s1", "s01_atac_profiles", 10),
     Entry("s2", "s02_dream_rnn", 12),
@@ -78,13 +78,13 @@ CATALOGUE = (
     Entry("x1", "x01_attribution_of_uncertainty", 1, ("fig4",)),
     Entry("x2", "x02_share_kept"),
 )
-"""Every script; what is reused comes before what reuses it."""
+"""Every script, in the order of the paper."""
 
 _IN_WHEEL = "share/degu_tf/experiments/"
 
 
 def chosen(names: Sequence[str]) -> list[Entry]:
-    """Entries of these names, each once, in the order of the catalogue.
+    """Entries of these names, each once, in the order of the paper.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def chosen(names: Sequence[str]) -> list[Entry]:
 
     Examples
     --------
-    >>> [entry.script for entry in chosen(["s13", "fig5"])]
+    >>> [entry.script for entry in chosen(["s13", "fig5", "s13_conformal.py"])]
     ['04_fig5_uncertainty', 's13_conformal']
     >>> len(chosen(["all"])) == len(CATALOGUE)
     True
@@ -114,6 +114,28 @@ def chosen(names: Sequence[str]) -> list[Entry]:
             )
         wanted |= found
     return [entry for entry in CATALOGUE if entry.name in wanted]
+
+
+def in_running_order(entries: Sequence[Entry]) -> list[Entry]:
+    """The same entries, those whose models others reuse before them.
+
+    Examples
+    --------
+    >>> [entry.name for entry in in_running_order(chosen(["fig4", "fig5", "fig6"]))]
+    ['fig5', 'fig4', 'fig6']
+    """
+    known = {entry.name: entry for entry in CATALOGUE}
+    ordered: list[Entry] = []
+
+    def add(entry: Entry) -> None:
+        for name in entry.reuses:
+            add(known[name])
+        if entry not in ordered:
+            ordered.append(entry)
+
+    for entry in entries:
+        add(entry)
+    return [entry for entry in ordered if entry in entries]
 
 
 def _matches(entry: Entry, name: str) -> bool:
