@@ -141,7 +141,10 @@ def small_picture(file: Path) -> bytes:
     for width in _WIDTHS:
         scale = min(1.0, width / full.width)
         size = (round(full.width * scale), max(1, round(full.height * scale)))
-        reduced = full.resize(size, Image.Resampling.LANCZOS).quantize(_COLOURS)
+        # an octree keeps a colour that few dots have, where the median cut merges it with others
+        reduced = full.resize(size, Image.Resampling.LANCZOS).quantize(
+            _COLOURS, method=Image.Quantize.FASTOCTREE
+        )
         held = io.BytesIO()
         reduced.save(held, format="PNG", optimize=True)
         if held.tell() <= LARGEST:

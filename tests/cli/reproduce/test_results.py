@@ -101,6 +101,21 @@ def test_pictures_are_small(tmp_path):
     assert len(small_picture(tmp_path / "noise.png")) <= LARGEST
 
 
+def test_pictures_keep_the_colours_of_a_few_dots(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = np.full((600, 1200, 3), 255)
+    pixels[:, 600:] -= (np.array([0, 100, 200]) * rng.random((600, 600, 1))).astype(int)
+    blue, green = (31, 119, 180), (44, 160, 44)
+    pixels[100:110, 100:110], pixels[100:110, 300:310] = blue, green
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "figure.png")
+    (tmp_path / "small.png").write_bytes(small_picture(tmp_path / "figure.png"))
+    small = np.asarray(Image.open(tmp_path / "small.png").convert("RGB")).astype(int)
+    scale = small.shape[1] / 1200
+    for x, colour in ((105, blue), (305, green)):
+        seen = small[round(105 * scale), round(x * scale)]
+        assert np.abs(seen - colour).max() < 40
+
+
 class TestCommitted:
     def test_every_script_has_its_rows(self):
         text = (EXPERIMENTS / "RESULTS.md").read_text()
