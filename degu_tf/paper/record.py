@@ -37,6 +37,9 @@ class Ledger:
     ----------
     root
         Folder of the store.
+    timed
+        Whether models are trained in this process; what worker processes take is known of all of
+        them together, once they have ended, and of no single model.
 
     Attributes
     ----------
@@ -46,8 +49,8 @@ class Ledger:
         Names of models that were there already.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, timed: bool = True) -> None:
+        self._root, self._timed = root, timed
         self._before: dict[str, float | None] = {}
         self.trained: set[str] = set()
         self.reused: set[str] = set()
@@ -64,7 +67,9 @@ class Ledger:
             self.reused.add(folder.name)
             return
         self.trained.add(folder.name)
-        if known is not None or not finished:
+        if not self._timed:
+            file.unlink(missing_ok=True)
+        elif known is not None or not finished:
             write_json(file, {"seconds": (known or 0.0) + processor_seconds() - started})
 
     @property

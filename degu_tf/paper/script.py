@@ -28,6 +28,7 @@ from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import atomic_write, read_json, write_json
+from degu_tf.utils.processes import workers
 
 REQUIRED = ("PRESETS", "compute", "draw", "CLAIMS")
 """Names that every script has at module level."""
@@ -160,9 +161,10 @@ class Script:
         out = Path(options.out)
         _claim_folder(out, self._identity(options))
         (out / RECORD).unlink(missing_ok=True)
-        store = Store(options.runs or out.parent / "runs")
-        context = Context(settings, options.preset, tuple(options.data), options.seed, store)
-        table = self.compute(context)
+        with workers(options.workers) as executor:
+            store = Store(options.runs or out.parent / "runs", executor)
+            data = tuple(options.data)
+            table = self.compute(Context(settings, options.preset, data, options.seed, store))
         write_table(out / "table.csv", table)
         figure = self.draw(table)
         for suffix in ("png", "pdf"):
@@ -245,6 +247,14 @@ class Script:
         parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
         parser.add_argument(
             "--members", type=int, help="number of teachers (default: that of the preset)"
+        )
+        parser.add_argument(
+            "--workers",
+            type=int,
+            choices=range(1, 65),
+            metavar="N",
+            default=1,
+            help="teachers trained in parallel (default: 1)",
         )
         return parser
 

@@ -55,7 +55,7 @@ class Store:
         self.root = Path(root)
         self.executor = executor
         self.progress = progress
-        self.ledger = Ledger(self.root)
+        self.ledger = Ledger(self.root, timed=executor is None)
         self._labelled: dict[tuple, Splits] = {}
 
     def teachers(

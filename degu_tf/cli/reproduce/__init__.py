@@ -37,6 +37,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     where = "output folder: one folder a script, and `runs` for the models they share"
     option(reproduce, "--out", "FOLDER", where, default="results")
     option(reproduce, "--seed", "N", "random seed", whole_number(0), 0)
+    what = "teachers trained in parallel"
+    option(reproduce, "--workers", "N", what, whole_number(1), 1)
     what = "write pictures, verdicts and costs of what is finished to FOLDER/results and "
     option(reproduce, "--publish", "FOLDER", f"{what}FOLDER/RESULTS.md")
     what = "list names, what each shows, minutes of processor time at quick, and what it reuses"
@@ -94,9 +96,9 @@ def _reproduce(entries: "list[Entry]", options: argparse.Namespace) -> dict[str,
     quiet.tensorflow()
     from degu_tf.cli.reproduce.running import Request, reproduce
 
-    request = Request(
-        options.preset, Path(options.out), tuple(map(Path, options.data or ())), options.seed
-    )
+    data = tuple(map(Path, options.data or ()))
+    numbers = {"seed": options.seed, "workers": options.workers}
+    request = Request(options.preset, Path(options.out), data, **numbers)
     return reproduce(in_running_order(entries), request, say)
 
 

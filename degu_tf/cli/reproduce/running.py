@@ -30,18 +30,22 @@ class Request:
         Files for ``--data``; simulated data without.
     seed
         Random seed.
+    workers
+        Processes in which a script trains the members of an ensemble.
     """
 
     preset: str
     out: Path
     data: tuple[Path, ...] = ()
     seed: int = 0
+    workers: int = 1
 
     def arguments(self, entry: Entry) -> list[str]:
         """A script's command line."""
         data = ["--data", *map(str, self.data)] if self.data else []
         out = ["--out", str(self.out / entry.script), "--runs", str(self.out / "runs")]
-        return ["--preset", self.preset, "--seed", str(self.seed), *data, *out]
+        numbers = ["--seed", str(self.seed), "--workers", str(self.workers)]
+        return ["--preset", self.preset, *numbers, *data, *out]
 
 
 def reproduce(
@@ -99,16 +103,15 @@ def _run(entry: Entry, request: Request) -> int:
     process = subprocess.Popen(
         [*command, *request.arguments(entry)],
         stdin=subprocess.PIPE,
+        process_group=0,
         env={**os.environ, "PYTHONPATH": path},
     )
     try:
         return process.wait()
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+        assert process.stdin is not None
+        process.stdin.close()  # where it still runs, for the wait was interrupted, this ends it
+        process.wait()
 
 
 def _reason(code: int) -> str:

@@ -1,6 +1,7 @@
 """Scripts one after another: one that fails loses no other, and a killed run goes on."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -94,10 +95,11 @@ def test_a_script_ends_with_the_process_that_started_it(tmp_path):
     file = tmp_path / "waits.py"
     file.write_text("import threading\nprint('begun', flush=True)\nthreading.Event().wait()\n")
     command = [sys.executable, "-m", "degu_tf.cli.reproduce.supervised", str(file)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, process_group=0) as process:
         assert process.stdout.readline() == b"begun\n"
         process.stdin.close()
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=60) == -signal.SIGKILL
 
 
 NAMES = ("s5", "s6", "s10")
