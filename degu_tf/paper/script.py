@@ -250,13 +250,18 @@ class Script:
         )
         parser.add_argument(
             "--workers",
-            type=int,
-            choices=range(1, 65),
+            type=_at_least_one,
             metavar="N",
             default=1,
             help="teachers trained in parallel (default: 1)",
         )
         return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1. Received: {text}")
+    return int(text)
 
 
 def _claim_folder(out: Path, identity: Mapping[str, Any]) -> None:
