@@ -54,7 +54,7 @@ class Entry:
 CATALOGUE = (
     Entry("quickstart", "00_quickstart", 2),
     Entry("fig2", "01_fig2_training_size"),
-    Entry("fig3", "02_fig3_covariate_shift", 9),
+    Entry("fig3", "02_fig3_covariate_shift", 8),
     Entry("fig4", "03_fig4_attribution", 1, ("fig5",)),
     Entry("fig5", "04_fig5_uncertainty"),
     Entry("fig6", "05_fig6_variant_effects", 7),
