@@ -27,7 +27,7 @@ FIGURE, CLAIMS = "figure.png", "claims.csv"
 FOLDER, PAGE = "results", "RESULTS.md"
 
 _WIDTHS = (1200, 1000, 850, 700, 600, 500, 400, 300)
-_COLOURS = 64
+_COLOURS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,9 +141,9 @@ def small_picture(file: Path) -> bytes:
     for width in _WIDTHS:
         scale = min(1.0, width / full.width)
         size = (round(full.width * scale), max(1, round(full.height * scale)))
-        # an octree keeps a colour that few dots have, where the median cut merges it with others
+        # keeps a colour that few dots have, where the median cut would merge it with others
         reduced = full.resize(size, Image.Resampling.LANCZOS).quantize(
-            _COLOURS, method=Image.Quantize.FASTOCTREE
+            _COLOURS, method=Image.Quantize.MAXCOVERAGE
         )
         held = io.BytesIO()
         reduced.save(held, format="PNG", optimize=True)
