@@ -143,7 +143,7 @@ def small_picture(file: Path) -> bytes:
         size = (round(full.width * scale), max(1, round(full.height * scale)))
         # keeps a colour that few dots have, where the median cut would merge it with others
         reduced = full.resize(size, Image.Resampling.LANCZOS).quantize(
-            _COLOURS, method=Image.Quantize.MAXCOVERAGE
+            _COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=1
         )
         held = io.BytesIO()
         reduced.save(held, format="PNG", optimize=True)
