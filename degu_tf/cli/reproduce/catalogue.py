@@ -60,7 +60,7 @@ CATALOGUE = (
     Entry("fig6", "05_fig6_variant_effects", 7),
     Entry("s1", "s01_atac_profiles", 10),
     Entry("s2", "s02_dream_rnn", 12),
-    Entry("s3", "s03_evoaug_teachers", 2, ("fig3",)),
+    Entry("s3", "s03_evoaug_teachers", 1, ("fig3",)),
     Entry("s4", "s04_ensemble_size"),
     Entry("s5", "s05_shifted_activity", 1, ("fig3",)),
     Entry("s6", "s06_dynamic_test_performance", 1, ("fig3",)),
