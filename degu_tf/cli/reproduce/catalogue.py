@@ -151,10 +151,18 @@ def _folder() -> Path:
     beside = Path(degu_tf.__file__).parents[1] / "experiments"
     if (beside / name).is_file():
         return beside
-    for file in metadata.files("degu_tf") or ():
+    for file in _installed():
         if file.as_posix().endswith(_IN_WHEEL + name):
             return Path(str(file.locate())).resolve().parent
     raise InputError(
         "the numbered scripts are neither beside the package nor among the files that were "
         f"installed with it; install it again. Received: {beside}"
     )
+
+
+def _installed() -> Sequence[metadata.PackagePath]:
+    """Files that were installed with the package; none where it was only put on the path."""
+    try:
+        return metadata.files("degu_tf") or ()
+    except metadata.PackageNotFoundError:
+        return ()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ def test_the_readme_states_the_same_minutes():
     for entry in CATALOGUE:
         words = "*not measured*" if entry.minutes is None else f"{entry.minutes:g}"
         assert stated[entry.script] in ({"1", "under 1"} if words == "1" else {words})
+
+
+def test_scripts_that_are_nowhere_are_missed_in_words(monkeypatch, tmp_path):
+    def none(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("degu_tf.__file__", str(tmp_path / "degu_tf" / "__init__.py"))
+    monkeypatch.setattr(metadata, "files", none)
+    told = degu("reproduce", "--list")
+    assert told.code == 2
+    assert "install it again. Received: " in told.err
 
 
 @pytest.mark.slow
