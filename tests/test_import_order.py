@@ -18,7 +18,8 @@ FLOORS = (
     {"distillation"},
     {"uncertainty", "attribution"},
     {"variants", "plots"},
-    {"paper", "cli"},
+    {"paper"},
+    {"cli"},
 )
 """From the ground up; rooms on one floor do not import each other."""
 
@@ -80,6 +81,14 @@ def test_the_engine_of_deeplift_imports_nothing_of_its_parent():
     for file in (PACKAGE / "attribution" / "deeplift").glob("*.py"):
         _, targets = rooms(file)
         assert [t for t in targets if t[0] == "attribution" and t[1] != "deeplift"] == []
+
+
+def test_one_verb_alone_knows_the_figures():
+    """`degu reproduce` runs them; scripts, notebooks and tests import them beside."""
+    for file in FILES:
+        place, targets = rooms(file)
+        if place[0] != "paper" and place[:2] != ("cli", "reproduce"):
+            assert [target for target in targets if target[0] == "paper"] == [], file
 
 
 def test_no_figure_imports_another_figure():

@@ -22,6 +22,7 @@ from degu_tf.cli import (
     mutagenize,
     predict,
     prepare,
+    reproduce,
     runs,
     train,
     variants,
@@ -51,13 +52,17 @@ the usual order:
 data and models released by the paper's authors:
   degu fetch --list
   degu convert 1_DeepSTARR.h5 deepstarr.keras
+
+the paper's figures:
+  degu reproduce fig3 --preset quick
 """
 _EPILOG = """\
 `degu VERB --help` shows the options of a verb and an example.
 
 exit codes:
   0    done
-  1    an error in the program (with a traceback), or a closed pipe
+  1    an error in the program (with a traceback), or a closed pipe; scripts of `degu reproduce`
+       that failed, named at the end
   2    input or options that cannot be used, or output that cannot be written
   3    nothing came out: no variant of a VCF could be scored
   130  interrupted; run the same command again to resume
@@ -91,6 +96,7 @@ VERBS: tuple[Verb, ...] = (
     runs,
     fetch,
     convert,
+    reproduce,
 )
 """The verbs, in the order of help."""
 

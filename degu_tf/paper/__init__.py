@@ -1,4 +1,4 @@
-"""What only the paper's figures need; imported by experiments, notebooks and tests alone.
+"""What only the paper's figures need; what runs them (`degu_tf.cli.reproduce`) alone imports it.
 
 Importing it loads TensorFlow without its start-up notices.
 """

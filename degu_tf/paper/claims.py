@@ -18,6 +18,10 @@ FAILS = "does not hold"
 UNDECIDED = "cannot be told at this size"
 
 
+NOT_JUDGED = "not judged at smoke"
+"""Of a test run, whose models have learnt nothing that a claim could be about."""
+
+
 SIGNIFICANCE = 0.05
 
 
@@ -211,3 +215,8 @@ def judge(claims: Sequence[Claim], table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def not_judged(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The table of `judge` with its numbers and without its verdicts, for a test run."""
+    return verdicts.assign(verdict=NOT_JUDGED)

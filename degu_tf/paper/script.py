@@ -14,7 +14,6 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.paper.claims import Claim, judge
+from degu_tf.paper.claims import Claim, judge, not_judged
+from degu_tf.paper.record import RECORD, processor_seconds, write_record
 from degu_tf.paper.store import Store
 from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
@@ -33,6 +33,11 @@ from degu_tf.utils.processes.locks import LOCK, alone
 
 REQUIRED = ("PRESETS", "compute", "draw", "CLAIMS")
 """Names that every script has at module level."""
+
+SMOKE = "smoke"
+"""The preset that shows that a script runs, and judges nothing."""
+
+_SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -155,37 +160,27 @@ class Script:
 
         Where another process does so, in the same output folder, it is waited for.
         """
-        with alone(options.out), engine(options.workers, options.dask) as executor:
-            return self._run(options, executor)
+        with alone(options.out):
+            return self._run(options)
 
-    def _run(self, options: argparse.Namespace, executor: Executor | None) -> pd.DataFrame:
-        started = time.perf_counter()
-        settings = self.presets[options.preset]
-        if options.members is not None:
-            if not hasattr(settings, "n_members"):
-                raise InputError(
-                    f"expected no --members, for this figure has no ensemble to size. "
-                    f"Received: --members {options.members}"
-                )
-            settings = dataclasses.replace(settings, n_members=options.members)
+    def _run(self, options: argparse.Namespace) -> pd.DataFrame:
+        started, seconds = time.perf_counter(), processor_seconds()
+        settings = self._settings(options)
         out = Path(options.out)
-        identity = {
-            "script": self.name,
-            "preset": options.preset,
-            "seed": options.seed,
-            "data": [str(path) for path in options.data],
-            **dataclasses.asdict(settings),
-        }
-        _claim_folder(out, identity)
-        store = Store(options.runs or out.parent / "runs", executor)
-        context = Context(settings, options.preset, tuple(options.data), options.seed, store)
-        table = self.compute(context)
+        _claim_folder(out, self._identity(options))
+        (out / RECORD).unlink(missing_ok=True)
+        with engine(options.workers, options.dask) as executor:
+            store = Store(options.runs or out.parent / "runs", executor)
+            data = tuple(options.data)
+            table = self.compute(Context(settings, options.preset, data, options.seed, store))
         write_table(out / "table.csv", table)
         figure = self.draw(table)
         for suffix in ("png", "pdf"):
             with atomic_write(out / f"figure.{suffix}") as temporary:
                 figure.savefig(temporary, format=suffix, dpi=200, bbox_inches="tight")
         verdicts = judge(self.claims, table)
+        if options.preset == SMOKE:
+            verdicts = not_judged(verdicts)
         write_table(out / "claims.csv", verdicts)
         for row in verdicts.itertuples():
             print(f"{row.verdict.upper()}: {row.claim} ({row.where})")
@@ -195,8 +190,40 @@ class Script:
             )
         if self.conclude is not None:
             print(self.conclude(table))
+        asked = {**self._asked(options), "members": options.members}
+        write_record(out, asked, store.ledger, processor_seconds() - seconds)
         print(f"Wrote {out}/ in {time.perf_counter() - started:.0f} s")
         return table
+
+    def finished(self, arguments: Sequence[str]) -> bool:
+        """Whether the output folder that arguments name holds the finished results they ask for."""
+        options = self._parser().parse_args(arguments)
+        out = Path(options.out)
+        if not (out / RECORD).is_file() or not (out / _SETTINGS).is_file():
+            return False
+        return read_json(out / _SETTINGS) == _plain(self._identity(options))
+
+    def _asked(self, options: argparse.Namespace) -> dict[str, Any]:
+        return {
+            "script": self.name,
+            "preset": options.preset,
+            "seed": options.seed,
+            "data": [str(path) for path in options.data],
+        }
+
+    def _identity(self, options: argparse.Namespace) -> dict[str, Any]:
+        return {**self._asked(options), **dataclasses.asdict(self._settings(options))}
+
+    def _settings(self, options: argparse.Namespace) -> Any:
+        settings = self.presets[options.preset]
+        if options.members is None:
+            return settings
+        if not hasattr(settings, "n_members"):
+            raise InputError(
+                f"expected no --members, for this figure has no ensemble to size. "
+                f"Received: --members {options.members}"
+            )
+        return dataclasses.replace(settings, n_members=options.members)
 
     def _parser(self) -> argparse.ArgumentParser:
         example = f"example:\n  python experiments/{self.name}.py --preset quick --out results/x"
@@ -210,8 +237,8 @@ class Script:
             "--preset",
             choices=list(self.presets),
             default="quick",
-            help="smoke: a test run (under a minute); quick: small data, minutes on two cores; "
-            "paper: the full experiment (default: quick)",
+            help="smoke: a test run (under a minute), whose claims are not judged; quick: small "
+            "data, minutes on two cores; paper: the full experiment (default: quick)",
         )
         parser.add_argument(
             "--data", type=Path, nargs="+", default=(), metavar="FILE", help=self.data_help
@@ -231,7 +258,8 @@ class Script:
         )
         parser.add_argument(
             "--workers",
-            type=int,
+            type=_at_least_one,
+            metavar="N",
             default=1,
             help="teachers and students trained in parallel (default: 1)",
         )
@@ -244,8 +272,14 @@ class Script:
         return parser
 
 
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1. Received: {text}")
+    return int(text)
+
+
 def _claim_folder(out: Path, identity: Mapping[str, Any]) -> None:
-    settings = out / "settings.json"
+    settings = out / _SETTINGS
     plain = _plain(identity)
     if settings.is_file():
         if read_json(settings) != plain:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.labels import student_splits
 from degu_tf.models.predictor import ModelPredictor
+from degu_tf.paper.record import Ledger
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.objective import measured_objective
 from degu_tf.training.run import Run
@@ -37,6 +39,11 @@ class Store:
     progress
         Whether to show progress bars; by default where standard error is a terminal.
 
+    Attributes
+    ----------
+    ledger
+        What its models cost.
+
     Examples
     --------
     >>> Store("runs").root.name
@@ -52,6 +59,7 @@ class Store:
         self.root = Path(root)
         self.executor = executor
         self.progress = progress
+        self.ledger = Ledger(self.root, timed=executor is None)
         self._labelled: dict[tuple, Splits] = {}
 
     def teachers(
@@ -69,7 +77,8 @@ class Store:
         settings = settings or TrainingSettings()
         folder = self._folder("teachers", spec, _identity("ensemble", splits, spec, settings, seed))
         run = Run(folder, seed, progress=self.progress)
-        return train_ensemble(splits, spec, n_members, settings, run, executor=self.executor)
+        with self.ledger.entry(folder):
+            return train_ensemble(splits, spec, n_members, settings, run, executor=self.executor)
 
     def model(
         self,
@@ -82,7 +91,8 @@ class Store:
         settings = settings or TrainingSettings()
         folder = self._folder("model", spec, _identity("model", splits, spec, settings, seed))
         run = Run(folder, seed, progress=self.progress)
-        return train(splits, spec, settings, run)
+        with self.ledger.entry(folder):
+            return train(splits, spec, settings, run)
 
     def student(
         self,
@@ -114,32 +124,38 @@ class Store:
         if spec is None:
             raise InputError("the teachers' architecture is not known: name the student's (spec)")
         distillation = distillation or DistillationSettings()
-        runs = [
-            Run(
-                self._student_folder(teachers, splits, spec, settings, seed, distillation),
-                seed,
-                progress=self.progress,
-            )
+        folders = [
+            self._student_folder(teachers, splits, spec, settings, seed, distillation)
             for seed in seeds
         ]
-        missing = [run for run in runs if not _is_finished(run)]
+        runs = {
+            folder: Run(folder, seed, progress=self.progress)
+            for folder, seed in zip(folders, seeds, strict=True)
+        }
+        missing = [folder for folder in runs if not RunFolder(folder).finished]
         if len(missing) > 1 and self.executor is not None:
-            labelled = self._labels(teachers, splits, distillation)
-            train_students(
-                teachers,
-                labelled,
-                missing,
-                spec,
-                settings,
-                distillation=distillation,
-                executor=self.executor,
-            )
-        for run in runs:
-            if run.folder is not None and _is_finished(run):
-                yield load_model(run.folder)
-                continue
-            labelled = self._labels(teachers, splits, distillation)
-            yield train_student(teachers, labelled, spec, settings, run, distillation=distillation)
+            with ExitStack() as entries:
+                for folder in missing:
+                    entries.enter_context(self.ledger.entry(folder))
+                train_students(
+                    teachers,
+                    self._labels(teachers, splits, distillation),
+                    [runs[folder] for folder in missing],
+                    spec,
+                    settings,
+                    distillation=distillation,
+                    executor=self.executor,
+                )
+        for folder in folders:
+            with self.ledger.entry(folder):
+                if RunFolder(folder).finished:
+                    student = load_model(folder)
+                else:
+                    labelled = self._labels(teachers, splits, distillation)
+                    student = train_student(
+                        teachers, labelled, spec, settings, runs[folder], distillation=distillation
+                    )
+            yield student
 
     def _student_folder(
         self,
@@ -180,10 +196,6 @@ class Store:
 
     def _folder(self, kind: str, spec: ModelSpec, identity: dict[str, Any]) -> Path:
         return self.root / f"{kind}-{spec.name}-{content_hash(identity)[:KEY_LENGTH]}"
-
-
-def _is_finished(run: Run) -> bool:
-    return run.folder is not None and RunFolder(run.folder).finished
 
 
 def _identity(

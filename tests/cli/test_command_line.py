@@ -49,7 +49,7 @@ def test_the_verbs_and_sources_are_these():
     sources = ("table", "lentimpra", "starrseq", "atac", "simulate")
     verbs = ("prepare", "train", "distill", "export", "evaluate")
     verbs += ("calibrate", "predict", "explain", "variants", "mutagenize", "runs")
-    verbs += ("fetch", "convert")
+    verbs += ("fetch", "convert", "reproduce")
     assert set(PARSERS) == {f"degu {verb}" for verb in verbs} | {
         f"degu prepare {source}" for source in sources
     }
@@ -77,7 +77,7 @@ def test_examples_of_the_overview_the_readme_and_the_issue_parse():
         for command in text:
             verbs.add(cli.parser().parse_args(shlex.split(command)[1:]).verb)
     expected = "prepare train distill export evaluate calibrate predict explain fetch convert "
-    assert verbs == set((expected + "variants mutagenize runs").split())
+    assert verbs == set((expected + "variants mutagenize runs reproduce").split())
 
 
 @pytest.mark.parametrize("prog", PARSERS)
@@ -116,6 +116,7 @@ def test_each_verb_runs_its_own_module(monkeypatch):
         "export": "r o.keras", "evaluate": "r d", "calibrate": "r d", "predict": "r s --out p",
         "explain": "r s --out m", "variants": "r --vcf v --fasta g --out o",
         "mutagenize": "r s --out m", "runs": "x", "fetch": "--list", "convert": "i o.keras",
+        "reproduce": "fig3",
     }  # fmt: skip
     for name, arguments in commands.items():
         assert degu(name, *arguments.split()).code == 0

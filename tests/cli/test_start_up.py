@@ -53,6 +53,10 @@ REFUSED = {
     "prepare starrseq none.tsv --out o": "Received: none.tsv, where there is nothing",
     "prepare atac none.fa --replicates a.bw b.bw --out o": "genome FASTA. Received: none.fa",
     "runs none": "expected a folder. Received: none",
+    "reproduce": "expected names of figures, such as fig3 or all; --list shows them",
+    "reproduce fi3": "Did you mean fig3? Received: fi3",
+    "reproduce fig3 --data none.h5": "expected a file. Received: --data none.h5",
+    "reproduce s5 --preset smoke --publish p": "for smoke judges nothing",
     "trian d.h5": "invalid choice: 'trian'",
 }
 

@@ -219,7 +219,7 @@ class TestScript:
         out = tmp_path / "results"
         assert make_script().main(["--out", str(out), "--seed", "3"]) == 0
         assert sorted(file.name for file in out.iterdir()) == [
-            "claims.csv", "figure.pdf", "figure.png", "settings.json", "table.csv",
+            "claims.csv", "figure.pdf", "figure.png", "record.json", "settings.json", "table.csv",
         ]  # fmt: skip
         table = pd.read_csv(out / "table.csv")
         assert table["value"].tolist() == [0.2, 0.3, 0.25]
@@ -253,6 +253,35 @@ class TestScript:
         assert make_script().main(["--out", str(tmp_path)]) == 2
         assert "holds other files" in capsys.readouterr().err
         assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+    def test_smoke_judges_nothing_and_keeps_the_numbers(self, tmp_path, capsys):
+        for preset, verdict in (("smoke", "not judged at smoke"), ("quick", HOLDS)):
+            out = tmp_path / preset
+            assert make_script().main(["--out", str(out), "--preset", preset]) == 0
+            claim = pd.read_csv(out / "claims.csv").iloc[0]
+            assert (claim["verdict"], claim["n"]) == (verdict, 3)
+        assert "NOT JUDGED AT SMOKE: It is positive." in capsys.readouterr().out
+
+    def test_the_record_is_written_last_and_marks_what_is_finished(self, tmp_path):
+        out = tmp_path / "out"
+        script, arguments = make_script(), ["--out", str(out), "--seed", "3"]
+        assert not script.finished(arguments)
+        assert script.main(arguments) == 0
+        assert script.finished(arguments)
+        assert script.finished([*arguments, "--workers", "2"])
+        assert not script.finished(["--out", str(out), "--seed", "4"])
+        record = json.loads((out / "record.json").read_text())
+        assert (record["script"], record["preset"], record["seed"]) == ("99_example", "quick", 3)
+        assert {"degu_tf", "tensorflow", "keras", "numpy", "python"} == set(record["versions"])
+        assert record["processor_minutes"] >= 0
+        assert record["models_trained"] == 0
+
+        def fail(context):
+            raise KeyError("bug")
+
+        with pytest.raises(KeyError):
+            make_script(fail).main(arguments)
+        assert not script.finished(arguments)
 
     def test_members_reach_compute(self, tmp_path):
         seen = []

@@ -1,0 +1,157 @@
+"""Published results: a small picture, the verdicts and the record of each finished script.
+
+They lie in ``results/<script>/<preset>/`` of the folder they are published in, with the names of
+the data after the preset where they are not simulated. `degu_tf.cli.reproduce.results_page` writes
+the page.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from degu_tf.cli.reproduce.catalogue import CATALOGUE, Entry
+from degu_tf.paper.record import RECORD
+from degu_tf.paper.script import SMOKE
+from degu_tf.training.train import write_table
+from degu_tf.utils.files import atomic_write, read_json, write_json
+
+LARGEST = 60_000
+"""Bytes of a published picture at most."""
+
+FIGURE, CLAIMS = "figure.png", "claims.csv"
+FOLDER, PAGE = "results", "RESULTS.md"
+
+_WIDTHS = (1200, 1000, 850, 700, 600, 500, 400, 300)
+_COLOURS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Published:
+    """Results of a script with one preset and data.
+
+    Attributes
+    ----------
+    entry
+        The script.
+    folder
+        Where they lie.
+    record
+        How they were made, and what they cost.
+    claims
+        The table of `degu_tf.paper.claims.judge`.
+    """
+
+    entry: Entry
+    folder: Path
+    record: dict[str, Any]
+    claims: pd.DataFrame
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the data were simulated."""
+        return not self.record["data"]
+
+    @property
+    def command(self) -> str:
+        """The command that makes them."""
+        given = self.record
+        parts = [f"degu reproduce {self.entry.name} --preset {given['preset']}"]
+        parts += [f"--data {' '.join(given['data'])}"] if given["data"] else []
+        parts += [f"--seed {given['seed']}"] if given["seed"] else []
+        return " ".join(parts)
+
+
+def publish(entries: Sequence[Entry], out: Path, to: Path) -> list[str]:
+    """Publish what is finished among the results of scripts, and write the page of all.
+
+    What was published before stays, and results of the same preset and data replace it. Test runs
+    (`smoke`) are not published, for they judge nothing.
+
+    Parameters
+    ----------
+    entries
+        The scripts whose results are looked for.
+    out
+        Output folder of the scripts.
+    to
+        Where to publish, such as ``experiments``; the headlines of a README beside it are renewed.
+
+    Returns
+    -------
+    list of str
+        Names of the scripts whose results were published.
+    """
+    from degu_tf.cli.reproduce.results_page import headlines, page, with_headlines
+
+    done = []
+    for entry in entries:
+        source = out / entry.script
+        if not (source / RECORD).is_file():
+            continue
+        record = read_json(source / RECORD)
+        if record["preset"] == SMOKE:
+            continue
+        record["data"] = [Path(file).name for file in record["data"]]
+        stems = [Path(file).stem for file in record["data"]]
+        place = to / FOLDER / entry.script / "-".join([record["preset"], *stems])
+        place.mkdir(parents=True, exist_ok=True)
+        with atomic_write(place / FIGURE) as temporary:
+            temporary.write_bytes(small_picture(source / "figure.png"))
+        write_table(place / CLAIMS, pd.read_csv(source / CLAIMS))
+        write_json(place / RECORD, record)
+        done.append(entry.name)
+    results = published(to)
+    _write(to / PAGE, page(results, to))
+    readme = to.resolve().parent / "README.md"
+    if readme.is_file():
+        text = readme.read_text(encoding="utf-8")
+        renewed = with_headlines(text, headlines(results))
+        if renewed != text:
+            _write(readme, renewed)
+    return done
+
+
+def published(folder: Path) -> list[Published]:
+    """Everything that is published in a folder, in the order of the catalogue."""
+    found = []
+    for entry in CATALOGUE:
+        for file in sorted((folder / FOLDER / entry.script).glob(f"*/{RECORD}")):
+            claims = pd.read_csv(file.with_name(CLAIMS))
+            found.append(Published(entry, file.parent, read_json(file), claims))
+    return found
+
+
+def small_picture(file: Path) -> bytes:
+    """A PNG of at most `LARGEST` bytes: scaled down, and of few colours.
+
+    Parameters
+    ----------
+    file
+        A picture.
+    """
+    with Image.open(file) as opened:
+        picture = opened.convert("RGBA")
+    ground = Image.new("RGBA", picture.size, "white")
+    full = Image.alpha_composite(ground, picture).convert("RGB")
+    for width in _WIDTHS:
+        scale = min(1.0, width / full.width)
+        size = (round(full.width * scale), max(1, round(full.height * scale)))
+        # keeps a colour that few dots have, where the median cut would merge it with others
+        reduced = full.resize(size, Image.Resampling.LANCZOS).quantize(
+            _COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=1
+        )
+        held = io.BytesIO()
+        reduced.save(held, format="PNG", optimize=True)
+        if held.tell() <= LARGEST:
+            break
+    return held.getvalue()
+
+
+def _write(file: Path, text: str) -> None:
+    with atomic_write(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")

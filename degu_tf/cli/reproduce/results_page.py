@@ -1,0 +1,160 @@
+"""`RESULTS.md`: every claim with its statistic and verdict, and what is behind each row."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from degu_tf.cli.reproduce.catalogue import CATALOGUE, Entry
+from degu_tf.cli.reproduce.results import FIGURE, Published
+from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
+
+NOT_RUN = "*not run yet*"
+
+MAIN = ("quickstart", "fig2", "fig3", "fig4", "fig5", "fig6")
+"""Scripts whose first claims are the headlines."""
+
+BEGIN = "<!-- headlines: written by `degu reproduce --publish` -->"
+END = "<!-- end of headlines -->"
+
+_VERDICTS = (HOLDS, FAILS, UNDECIDED)
+_HEAD = """\
+# Results
+
+Written by `degu reproduce all --preset quick --publish experiments`, never by hand. Each claim of
+the paper, in our words, was decided by the test that the script names: a claim *holds* or *does not
+hold* where the 95 % interval of its statistic excludes the threshold (0 unless another is named),
+and *cannot be told at this size* otherwise, or with fewer than three independent values. *n* is the
+number of independent values, mostly models from seeds of their own. *Simulated* data have known
+truth and are small: a verdict on them says whether this implementation shows the effect there, not
+whether the paper is right.
+"""
+
+
+def page(results: Sequence[Published], folder: Path) -> str:
+    """The page of everything published.
+
+    Parameters
+    ----------
+    results
+        What is published.
+    folder
+        The folder of the page, to which its pictures are relative.
+    """
+    parts = [_HEAD, _overview(results)]
+    for entry in CATALOGUE:
+        own = [each for each in results if each.entry == entry]
+        parts.append(f"## {entry.name}: `{entry.script}.py`\n\n{entry.summary}\n")
+        parts += [_block(each, folder) for each in own]
+        if not own:
+            parts.append(f"{NOT_RUN}: `degu reproduce {entry.name} --preset quick`\n")
+    return "\n".join(parts)
+
+
+def headlines(results: Sequence[Published]) -> str:
+    """Table of the first claim of each main figure, for the README."""
+    rows = ["| figure | data | claim | verdict |", "| --- | --- | --- | --- |"]
+    for entry in CATALOGUE:
+        if entry.name not in MAIN:
+            continue
+        own = [each for each in results if each.entry == entry]
+        for each in own:
+            first = each.claims.iloc[0]
+            cells = (entry.name, _data(each), _escaped(first["claim"]), f"*{first['verdict']}*")
+            rows.append(_row(cells))
+        if not own:
+            rows.append(_row((entry.name, "", "", NOT_RUN)))
+    return "\n".join(rows)
+
+
+def with_headlines(text: str, table: str) -> str:
+    """A page with the table between its two marks; unchanged where it has none.
+
+    Examples
+    --------
+    >>> with_headlines("no marks", "| a |")
+    'no marks'
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    return f"{before}{begin}\n\n{table}\n\n{end}{after}" if begin and end else text
+
+
+def _overview(results: Sequence[Published]) -> str:
+    """One row a script and data: how many claims hold, and what it cost."""
+    columns = ("figure", "data", "preset", *_VERDICTS, "minutes", "of reused models", "date",
+               "commit")  # fmt: skip
+    rows = [_row(columns), _row(["---"] * len(columns))]
+    totals = dict.fromkeys(_VERDICTS, 0)
+    for entry in CATALOGUE:
+        own = [each for each in results if each.entry == entry]
+        for each in own:
+            counts = [int((each.claims["verdict"] == verdict).sum()) for verdict in _VERDICTS]
+            totals = {name: totals[name] + n for name, n in zip(_VERDICTS, counts, strict=True)}
+            record = each.record
+            cells = (_link(entry), _data(each), record["preset"], *map(str, counts),
+                     f"{record['processor_minutes']:.1f}", _reused(each), record["date"],
+                     f"`{record['commit']}`")  # fmt: skip
+            rows.append(_row(cells))
+        if not own:
+            rows.append(_row([_link(entry), NOT_RUN, *[""] * (len(columns) - 2)]))
+    rows.append(_row(["**all**", "", "", *(f"**{n}**" for n in totals.values()), "", "", "", ""]))
+    note = (
+        "Minutes are processor time of the script's last run; those of *reused models* were spent "
+        "before, by it or by the scripts it shares them with. A *+* says that of some models the "
+        "time is not known."
+    )
+    return "\n".join(rows) + f"\n\n{note}\n"
+
+
+def _link(entry: Entry) -> str:
+    anchor = f"{entry.name}-{entry.script}py"
+    return f"[{entry.name}](#{anchor})"
+
+
+def _data(each: Published) -> str:
+    return "simulated" if each.simulated else ", ".join(each.record["data"])
+
+
+def _reused(each: Published) -> str:
+    more = " +" if each.record["models_of_unknown_cost"] else ""
+    return f"{each.record['processor_minutes_of_reused']:.1f}{more}"
+
+
+def _block(each: Published, folder: Path) -> str:
+    """Picture, command, cost and claims of one result."""
+    record = each.record
+    picture = (each.folder / FIGURE).relative_to(folder).as_posix()
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    lines = [
+        f"![{each.entry.name}, {record['preset']}, {_data(each)}]({picture})",
+        "",
+        f"`{each.command}` · data: {_data(each)} · {record['processor_minutes']:.1f} processor "
+        f"minutes, and {_reused(each)} of reused models · {record['date']} · commit "
+        f"`{record['commit']}` · {versions}",
+        "",
+        "| claim | where | statistic | value | 95 % interval | n | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(_claim(row) for _, row in each.claims.iterrows()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _claim(row: pd.Series) -> str:
+    known = pd.notna(row["low"])
+    interval = f"{row['low']:.3g} to {row['high']:.3g}" if known else "none"
+    threshold = f"; threshold {row['threshold']:.3g}" if row["threshold"] else ""
+    value = f"{row['value']:.3g}" if pd.notna(row["value"]) else "none"
+    statistic = _escaped(f"{row['statistic']}{threshold}")
+    cells = (_escaped(row["claim"]), _escaped(row["where"]), statistic, value, interval,
+             str(row["n"]), f"*{row['verdict']}*")  # fmt: skip
+    return _row(cells)
+
+
+def _escaped(text: str) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
