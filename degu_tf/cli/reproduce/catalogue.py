@@ -74,7 +74,7 @@ CATALOGUE = (
     Entry("s14", "s14_variant_effects_other_elements", 1, ("fig6",)),
     Entry("s15", "s15_effect_and_uncertainty", 1, ("fig6",)),
     Entry("s16", "s16_confident_variants", 1, ("fig6",)),
-    Entry("table_s1", "table_s1_cost", 3),
+    Entry("table_s1", "table_s1_cost", 4),
     Entry("x1", "x01_attribution_of_uncertainty", 1, ("fig4",)),
     Entry("x2", "x02_share_kept"),
 )
