@@ -37,8 +37,10 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     where = "output folder: one folder a script, and `runs` for the models they share"
     option(reproduce, "--out", "FOLDER", where, default="results")
     option(reproduce, "--seed", "N", "random seed", whole_number(0), 0)
-    what = "teachers trained in parallel"
+    what = "teachers and students trained in parallel; or jobs of a batch system"
     option(reproduce, "--workers", "N", what, whole_number(1), 1)
+    what = "Dask cluster to train on, as for `degu train`"
+    option(reproduce, "--dask", "ADDRESS", what)
     what = "write pictures, verdicts and costs of what is finished to FOLDER/results and "
     option(reproduce, "--publish", "FOLDER", f"{what}FOLDER/RESULTS.md")
     what = "list names, what each shows, minutes of processor time at quick, and what it reuses"
@@ -97,8 +99,9 @@ def _reproduce(entries: "list[Entry]", options: argparse.Namespace) -> dict[str,
     from degu_tf.cli.reproduce.running import Request, reproduce
 
     data = tuple(map(Path, options.data or ()))
-    numbers = {"seed": options.seed, "workers": options.workers}
-    request = Request(options.preset, Path(options.out), data, **numbers)
+    request = Request(
+        options.preset, Path(options.out), data, options.seed, options.workers, options.dask
+    )
     return reproduce(in_running_order(entries), request, say)
 
 

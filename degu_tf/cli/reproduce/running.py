@@ -31,7 +31,9 @@ class Request:
     seed
         Random seed.
     workers
-        Processes in which a script trains the members of an ensemble.
+        Processes in which a script trains the members of an ensemble, and students.
+    dask
+        Cluster on which it does.
     """
 
     preset: str
@@ -39,13 +41,15 @@ class Request:
     data: tuple[Path, ...] = ()
     seed: int = 0
     workers: int = 1
+    dask: str | None = None
 
     def arguments(self, entry: Entry) -> list[str]:
         """A script's command line."""
         data = ["--data", *map(str, self.data)] if self.data else []
         out = ["--out", str(self.out / entry.script), "--runs", str(self.out / "runs")]
         numbers = ["--seed", str(self.seed), "--workers", str(self.workers)]
-        return ["--preset", self.preset, *numbers, *data, *out]
+        dask = [] if self.dask is None else ["--dask", self.dask]
+        return ["--preset", self.preset, *numbers, *dask, *data, *out]
 
 
 def reproduce(

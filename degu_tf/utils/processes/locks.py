@@ -19,7 +19,6 @@ import filelock
 
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import read_json, write_json
-from degu_tf.utils.progress import line
 
 LOCK = ".lock"
 """Prefix of the names of locks and of the notes beside them."""
@@ -152,6 +151,8 @@ def _acquired(
                     f"Received: {what}, which is locked by {holder}"
                 ) from None
             if not waiting and progress is not False:
+                from degu_tf.utils.progress import line  # not loaded for help
+
                 line(f"{what}: waiting for {holder}")
             waiting = True
             time.sleep(POLL)
