@@ -49,7 +49,8 @@ class Tally(Counter):
 
     def report(self, name):
         """Print the numbers of a command; none of what must not be."""
-        print(json.dumps({name: {**self, **{fault: self[fault] for fault in self.faults}}}))
+        counts = {**self, **{fault: self[fault] for fault in self.faults}}
+        print(json.dumps({name: counts}), flush=True)
         assert not any(self[fault] for fault in self.faults)
 
 
@@ -141,7 +142,9 @@ class Job:
     def compare(self, whole):
         """Hold the outputs against those of a command that was never killed."""
         found = self.contents()
-        left = [path for path in self.folder.rglob(".*") if path.name.startswith((UNFINISHED, LOCK))]
+        left = [
+            path for path in self.folder.rglob(".*") if path.name.startswith((UNFINISHED, LOCK))
+        ]
         names = {*map(str, left), *(found.keys() - whole.keys())}
         differing = [name for name in whole if found.get(name, "none") != whole[name]]
         if names or differing:
@@ -208,9 +211,12 @@ def _weights(path):
         if isinstance(item, h5py.Dataset):
             found[name] = hashlib.sha256(np.ascontiguousarray(item[()]).tobytes()).hexdigest()
 
-    with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as member:
-        with h5py.File(member) as file:
-            file.visititems(add)
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open("model.weights.h5") as member,
+        h5py.File(member) as file,
+    ):
+        file.visititems(add)
     assert found
     return found
 

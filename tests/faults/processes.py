@@ -50,14 +50,18 @@ def run_command(folder, arguments, mark, patches, before=None):
         module, attribute = name.rsplit(".", 1)
         setattr(import_module(module), attribute, value)
     script = Path(arguments[0])
-    with open("errors.txt", "w") as errors, contextlib.redirect_stderr(errors):
-        with open("said.txt", "w") as said, contextlib.redirect_stdout(said):
-            if before is not None:
-                before()
-            if script.suffix != ".py":
-                sys.exit(main(arguments))
-            sys.argv = list(arguments)
-            runpy.run_path(str(script), run_name="__main__")
+    with (
+        open("errors.txt", "w") as errors,
+        open("said.txt", "w") as said,
+        contextlib.redirect_stderr(errors),
+        contextlib.redirect_stdout(said),
+    ):
+        if before is not None:
+            before()
+        if script.suffix != ".py":
+            sys.exit(main(arguments))
+        sys.argv = list(arguments)
+        runpy.run_path(str(script), run_name="__main__")
 
 
 def alive(pid):

@@ -9,48 +9,37 @@ import time
 
 import numpy as np
 import pytest
+from faults.commands import NETWORKS, PREPARE, TRAIN
 from faults.kills import Job
 from faults.processes import begun_under
 
 pytestmark = pytest.mark.slow
 
-NETWORK = """
-import keras
-
-def tiny(input_shape, heads):
-    sequence = keras.Input(input_shape)
-    x = keras.layers.Dense(4, activation="relu")(keras.layers.Flatten()(sequence))
-    return keras.Model(sequence, keras.layers.Dense(heads.n_columns)(x))
-"""
-TRAIN = (
-    "train d.h5 --model net.py:tiny --members 2 --epochs 40 --patience 40 --batch-size 5 "
-    "--augment none --seed 0 --out o"
-)
+RUN = f"{TRAIN} --epochs 20 --patience 20 --quiet --out o"
 ENGINES = {"pool": "--workers 2", "dask": "--dask local:2"}
-SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL]
+SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     """Data, and the source of a network."""
     folder = tmp_path_factory.mktemp("work")
-    (folder / "net.py").write_text(NETWORK)
-    Job(folder, "prepare simulate --sizes 120 40 40 --length 60 --seed 0 --out d.h5").finish()
+    (folder / "net.py").write_text(NETWORKS)
+    Job(folder, PREPARE).finish()
     return folder
 
 
 @pytest.fixture(scope="module")
 def whole(work):
     """What members trained one after another are."""
-    return Job(work, TRAIN).whole()[0]
+    return Job(work, RUN).whole()[0]
 
 
 @pytest.fixture(params=ENGINES)
 def job(request, work):
     if request.param == "dask":
         pytest.importorskip("distributed")
-    # so that workers, to which no patch of this process comes, keep a state an epoch
-    return Job(work, f"{TRAIN} {ENGINES[request.param]}")
+    return Job(work, f"{RUN} {ENGINES[request.param]}")
 
 
 def test_an_engine_whose_parent_is_killed(job, whole):
@@ -64,7 +53,7 @@ def test_an_engine_whose_parent_is_killed(job, whole):
 
 def test_a_pool_whose_worker_is_killed_names_the_members_under_way(work, whole):
     """Each of the two is killed in turn; a cluster would begin another worker instead."""
-    job = Job(work, f"{TRAIN} --workers 2")
+    job = Job(work, f"{RUN} --workers 2")
     for number in range(2):
         process = job.start()
         while len(found := at_work(job)) < 2 and process.exitcode is None:

@@ -14,10 +14,7 @@ ENDS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit}
 def test_an_error_that_follows_a_signal_is_that_signal(how):
     handlers = [signal.getsignal(each) for each in ENDS]
     with pytest.raises(ENDS[how]) as caught, ends_as_told():
-        try:
-            os.kill(os.getpid(), how)
-        except BaseException:
-            raise ValueError("of a library") from None
+        _of_a_library(how)
     assert str(caught.value.__cause__) == "of a library"
     assert how == signal.SIGINT or caught.value.code == TERMINATED
     assert handlers == [signal.getsignal(each) for each in ENDS]
@@ -28,3 +25,10 @@ def test_other_errors_are_left_as_they_are():
         raise ValueError("of a library")
     with pytest.raises(KeyboardInterrupt), ends_as_told():
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def _of_a_library(how):
+    try:
+        os.kill(os.getpid(), how)
+    except BaseException:
+        raise ValueError("of a library") from None
