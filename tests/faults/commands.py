@@ -26,17 +26,17 @@ def profile(input_shape, heads):
 PREPARE = "prepare simulate --sizes 120 40 40 --length 32 --seed 0 --out d.h5"
 TRAIN = "train d.h5 --model net.py:tiny --members 2 --batch-size 5 --augment none --seed 0"
 DISTILL = "distill t d.h5 --model net.py:tiny --epochs 1 --augment mutagenesis --pool 2 --seed 1"
-TABLE = "prepare table t.tsv --sequence seq --targets A B --out o.h5 --seed 0"
-CALIBRATE = "calibrate t d.h5"
+TABLE = "prepare table t.tsv --sequence seq --targets A B --out o.h5 --seed 0 --force"
+CALIBRATE = "calibrate t d.h5 --force"
 BIGWIG = "predict p --bigwig --fasta genome.fa --out o"
-VARIANTS = "variants t --vcf v.vcf --fasta g.fa --chunk 1 --out o.tsv"
+VARIANTS = "variants t --vcf v.vcf --fasta g.fa --chunk 1 --out o.tsv --force"
 MADE = {
     TABLE: ("o.h5",),
     CALIBRATE: ("t/conformal.npz",),
     BIGWIG: ("o",),
     VARIANTS: ("o.tsv", "o.tsv.parts", "o.tsv.skipped.tsv"),
 }
-"""What each makes."""
+"""What each makes. A file that is there already, whole, is made anew (`--force`)."""
 
 EVERY_EPOCH = {"degu_tf.training.epochs.checkpoint.INTERVAL": 0}
 SMALL = {
