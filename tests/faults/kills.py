@@ -12,6 +12,8 @@ import time
 import zipfile
 from collections import Counter
 from itertools import count
+from multiprocessing import connection
+from threading import Lock
 
 import h5py
 import numpy as np
@@ -40,6 +42,14 @@ PATIENCE = 15.0
 """Seconds that processes may live on after the one that began them."""
 
 _NUMBERS = count()
+_ONE = Lock()
+
+
+def wait(process):
+    """Wait for a process, as several threads may for theirs: only one may ask how any ended."""
+    connection.wait([process.sentinel])
+    with _ONE:
+        process.join()
 
 
 class Tally(Counter):
@@ -79,7 +89,8 @@ class Job:
         self.mark = f"{os.getpid()}-{next(_NUMBERS)}"
         arguments = (self.folder, self.arguments, self.mark, self.patches, before)
         process = LOADED.Process(target=run_command, args=arguments)
-        process.start()
+        with _ONE:
+            process.start()
         return process
 
     def errors(self):
@@ -89,7 +100,7 @@ class Job:
         """Run the command to its end; how many seconds it took."""
         begun = time.perf_counter()
         process = self.start()
-        process.join()
+        wait(process)
         assert process.exitcode == 0, self.errors()
         return time.perf_counter() - begun
 

@@ -25,7 +25,7 @@ from faults.commands import (
     write_measurements,
     write_profiles,
 )
-from faults.kills import Fatal, Job, Tally
+from faults.kills import Fatal, Job, Tally, wait
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +81,7 @@ def test_commands_that_are_killed_at_every_rename(name, work, tmp_path):
 def killed(job, fatal, whole):
     """Counts of one kill."""
     process = job.start(fatal)
-    process.join()
+    wait(process)
     assert process.exitcode == -signal.SIGKILL, job.errors()
     job.tally["SIGKILL"] += 1
     job.count_orphans()
