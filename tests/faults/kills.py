@@ -110,7 +110,7 @@ class Job:
         A command that is terminated or interrupted says so. SIGTERM may also come before there is
         a handler, and an interrupt before the command itself.
         """
-        sent = time.perf_counter()
+        workers, sent = len(begun_under(self.mark)), time.perf_counter()
         if process.exitcode is None:
             os.kill(process.pid, how)
             process.join()
@@ -123,6 +123,8 @@ class Job:
         if process.exitcode == 0:
             return False
         self.tally[how.name] += 1
+        if workers:
+            self.tally["workers of the killed"] += workers
         print(" ".join(self.arguments[:2]), how.name, f"ended in {taken:.1f} s", flush=True)
         return True
 
@@ -184,7 +186,8 @@ class Job:
             process = self.start()
             process.join(rng.uniform(earliest, 0.8) * seconds)
             if self.end(process, pending[0]):
-                self.tally["from states"] += self.has_states()
+                if self.has_states():
+                    self.tally["from states"] += 1
                 del pending[0]
             else:
                 self.compare(whole)

@@ -47,7 +47,8 @@ def test_an_engine_whose_parent_is_killed(job, whole):
     seconds = job.finish()
     job.compare(whole)
     job.clear()
-    job.survive(whole, seconds, SIGNALS, np.random.default_rng(1))
+    job.survive(whole, seconds, SIGNALS, np.random.default_rng(1), earliest=0.4)
+    assert job.tally["workers of the killed"] >= len(SIGNALS)
     job.tally.report(" ".join(job.arguments[-2:]))
 
 
