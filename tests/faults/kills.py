@@ -13,6 +13,7 @@ import zipfile
 from collections import Counter
 from itertools import count
 from multiprocessing import connection
+from pathlib import Path
 from threading import Lock
 
 import h5py
@@ -125,7 +126,13 @@ class Job:
         self.tally[how.name] += 1
         if workers:
             self.tally["workers of the killed"] += workers
-        print(" ".join(self.arguments[:2]), how.name, f"ended in {taken:.1f} s", flush=True)
+        print(
+            Path(self.arguments[0]).name,
+            *self.arguments[1:2],
+            how.name,
+            f"ended in {taken:.1f} s",
+            flush=True,
+        )
         return True
 
     def count_orphans(self):
