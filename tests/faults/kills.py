@@ -165,7 +165,9 @@ class Job:
         left = [
             path for path in self.folder.rglob(".*") if path.name.startswith((UNFINISHED, LOCK))
         ]
-        names = {*map(str, left), *(found.keys() - whole.keys())}
+        names = {str(path.relative_to(self.folder)) for path in left} | (
+            found.keys() - whole.keys()
+        )
         differing = [name for name in whole if found.get(name, "none") != whole[name]]
         if names or differing:
             print(self.arguments, "left:", sorted(names), "differing:", differing, flush=True)
