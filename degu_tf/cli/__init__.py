@@ -31,7 +31,7 @@ from degu_tf.cli.options import flags_of
 from degu_tf.cli.output import messages_apart, with_flags
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.processes.termination import TERMINATED, ends_cleanly
+from degu_tf.utils.processes.termination import INTERRUPTED, TERMINATED, ends_as_told
 
 _OVERVIEW = """\
 Distil an ensemble of models of regulatory activity into one model that predicts the activity of a
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         out = getattr(options, "out", None)
-        with ends_cleanly(), messages_apart(out), warnings.catch_warnings():
+        with ends_as_told(), messages_apart(out), warnings.catch_warnings():
             quiet.one_line_warnings("degu")
             _register_layers(getattr(options, "custom_layers", None))
             options.carry_out(options)
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"{error.strerror}{where}")
     except KeyboardInterrupt:
         print("degu: interrupted; run the same command again to resume", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except SystemExit as end:
         if end.code == TERMINATED:
             print("degu: terminated; run the same command again to resume", file=sys.stderr)

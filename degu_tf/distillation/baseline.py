@@ -118,10 +118,13 @@ def baseline_of(run: str | os.PathLike, splits: Splits, *, drawn: bool = False) 
     sequences, means = part.train.sequences, part.heads.take(part.train.targets, "mean")
     fitted_to = _hash(sequences, means)
     ridge = None if folder is None else _kept(folder / BASELINE, fitted_to)
-    if ridge is None and folder is not None:
+    # a lock that is there though the ridge is, was left by a process that was killed
+    if folder is not None and (ridge is None or lock_of(folder / BASELINE).exists()):
         with locked(lock_of(folder / BASELINE), folder / BASELINE):
-            ridge = _kept(folder / BASELINE, fitted_to) or KmerRidge().fit(sequences, means)
-            _keep(folder / BASELINE, ridge, fitted_to)
+            ridge = _kept(folder / BASELINE, fitted_to)
+            if ridge is None:
+                ridge = KmerRidge().fit(sequences, means)
+                _keep(folder / BASELINE, ridge, fitted_to)
     ridge = ridge or KmerRidge().fit(sequences, means)
     return Baseline(ridge, len(part.train), is_runs_data)
 

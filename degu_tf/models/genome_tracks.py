@@ -26,7 +26,7 @@ from degu_tf.sequences.encoding import encode
 from degu_tf.sequences.genomes.contigs import find_contig
 from degu_tf.utils.checksums import read_checksum, write_checksum
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.files import atomic_write, file_hash, read_json, write_json
+from degu_tf.utils.files import UNFINISHED, atomic_write, file_hash, read_json, write_json
 from degu_tf.utils.processes.locks import LOCK, alone
 from degu_tf.utils.progress import bar
 
@@ -190,7 +190,7 @@ def _chosen(genome: Bases, contigs: Sequence[str] | None) -> list[str]:
 def _begin(folder: Path, settings: Mapping[str, Any], files: Mapping[str, Path]) -> bool:
     """Claim the folder, or take it up again; whether its tracks are finished."""
     if not (folder / SETTINGS).is_file():
-        if any(not file.name.startswith(LOCK) for file in folder.iterdir()):
+        if any(not file.name.startswith((LOCK, UNFINISHED)) for file in folder.iterdir()):
             raise InputError(
                 f"the output folder holds other files; name a new or empty one. Received: {folder}"
             )

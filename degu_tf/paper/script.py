@@ -27,7 +27,7 @@ from degu_tf.paper.store import Store
 from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.files import atomic_write, read_json, write_json
+from degu_tf.utils.files import UNFINISHED, atomic_write, read_json, write_json
 from degu_tf.utils.processes.engines import engine
 from degu_tf.utils.processes.locks import LOCK, alone
 
@@ -287,7 +287,7 @@ def _claim_folder(out: Path, identity: Mapping[str, Any]) -> None:
                 "the output folder holds results of other settings; name another --out or remove "
                 f"it. Received: {out}"
             )
-    elif any(not file.name.startswith(LOCK) for file in out.iterdir()):
+    elif any(not file.name.startswith((LOCK, UNFINISHED)) for file in out.iterdir()):
         raise InputError(f"the output folder holds other files. Received: {out}")
     else:
         write_json(settings, plain)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.processes.locks import alone
+from degu_tf.utils.processes.locks import LOCK, alone
 from degu_tf.utils.run_folder import RunFolder
 from degu_tf.utils.whole_numbers import is_whole
 
@@ -130,9 +130,14 @@ class Run:
     def alone(self, n_members: int = 1) -> Iterator[None]:
         """Lock the folder, if there is one and the run in it is not finished, with its members.
 
-        Another process that trains in it is waited for, and named on standard error.
+        Another process that trains in it is waited for, and named on standard error. A lock that
+        one left which was killed once the run was finished is taken, and so removed.
         """
-        if self.folder is None or _is_finished(RunFolder(self.folder), n_members):
+        if self.folder is None:
+            yield
+            return
+        left = (self.folder / LOCK).exists()
+        if not left and _is_finished(RunFolder(self.folder), n_members):
             yield
             return
         with alone(self.folder, progress=self.progress):

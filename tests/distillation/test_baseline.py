@@ -12,6 +12,7 @@ from degu_tf.distillation.baseline import baseline_of, below_baseline
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.kmer_ridge import KmerRidge
 from degu_tf.utils.errors import InputError
+from degu_tf.utils.processes.locks import lock_of
 from degu_tf.utils.run_folder import BASELINE, RunFolder
 
 N = 60
@@ -80,6 +81,14 @@ def test_the_ridge_is_fitted_once(run, splits, fits):
     assert same(first.ridge, second.ridge, splits)
     assert (run / BASELINE).read_bytes() == written
     assert same(first.ridge, ridge_of(splits), splits)
+
+
+def test_a_lock_that_was_left_beside_the_ridge_goes(run, splits, fits):
+    baseline_of(run, splits)
+    lock_of(run / BASELINE).touch()
+    baseline_of(run, splits)
+    assert fits == [N]
+    assert not list(run.glob(".*"))
 
 
 def test_a_ridge_of_other_data_is_not_used(run, splits, other, fits):

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from faults.processes import alive
 
 from degu_tf.utils.processes.termination import TERMINATED
 
@@ -30,14 +31,6 @@ if __name__ == "__main__":
 """
 
 pytestmark = pytest.mark.slow
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.fixture

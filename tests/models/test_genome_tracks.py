@@ -1,5 +1,7 @@
 """Predictions along a genome: exact by a known model, resumed, read by another library."""
 
+import os
+
 import numpy as np
 import pyBigWig
 import pytest
@@ -120,6 +122,15 @@ def test_an_interrupted_prediction_goes_on_where_it_stopped(genome, tmp_path):
         assert file.read_bytes() == expected[name].read_bytes()
     predict_tracks(third, genome, tmp_path / "out", progress=False)
     assert third.calls == 1
+
+
+def test_a_prediction_that_was_killed_at_its_first_file_goes_on(genome, tmp_path, whole):
+    half = tmp_path / ".writing-000000abcdef-tracks.json"
+    half.write_text("{")
+    os.utime(half, (1, 1))
+    files = predict_tracks(Neighbours(), genome, tmp_path, progress=False)
+    assert contents(files) == whole[0]
+    assert not list(tmp_path.glob(".*"))
 
 
 def _empty(content):

@@ -6,6 +6,7 @@ that say what the paper says, and on results that say the opposite.
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -282,6 +283,12 @@ class TestScript:
         with pytest.raises(KeyError):
             make_script(fail).main(arguments)
         assert not script.finished(arguments)
+
+    def test_takes_up_a_folder_in_which_it_was_killed_at_its_first_file(self, tmp_path):
+        (tmp_path / ".writing-000000abcdef-settings.json").write_text("{")
+        os.utime(tmp_path / ".writing-000000abcdef-settings.json", (1, 1))
+        assert make_script().main(["--out", str(tmp_path)]) == 0
+        assert not list(tmp_path.glob(".*"))
 
     def test_members_reach_compute(self, tmp_path):
         seen = []

@@ -1,0 +1,116 @@
+"""Commands that are killed just before and just after every rename of a file, and run again.
+
+A file gets its name by a rename, so between two of them nothing that counts happens on disk. Run
+with ``pytest -n 0 -m slow -s tests/faults/test_killed_renames.py`` to see the counts.
+"""
+
+import os
+import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import pytest
+from faults.commands import (
+    BIGWIG,
+    CALIBRATE,
+    DISTILL,
+    EVERY_EPOCH,
+    MADE,
+    SMALL,
+    TABLE,
+    TRAIN,
+    VARIANTS,
+    write_inputs,
+    write_measurements,
+    write_profiles,
+)
+from faults.kills import Fatal, Job, Tally, wait
+
+pytestmark = pytest.mark.slow
+
+COMMANDS = {
+    "train": (f"{TRAIN} --epochs 1 --out o", ("o",), EVERY_EPOCH),
+    "distill with a pool": (f"{DISTILL} --out o", ("o", "t/pools"), EVERY_EPOCH),
+    "calibrate": (CALIBRATE, MADE[CALIBRATE], SMALL[CALIBRATE]),
+    "prepare table": (TABLE, MADE[TABLE], SMALL[TABLE]),
+    "predict --bigwig": (
+        f"{BIGWIG} --contigs chr1",
+        MADE[BIGWIG],
+        {"degu_tf.models.genome_tracks.WINDOWS": 16},
+    ),
+    "variants": (VARIANTS, MADE[VARIANTS], {"degu_tf.variants.scorer.BLOCK": 128}),
+}
+AT_ONCE = 2
+"""Processes that run side by side, each in a folder of its own."""
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    write_inputs(folder)
+    write_profiles(folder, length=2500)
+    write_measurements(folder, 300)
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_that_are_killed_at_every_rename(name, work, tmp_path):
+    command, outputs, patches = COMMANDS[name]
+    job = Job(work, command, outputs, patches)
+    whole, _ = job.whole()
+    n_renames = renames(job)
+    assert n_renames >= len([file for file in whole if whole[file] != "folder"])
+    cases = list(product(range(1, n_renames + 1), (False, True)))
+
+    def case(number, after):
+        folder = tmp_path / f"{number}-{after}"
+        shutil.copytree(work, folder)
+        tally = killed(Job(folder, command, outputs, patches), Fatal(number, after), whole)
+        shutil.rmtree(folder)
+        return tally
+
+    tally = Tally()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for counts in pool.map(case, *zip(*cases, strict=True)):
+            tally.update(counts)
+    assert tally["SIGKILL"] == 2 * n_renames
+    tally.report(f"{name}, every rename")
+
+
+def killed(job, fatal, whole):
+    """Counts of one kill."""
+    process = job.start(fatal)
+    wait(process)
+    assert process.exitcode == -signal.SIGKILL, job.errors()
+    job.tally["SIGKILL"] += 1
+    job.count_orphans()
+    job.finish()
+    job.compare(whole)
+    return job.tally
+
+
+class Counting:
+    """Notes in a file how many renames there were."""
+
+    def __call__(self):
+        plain = os.replace
+
+        def replace(*arguments, **named):
+            with open("renames.txt", "a") as file:
+                file.write("one\n")
+            plain(*arguments, **named)
+
+        os.replace = replace
+
+
+def renames(job):
+    """How many renames a command makes."""
+    process = job.start(Counting())
+    process.join()
+    assert process.exitcode == 0, job.errors()
+    job.clear()
+    file = job.folder / "renames.txt"
+    number = len(file.read_text().splitlines())
+    file.unlink()
+    return number
