@@ -428,7 +428,7 @@ class TestFigure2:
         """The ensemble too, or grouping by seed would lose it."""
         scored = pd.DataFrame({"method": ["single", "ensemble"], "member": [0.0, np.nan]})
         monkeypatch.setattr(study, "evaluate_ensemble", lambda *args: scored)
-        store = SimpleNamespace(teachers=lambda *args: None)
+        store = SimpleNamespace(teachers=lambda *args: None, students=lambda *args, **more: [])
         context = SimpleNamespace(
             settings=SimpleNamespace(n_members=2, n_students=0), store=store, seed=0
         )

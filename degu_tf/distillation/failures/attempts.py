@@ -20,6 +20,7 @@ from degu_tf.models.predictor import ModelPredictor
 from degu_tf.training.run import Run
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import read_json, write_json
+from degu_tf.utils.processes.locks import LOCK
 from degu_tf.utils.progress import line
 from degu_tf.utils.run_folder import FAILED_ATTEMPTS, MANIFEST, SETTINGS, RunFolder
 
@@ -228,7 +229,11 @@ def _clear(folder: Path | None, failed: set[int]) -> None:
     if read_json(folder / SETTINGS).get("seed") not in failed:
         return
     kept = (MANIFEST, SETTINGS, FAILED_ATTEMPTS)
-    others = [file for file in folder.iterdir() if file.name not in kept]
+    others = [
+        file
+        for file in folder.iterdir()
+        if file.name not in kept and not file.name.startswith(LOCK)
+    ]
     for file in (folder / MANIFEST, *others, folder / SETTINGS):
         if file.is_dir():
             shutil.rmtree(file)

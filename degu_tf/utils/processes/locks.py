@@ -170,7 +170,7 @@ def _acquired(
             )
             return False
         else:
-            if lock.exists():
+            if lock.exists() or held.lock_counter > 1:
                 return True
             held.release()  # its file was removed by the one who held it before
 

@@ -74,6 +74,18 @@ def test_a_lock_is_no_part_of_a_run(tmp_path):
     assert {file.name for file in folder.path.iterdir()} == {"settings.json", "manifest.json"}
 
 
+def test_who_holds_a_lock_may_take_it_again(tmp_path):
+    with alone(tmp_path / "run") as folder:
+        note = (folder / ".lock.json").read_text()
+        with alone(tmp_path / "run"):
+            pass
+        assert (folder / ".lock.json").read_text() == note
+        (folder / ".lock").unlink()  # even where its file is gone, it does not wait for itself
+        with alone(tmp_path / "run", wait=False):
+            pass
+    assert not folder.exists()
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "run").write_text("")
     refused = pytest.raises(InputError, match=r"the output folder is a file. Received: .*run")
