@@ -260,9 +260,8 @@ def test_a_manifest_with_nonsense_is_refused(ask):
 
 def test_a_dead_worker_names_the_members_under_way(ask):
     class Dies:
-        def submit(self, run, task):
-            folder = RunFolder(task[3].folder)
-            folder.begin({"kind": "model", "seed": task[3].seed})
+        def submit(self, task, splits, spec, settings, run, objective):
+            RunFolder(run.folder).begin({"kind": "model", "seed": run.seed})
             raise BrokenExecutor
 
     seed = seed_where()
