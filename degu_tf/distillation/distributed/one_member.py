@@ -54,7 +54,7 @@ def train_member(
     --------
     >>> import tempfile
     >>> import degu_tf as degu
-    >>> splits = degu.simulate((40, 10, 10), length=40).splits
+    >>> splits = degu.simulate((40, 20, 20), length=40).splits.without_uncertainty()
     >>> small = {"conv_filters": (4,), "conv_kernels": (7,), "dense_units": (4,)}
     >>> spec, quick = degu.ModelSpec("deepstarr", small), degu.TrainingSettings(epochs=1)
     >>> run = degu.Run(f"{tempfile.mkdtemp()}/teachers", progress=False)

@@ -126,7 +126,8 @@ def locked(
     note = _note(lock)
     try:
         now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
-        write_json(note, {"host": socket.gethostname(), "pid": os.getpid(), "since": now})
+        with suppress(OSError):
+            write_json(note, {"host": socket.gethostname(), "pid": os.getpid(), "since": now})
         yield
     finally:
         for file in (note, lock):  # while it is held, so that no other process can hold it unseen

@@ -83,6 +83,9 @@ class Ledger:
         self.asked.append(("student", teachers.key, settings, seed, described))
         return Counts(1.2)
 
+    def students(self, teachers, splits, seeds, **how):
+        return [self.student(teachers, splits, seed=seed, **how) for seed in seeds]
+
 
 def context(ledger, preset="smoke", data=(), settings=None):
     return Context(settings or PRESETS[preset], preset, data, 0, ledger)

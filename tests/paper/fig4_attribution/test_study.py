@@ -76,6 +76,9 @@ class Untrained(Store):
         heads = teachers.heads.student()
         return ModelPredictor(teachers.spec.build(splits.input_shape, heads, seed), heads)
 
+    def students(self, teachers, splits, seeds, **how):
+        return [self.student(teachers, splits, seed=seed, **how) for seed in seeds]
+
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory):

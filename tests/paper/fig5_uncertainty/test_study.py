@@ -138,6 +138,9 @@ class Untrained(Store):
         model = replace(teachers.spec, head="linear").build(splits.input_shape, heads, seed)
         return ModelPredictor(model, heads)
 
+    def students(self, teachers, splits, seeds, **how):
+        return [self.student(teachers, splits, seed=seed, **how) for seed in seeds]
+
 
 @pytest.fixture(scope="module")
 def context(spec, quick):

@@ -331,6 +331,9 @@ class Untrained(Store):
         self.asked.append(None if augmentation is None else type(augmentation.scheme).__name__)
         return ModelPredictor(teachers.spec.build(splits.input_shape, heads, seed), heads)
 
+    def students(self, teachers, splits, seeds, **how):
+        return [self.student(teachers, splits, seed=seed, **how) for seed in seeds]
+
 
 @pytest.fixture
 def context(spec, quick):

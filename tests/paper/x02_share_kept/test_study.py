@@ -26,9 +26,10 @@ def test_rows_say_what_models_and_ridge_score(teachers, student, splits, spec):
             asked.append(("teachers", len(part.train), arguments[2].schedule))
             return teachers
 
-        def student(self, of, part, student_spec, settings, seed, *, distillation):
-            asked.append(("student", len(part.train), settings.schedule, distillation.pool))
-            return student
+        def students(self, of, part, seeds, student_spec, settings, *, distillation):
+            for _ in seeds:
+                asked.append(("student", len(part.train), settings.schedule, distillation.pool))
+                yield student
 
     settings = Settings(spec, 2, 1, (100, None))
     table = shares(splits, settings, Trained(), seed=0)
