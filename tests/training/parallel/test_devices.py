@@ -63,7 +63,7 @@ def test_two_devices_learn_what_one_does():
     found = dict(json.loads(line) for line in ran.stdout.splitlines())
     rounding = found.pop("rounding")
     assert found.pop("without batch normalisation")["loss"] < 1e-6
-    assert len(found) == 12
+    assert len(found) == 14
     for name, each in found.items():
         assert each["loss"] < 5 * rounding["loss"], name
         assert each["weights"] < 5 * rounding["weights"], name
