@@ -4,8 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from degu_tf.cli.options import flag, whole_number
-from degu_tf.cli.shared.fitting import check_padding, interval_source_options
-from degu_tf.cli.shared.inputs import check_files
+from degu_tf.cli.shared.fitting import check_source, interval_source_options
 from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,30 +29,20 @@ def interval_options(to: argparse.ArgumentParser) -> None:
 
 
 def check_elements(options: argparse.Namespace) -> None:
-    """Check that there is one source, that its files exist, and options that go together.
+    """Check the source of sequences, and options that go together.
 
     Raises
     ------
     InputError
         If not.
     """
-    if (options.bed is None) != (options.fasta is None):
-        raise InputError("expected --bed FILE and --fasta GENOME together. Received: one of them")
-    if (options.bed is None) == (options.sequences is None):
-        received = "neither" if options.bed is None else "both"
-        raise InputError(
-            f"expected a file of sequences, or --bed with --fasta. Received: {received}"
-        )
+    check_source(options)
     for name in ("resize", "summit"):
         if getattr(options, name) and options.bed is None:
             raise InputError(
                 f"expected --bed with --{name}: of a sequence, every base is mutated. "
                 "Received: no --bed"
             )
-    check_padding(options, has_genome=options.bed is not None)
-    check_files("a file of sequences", options.sequences)
-    check_files("a BED file", options.bed)
-    check_files("a genome FASTA", options.fasta)
 
 
 def read_elements(options: argparse.Namespace, length: int | None) -> "list[Element]":

@@ -61,7 +61,20 @@ def fitting_flags(options: argparse.Namespace) -> list[str]:
 
 
 def check_inputs(options: argparse.Namespace) -> None:
-    """Check that there is one source, that its files exist, and options that go together.
+    """Check the source of sequences, and options that go together.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    check_source(options)
+    if options.summit and options.bed is None:
+        raise InputError("expected --bed with --summit, a narrowPeak file. Received: no --bed")
+
+
+def check_source(options: argparse.Namespace) -> None:
+    """Check that there is one source of sequences, that its files exist, and their padding.
 
     Raises
     ------
@@ -75,8 +88,6 @@ def check_inputs(options: argparse.Namespace) -> None:
         raise InputError(
             f"expected a file of sequences, or --bed with --fasta. Received: {received}"
         )
-    if options.summit and options.bed is None:
-        raise InputError("expected --bed with --summit, a narrowPeak file. Received: no --bed")
     check_padding(options, has_genome=options.bed is not None)
     check_files("a file of sequences", options.sequences)
     check_files("a BED file", options.bed)

@@ -119,9 +119,10 @@ def locked(
         yield
         return
     if held.lock_counter > 1:
-        with held:
-            held.release()
+        try:
             yield
+        finally:
+            held.release()
         return
     note = _note(lock)
     try:

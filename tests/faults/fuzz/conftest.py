@@ -1,6 +1,6 @@
 """Short runs that repeat exactly, unless a profile of hypothesis is asked for."""
 
-import any_input  # noqa: F401  # registers the profiles
+import faults.any_input  # noqa: F401  # registers the profiles
 from hypothesis import settings
 
 

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from any_input import file_of, only_named_errors, plain_text
+from faults.any_input import file_of, only_named_errors, plain_text
 from hypothesis import given
 from hypothesis import strategies as some
 

@@ -6,7 +6,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
-from any_input import any_text, odd_numbers, only_named_errors, plain_text
+from faults.any_input import any_text, odd_numbers, only_named_errors, plain_text
 from hypothesis import given, settings
 from hypothesis import strategies as some
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from any_input import LETTERS, any_text, dna, file_of, only_named_errors, small_numbers
+from faults.any_input import LETTERS, any_text, dna, file_of, only_named_errors, small_numbers
 from hypothesis import given
 from hypothesis import strategies as some
 

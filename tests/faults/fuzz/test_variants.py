@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from any_input import file_of, only_named_errors
+from faults.any_input import file_of, only_named_errors
 from hypothesis import given
 from hypothesis import strategies as some
 

@@ -20,22 +20,29 @@ def network(input_shape, n_columns):
     return keras.Model(sequence, keras.layers.Dense(n_columns)(keras.layers.Flatten()(x)))
 
 
-if "TF_CONFIG" in os.environ:
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-else:
-    strategy = tf.distribute.get_strategy()
-splits = degu.simulate((103, 33, 10), length=40, seed=3).splits
-settings = degu.TrainingSettings(epochs=3, batch_size=20, learning_rate=3e-3)
-run = degu.Run(sys.argv[1] if len(sys.argv) > 1 else None, seed=5, progress=False)
-losses = []
-
-
 class Losses(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
     def on_epoch_end(self, epoch, logs=None):
-        losses.append([float(logs["loss"]), float(logs["val_loss"])])
+        self.found.append([float(logs["loss"]), float(logs["val_loss"])])
 
 
-run = degu.Run(run.folder, seed=5, progress=False, callbacks=[Losses()])
-with strategy.scope():
-    model = train(splits, network, settings, run)
-print(json.dumps({"losses": losses, "prediction": model.predict(["A" * 40]).mean.tolist()}))
+def main(folder=None):
+    if "TF_CONFIG" in os.environ:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    else:
+        strategy = tf.distribute.get_strategy()
+    splits = degu.simulate((103, 33, 10), length=40, seed=3).splits
+    settings = degu.TrainingSettings(epochs=3, batch_size=20, learning_rate=3e-3)
+    losses = Losses()
+    run = degu.Run(folder, seed=5, progress=False, callbacks=[losses])
+    with strategy.scope():
+        model = train(splits, network, settings, run)
+    prediction = model.predict(["A" * 40]).mean.tolist()
+    print(json.dumps({"losses": losses.found, "prediction": prediction}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
