@@ -551,5 +551,5 @@ def test_a_refused_fit_changes_nothing(calibration, new):
 def test_binary_targets_are_refused():
     heads = HeadLayout(("open",), task="binary")
     prediction = heads.student().prediction(np.full((200, 2), 0.4))
-    with pytest.raises(InputError, match="made for measured numbers.*Received: binary targets"):
+    with pytest.raises(InputError, match=r"made for measured numbers.*Received: binary targets"):
         Conformal().fit(prediction, np.zeros((200, 1)), heads)
