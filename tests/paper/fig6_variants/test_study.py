@@ -482,7 +482,9 @@ def test_units_are_those_of_the_data(table):
         maps = variant_figures.figure_six(table)
         return {axes.get_xlabel() for axes in dots.axes} | {axes.get_ylabel() for axes in maps.axes}
 
-    assert {"Predicted effect (log$_2$)", "log$_2$"} <= labels(pair)
+    assert {"Predicted effect (log$_2$)", "log$_2$"} <= labels(
+        pair.assign(dataset="Simulated lentiMPRA")
+    )
     own = labels(pair.assign(dataset="mpra", target="counts"))
     assert {"Predicted effect (counts)", "counts"} <= own
     assert not any("log" in label for label in own)
