@@ -24,7 +24,7 @@ from degu_tf.cli.shared.fitting import (
     fitting_options,
     interval_source_options,
 )
-from degu_tf.cli.shared.inputs import check_files, check_run
+from degu_tf.cli.shared.inputs import check_files, check_heads, check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError, blaming
 
@@ -93,6 +93,7 @@ def run(options: argparse.Namespace) -> None:
     """Explain the sequences of a file by a run."""
     check_out_folder(options.out)
     check_run(options.run)
+    check_heads(options.run, options.head or ())
     check_inputs(options)
     if options.rank_by == "measured" and (options.bed or fitting_flags(options)):
         raise InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
@@ -16,14 +17,15 @@ from degu_tf.heads import HeadLayout
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
 from degu_tf.plots.style import LOG2
+from degu_tf.plots.style import unit_of as unit_in
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
 
 PANEL = ["dataset", "target"]
 
-UNIT = LOG2
-"""The unit of the paper's activities, as written on an axis; simulated ones have it too."""
+SIMULATED = ("Simulated STARR-seq", "Simulated lentiMPRA")
+"""Names of the data that scripts simulate, one for each assay."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +145,9 @@ def data_sets(
                 "`degu prepare` made or that were released. Received: no --data"
             )
         splits = simulate(several.sizes, lengths[0], context.seed).splits
-        yield "Simulated STARR-seq", splits.without_uncertainty(), several
+        yield SIMULATED[0], splits.without_uncertainty(), several
         splits = simulate(one.sizes, lengths[1], context.seed + 1).splits
-        yield "Simulated lentiMPRA", one_target(splits, target), one
+        yield SIMULATED[1], one_target(splits, target), one
         return
     names = [path.stem for path in context.data]
     if len(set(names)) < len(names):
@@ -155,6 +157,27 @@ def data_sets(
         setup = several if splits.heads.n_targets > 1 else one
         splits = at_most(splits, setup.sizes)
         yield path.stem, splits.without_uncertainty() if setup is several else splits, setup
+
+
+def unit_of(table: pd.DataFrame) -> str:
+    """The unit of a table's activities, as written on an axis.
+
+    Simulated activities are binary logarithms, as the paper's are. Of a user's data it is the name
+    of the only target, as in every figure of the library; of several targets there is none.
+
+    Parameters
+    ----------
+    table
+        Columns `dataset` and `target`.
+
+    Examples
+    --------
+    >>> unit_of(pd.DataFrame({"dataset": ["mpra"], "target": ["counts"]}))
+    'counts'
+    >>> unit_of(pd.DataFrame({"dataset": SIMULATED, "target": ["Dev", "Hk"]}))
+    'log$_2$'
+    """
+    return unit_in(table, LOG2 if table["dataset"].isin(SIMULATED).all() else None)
 
 
 def read_measured(path: Path) -> Splits:
@@ -201,7 +224,7 @@ def activity_data(context: Context, sizes: tuple[int, int, int] | None) -> tuple
             "the paper preset needs the data: --data starrseq.h5, a file that `degu prepare` made "
             "or that was released. Received: no --data"
         )
-    return "Simulated STARR-seq", simulate(sizes, seed=context.seed).splits.without_uncertainty()
+    return SIMULATED[0], simulate(sizes, seed=context.seed).splits.without_uncertainty()
 
 
 def one_target(splits: Splits, target: str) -> Splits:

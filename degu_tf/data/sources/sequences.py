@@ -9,7 +9,7 @@ import numpy as np
 
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.sources.intervals import read_intervals
-from degu_tf.data.sources.text_tables import pick_columns, read_frame
+from degu_tf.data.sources.text_tables import name_column, pick_columns, read_frame
 from degu_tf.data.splits import NAMES, Split
 from degu_tf.sequences.encoding import encode, reverse_complement
 from degu_tf.sequences.fasta import read_fasta
@@ -52,7 +52,8 @@ def read_sequences(
     path
         The file; FASTA and tables may be gzipped.
     sequence, name
-        Columns of a table. Without `name`, a column called ``name`` is used, else row numbers.
+        Columns of a table. Without `name`, a column called ``name`` or else ``id`` is used, else
+        row numbers.
     split, targets
         Which split of an HDF5 file, and names of its target columns where it leaves them open.
     length
@@ -151,7 +152,7 @@ def _check_hdf5(sequences: np.ndarray, path: str | os.PathLike, length: int | No
 def _from_table(path: Path, sequence: str, name: str | None) -> tuple[list[str], list[str]]:
     frame = read_frame(path)
     pick_columns(frame, [sequence, *([] if name is None else [name])], path)
-    column = name or ("name" if "name" in frame.columns else None)
+    column = name or name_column([str(each) for each in frame.columns], {sequence})[0]
     names = (
         [f"record {row}" for row in range(len(frame))]
         if column is None

@@ -14,6 +14,9 @@ import pandas as pd
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.file_types import file_type, open_text
 
+NAME_COLUMNS = ("name", "id")
+"""Columns that names are taken from where none is given, in either case; the first one wins."""
+
 _NOT_TEXT = {
     "zip": "an Excel or zip file; save the sheet as TSV or CSV",
     "HDF5": "an HDF5 file; it needs no preparing",
@@ -78,6 +81,34 @@ def header_of(path: str | os.PathLike | pd.DataFrame) -> list[str]:
         return _fields(header, _separator(header), str(path))
     except InputError:
         return []
+
+
+def name_column(present: Sequence[str], taken: set[str]) -> tuple[str | None, list[str]]:
+    """The column that names of sequences are taken from by default, and what to say of it.
+
+    Parameters
+    ----------
+    present
+        The table's columns.
+    taken
+        Those that hold something else.
+
+    Examples
+    --------
+    >>> name_column(["seq", "ID", "score"], {"seq"})
+    ('ID', [])
+    """
+    found = [
+        column
+        for called in NAME_COLUMNS
+        for column in sorted(present, key=lambda column: column != called)
+        if str(column).casefold() == called and present.count(column) == 1 and column not in taken
+    ]
+    if len(found) < 2:
+        return (found[0] if found else None), []
+    others = " and ".join(map(repr, found[1:]))
+    chosen = f"sequences are named by the column {found[0]!r}, not by {others}"
+    return found[0], [f"{chosen}; choose with name= (--name)"]
 
 
 def pick_columns(
