@@ -79,7 +79,7 @@ def test_commands_that_are_killed_at_every_rename(name, work, tmp_path):
 
 
 def test_a_worker_that_is_killed_at_every_rename(work, tmp_path):
-    """Of a pool of two: the command names the members under way; run again, nothing is lost.
+    """Of a pool of two: the command says so, and run again nothing is lost.
 
     The members are those of one process, for which the renames of a member are counted through.
     """
@@ -109,7 +109,7 @@ def killed_worker(job, fatal, whole):
     died = (job.folder / "killed.txt").exists()
     assert process.exitcode == (2 if died else 0), job.errors()
     if died:
-        assert "a worker process died with member" in job.errors()
+        assert "a worker process died with" in job.errors()
         job.tally["SIGKILL of a worker"] += 1
         job.finish()
     job.compare(whole)
