@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.paper.claims import Claim, judge, not_judged
+from degu_tf.paper.claims import Claim, judge_averages_too, not_judged
 from degu_tf.paper.record import RECORD, processor_seconds, write_record
 from degu_tf.paper.store import Store
 from degu_tf.training.train import write_table
@@ -178,12 +178,13 @@ class Script:
         for suffix in ("png", "pdf"):
             with atomic_write(out / f"figure.{suffix}") as temporary:
                 figure.savefig(temporary, format=suffix, dpi=200, bbox_inches="tight")
-        verdicts = judge(self.claims, table)
+        verdicts = judge_averages_too(self.claims, table)
         if options.preset == SMOKE:
             verdicts = not_judged(verdicts)
         write_table(out / "claims.csv", verdicts)
         for row in verdicts.itertuples():
-            print(f"{row.verdict.upper()}: {row.claim} ({row.where})")
+            over = f" [{row.over}]" if row.over else ""
+            print(f"{row.verdict.upper()}: {row.claim}{over} ({row.where})")
             print(
                 f"    {row.statistic}: {row.value:.4g} "
                 f"[{row.low:.4g}, {row.high:.4g}], p = {row.p:.2g}, n = {row.n}"
