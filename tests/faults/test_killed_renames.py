@@ -78,23 +78,39 @@ def test_commands_that_are_killed_at_every_rename(name, work, tmp_path):
     tally.report(f"{name}, every rename")
 
 
-def test_a_worker_that_is_killed_at_every_rename(work, tmp_path):
-    """Of a pool of two: the command says so, and run again nothing is lost.
-
-    The members are those of one process, for which the renames of a member are counted through.
-    """
+@pytest.fixture
+def worker_killed(work, tmp_path):
+    """A function that kills a worker of a pool of two, and gives counts; and what is to be made."""
     command, outputs, patches = COMMANDS["train"]
     whole, _ = Job(work, command, outputs, patches).whole()
+
+    def case(number, after):
+        folder = tmp_path / f"{number}-{after}"
+        shutil.copytree(work, folder)
+        job = Job(folder, f"{command} --workers 2", outputs, patches)
+        tally = killed_worker(job, FatalInWorker(number, after), whole)
+        shutil.rmtree(folder)
+        return tally
+
+    return case, whole
+
+
+def test_a_worker_that_is_killed_at_a_rename(worker_killed):
+    """The command says so, and run again ends with the members of one process."""
+    tally = worker_killed[0](3, True)
+    assert tally["SIGKILL of a worker"] == 1
+    tally.report("train --workers 2, a rename of a worker")
+
+
+@pytest.mark.exhaustive
+def test_a_worker_that_is_killed_at_every_rename(worker_killed):
+    case, whole = worker_killed
     tally = Tally()
     for number in count(1):
-        before = tally["SIGKILL of a worker"]
-        for after in (False, True):
-            folder = tmp_path / f"{number}-{after}"
-            shutil.copytree(work, folder)
-            job = Job(folder, f"{command} --workers 2", outputs, patches)
-            tally.update(killed_worker(job, FatalInWorker(number, after), whole))
-            shutil.rmtree(folder)
-        if tally["SIGKILL of a worker"] == before:
+        counts = [case(number, after) for after in (False, True)]
+        for each in counts:
+            tally.update(each)
+        if not any(each["SIGKILL of a worker"] for each in counts):
             break
     files = [name for name in whole if "member_00/" in name]
     assert tally["SIGKILL of a worker"] >= 2 * len(files)
