@@ -65,6 +65,11 @@ def several(to: argparse._ActionsContainer, name: str, metavar: str, what: str) 
     to.add_argument(name, nargs="+", metavar=metavar, help=what)
 
 
+def several_numbers(to: argparse._ActionsContainer, name: str, metavar: str, what: str) -> None:
+    """An option with one or more whole numbers."""
+    to.add_argument(name, nargs="+", type=whole_number(0), metavar=metavar, help=what)
+
+
 def per_split(
     to: argparse._ActionsContainer,
     name: str,

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from itertools import count, product
 
 import pytest
 from faults.commands import (
@@ -25,7 +25,7 @@ from faults.commands import (
     write_measurements,
     write_profiles,
 )
-from faults.kills import Fatal, Job, Tally, wait
+from faults.kills import Fatal, FatalInWorker, Job, Tally, wait
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +76,60 @@ def test_commands_that_are_killed_at_every_rename(name, work, tmp_path):
             tally.update(counts)
     assert tally["SIGKILL"] == 2 * n_renames
     tally.report(f"{name}, every rename")
+
+
+@pytest.fixture
+def worker_killed(work, tmp_path):
+    """A function that kills a worker of a pool of two, and gives counts; and what is to be made."""
+    command, outputs, patches = COMMANDS["train"]
+    whole, _ = Job(work, command, outputs, patches).whole()
+
+    def case(number, after):
+        folder = tmp_path / f"{number}-{after}"
+        shutil.copytree(work, folder)
+        job = Job(folder, f"{command} --workers 2", outputs, patches)
+        tally = killed_worker(job, FatalInWorker(number, after), whole)
+        shutil.rmtree(folder)
+        return tally
+
+    return case, whole
+
+
+def test_a_worker_that_is_killed_at_a_rename(worker_killed):
+    """The command says so, and run again ends with the members of one process."""
+    tally = worker_killed[0](3, True)
+    assert tally["SIGKILL of a worker"] == 1
+    tally.report("train --workers 2, a rename of a worker")
+
+
+@pytest.mark.exhaustive
+def test_a_worker_that_is_killed_at_every_rename(worker_killed):
+    case, whole = worker_killed
+    tally = Tally()
+    for number in count(1):
+        counts = [case(number, after) for after in (False, True)]
+        for each in counts:
+            tally.update(each)
+        if not any(each["SIGKILL of a worker"] for each in counts):
+            break
+    files = [name for name in whole if "member_00/" in name]
+    assert tally["SIGKILL of a worker"] >= 2 * len(files)
+    tally.report("train --workers 2, every rename of a worker")
+
+
+def killed_worker(job, fatal, whole):
+    """Counts of one kill, if a worker has so many renames."""
+    process = job.start(fatal)
+    wait(process)
+    job.count_orphans()
+    died = (job.folder / "killed.txt").exists()
+    assert process.exitcode == (2 if died else 0), job.errors()
+    if died:
+        assert "a worker process died with" in job.errors()
+        job.tally["SIGKILL of a worker"] += 1
+        job.finish()
+    job.compare(whole)
+    return job.tally
 
 
 def killed(job, fatal, whole):

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from degu_tf.data.hdf5.splits_file import read_splits
-from degu_tf.data.sources.intervals import read_intervals
+from degu_tf.data.sources.intervals import Interval, read_intervals
 from degu_tf.data.sources.text_tables import name_column, pick_columns, read_frame
 from degu_tf.data.splits import NAMES, Split
 from degu_tf.sequences.encoding import encode, reverse_complement
 from degu_tf.sequences.fasta import read_fasta
+from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.utils.errors import InputError, blaming
 from degu_tf.utils.file_types import file_type, first_bytes
@@ -184,7 +185,6 @@ def read_bed(
         If a line is no interval, has another length or an unknown strand, or lies outside its
         contig.
     """
-    names, strings, reverse = [], [], []
     intervals = read_intervals(bed)
     for each in intervals:
         if length is not None and each.end - each.start != length:
@@ -193,12 +193,18 @@ def read_bed(
                 f"Received: {each.end - each.start} bases, {each.place}"
             )
     with open_genome(genome) as opened:
-        for each in intervals:
-            each.check(opened)
-            with blaming(each.where):
-                strings.append(opened.fetch(each.contig, each.start, each.end))
-            names.append(each.name)
-            reverse.append(each.strand == "-")
+        return fetch_intervals(intervals, opened)
+
+
+def fetch_intervals(intervals: Sequence[Interval], genome: Genome) -> NamedSequences:
+    """`read_bed` of intervals that were read, in a genome that is open."""
+    names, strings, reverse = [], [], []
+    for each in intervals:
+        each.check(genome)
+        with blaming(each.where):
+            strings.append(genome.fetch(each.contig, each.start, each.end))
+        names.append(each.name)
+        reverse.append(each.strand == "-")
     tokens = encode(strings, names=names)
     rows = np.flatnonzero(reverse)
     if len(rows):
