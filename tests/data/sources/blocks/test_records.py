@@ -76,6 +76,9 @@ def test_text_tables(table, tmp_path, name):
     check(tmp_path / "t.csv", 4, name=name)
     table.drop(columns="name").to_csv(tmp_path / "t.tsv", sep="\t", index=False)
     check(tmp_path / "t.tsv", 4)
+    table.rename(columns={"name": "ID"}).to_csv(tmp_path / "i.csv", index=False)
+    check(tmp_path / "i.csv", 4)
+    assert next(iter(RecordBlocks(tmp_path / "i.csv"))).names[0] == "s0"
 
 
 def test_parquet(table, tmp_path):
@@ -84,6 +87,8 @@ def test_parquet(table, tmp_path):
     table["v"] = np.where(table["v"] == 20, np.nan, table["v"])
     table.to_parquet(tmp_path / "u.parquet")
     check(tmp_path / "u.parquet", 1, name="v")
+    table.rename(columns={"name": "id"}).to_parquet(tmp_path / "i.parquet")
+    check(tmp_path / "i.parquet", 4)
 
 
 def test_hdf5(splits, tmp_path):
