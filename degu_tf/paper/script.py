@@ -299,4 +299,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    from degu_tf.training.augmentation.schemes import describe
+
+    return describe(value)  # an augmentation of a recipe
