@@ -14,6 +14,7 @@ from degu_tf.paper.script import main
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = study.WEIGHTS
 
 compute = study.figure_five
 draw = figure.figure_five

@@ -2,8 +2,8 @@
 
 A script reads like its figure's caption. At module level it names `PRESETS`, `compute` (a tidy
 table), `draw` (a figure of the table) and `CLAIMS` (of the paper, in our words, each with the test
-that decides it here), and may name `conclude` (what is printed last) and `DATA_HELP`. Two lines run
-it::
+that decides it here), and may name `conclude` (what is printed last), `DATA_HELP`, and `WEIGHTS` (the
+methods that it can open from weight files). Two lines run it::
 
     if __name__ == "__main__":
         raise SystemExit(main(globals()))
@@ -23,7 +23,9 @@ from matplotlib.figure import Figure
 
 from degu_tf.paper.claims import Claim, judge, not_judged
 from degu_tf.paper.record import RECORD, processor_seconds, write_record
+from degu_tf.paper.absent import note_absent
 from degu_tf.paper.store import Store
+from degu_tf.paper.weights import Needs, ReleasedWeights
 from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
@@ -56,6 +58,8 @@ class Context:
         Random seed.
     store
         Store of trained models.
+    weights
+        Files that networks are opened from instead; None to train them.
     """
 
     settings: Any
@@ -63,6 +67,7 @@ class Context:
     data: tuple[Path, ...]
     seed: int
     store: Store
+    weights: ReleasedWeights | None = None
 
 
 def main(module: Mapping[str, Any], arguments: Sequence[str] | None = None) -> int:
@@ -106,6 +111,8 @@ class Script:
         From the table to the text that is printed last.
     data_help
         What ``--data`` takes.
+    weights
+        What it opens from ``--weights``; None where it trains what it shows.
     """
 
     name: str
@@ -116,6 +123,7 @@ class Script:
     claims: Sequence[Claim] = ()
     conclude: Callable[[pd.DataFrame], str] | None = None
     data_help: str = "HDF5 file made by `degu prepare`; simulated data without it"
+    weights: Needs | None = None
 
     @classmethod
     def of(cls, module: Mapping[str, Any]) -> "Script":
@@ -131,7 +139,11 @@ class Script:
             raise TypeError(f"a numbered script needs {', '.join(REQUIRED)}. Missing: {missing}")
         optional = {
             name: module[key]
-            for name, key in (("conclude", "conclude"), ("data_help", "DATA_HELP"))
+            for name, key in (
+                ("conclude", "conclude"),
+                ("data_help", "DATA_HELP"),
+                ("weights", "WEIGHTS"),
+            )
             if key in module
         }
         return cls(
@@ -167,14 +179,17 @@ class Script:
         started, seconds = time.perf_counter(), processor_seconds()
         settings = self._settings(options)
         out = Path(options.out)
-        _claim_folder(out, self._identity(options))
+        weights = self._weights(options)
+        _claim_folder(out, self._identity(options, weights))
         (out / RECORD).unlink(missing_ok=True)
         with engine(options.workers, options.dask) as executor:
             store = Store(options.runs or out.parent / "runs", executor)
             data = tuple(options.data)
-            table = self.compute(Context(settings, options.preset, data, options.seed, store))
+            context = Context(settings, options.preset, data, options.seed, store, weights)
+            table = self.compute(context)
         write_table(out / "table.csv", table)
         figure = self.draw(table)
+        note_absent(figure, table)
         for suffix in ("png", "pdf"):
             with atomic_write(out / f"figure.{suffix}") as temporary:
                 figure.savefig(temporary, format=suffix, dpi=200, bbox_inches="tight")
@@ -190,7 +205,7 @@ class Script:
             )
         if self.conclude is not None:
             print(self.conclude(table))
-        asked = {**self._asked(options), "members": options.members}
+        asked = {**self._asked(options, weights), "members": options.members}
         write_record(out, asked, store.ledger, processor_seconds() - seconds)
         print(f"Wrote {out}/ in {time.perf_counter() - started:.0f} s")
         return table
@@ -201,18 +216,40 @@ class Script:
         out = Path(options.out)
         if not (out / RECORD).is_file() or not (out / _SETTINGS).is_file():
             return False
-        return read_json(out / _SETTINGS) == _plain(self._identity(options))
+        identity = self._identity(options, self._weights(options))
+        return read_json(out / _SETTINGS) == _plain(identity)
 
-    def _asked(self, options: argparse.Namespace) -> dict[str, Any]:
+    def _weights(self, options: argparse.Namespace) -> ReleasedWeights | None:
+        """The files that networks are opened from, if any were given."""
+        if not options.weights:
+            return None
+        received = f"Received: --weights {' '.join(map(str, options.weights))}"
+        if self.weights is None:
+            raise InputError(f"expected no --weights, for this figure trains networks. {received}")
+        if not options.data:
+            raise InputError(
+                "--weights needs --data, the files with the test sequences of the networks' data. "
+                f"{received}, no --data"
+            )
+        return ReleasedWeights(options.weights, self.weights, options.members)
+
+    def _asked(
+        self, options: argparse.Namespace, weights: ReleasedWeights | None
+    ) -> dict[str, Any]:
+        given = {} if weights is None else {"weights": weights.record()}
         return {
             "script": self.name,
             "preset": options.preset,
             "seed": options.seed,
             "data": [str(path) for path in options.data],
+            **given,
         }
 
-    def _identity(self, options: argparse.Namespace) -> dict[str, Any]:
-        return {**self._asked(options), **dataclasses.asdict(self._settings(options))}
+    def _identity(
+        self, options: argparse.Namespace, weights: ReleasedWeights | None
+    ) -> dict[str, Any]:
+        settings = dataclasses.asdict(self._settings(options))
+        return {**self._asked(options, weights), **settings}
 
     def _settings(self, options: argparse.Namespace) -> Any:
         settings = self.presets[options.preset]
@@ -243,6 +280,17 @@ class Script:
         parser.add_argument(
             "--data", type=Path, nargs="+", default=(), metavar="FILE", help=self.data_help
         )
+        if self.weights is None:
+            weights_help = "not for this figure, which trains its networks"
+        else:
+            weights_help = (
+                "folders or files of released weights that networks are opened from, so that none "
+                f"is trained: {self.weights.text()}; needs --data"
+            )
+        parser.add_argument(
+            "--weights", type=Path, nargs="+", default=(), metavar="PATH",
+            help=weights_help.replace("%", "%%"),
+        )  # fmt: skip
         parser.add_argument(
             "--out",
             default=f"results/{self.name}",
