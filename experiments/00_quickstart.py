@@ -38,12 +38,7 @@ PRESETS = {
 
 def compute(context: Context) -> pd.DataFrame:
     """Predictions for the test set: one row a method, sequence and target."""
-    settings = context.settings
-    splits = _splits(context)
-    spec = degu.ModelSpec(settings.model, {"width": settings.width})
-    training = degu.TrainingSettings(epochs=settings.epochs)
-    teachers = context.store.teachers(splits, spec, settings.n_members, training, context.seed)
-    student = context.store.student(teachers, splits, settings=training, seed=context.seed)
+    splits, teachers, student = networks(context)
     predictors: dict[str, degu.Ensemble | degu.ModelPredictor] = {
         **{f"single {i}": member for i, member in enumerate(teachers.members)},
         "ensemble": teachers,
@@ -56,6 +51,17 @@ def compute(context: Context) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
+
+
+def networks(context: Context) -> tuple[degu.Splits, degu.Ensemble, degu.ModelPredictor]:
+    """The data, teachers of them, and a student."""
+    settings = context.settings
+    splits = _splits(context)
+    spec = degu.ModelSpec(settings.model, {"width": settings.width})
+    training = degu.TrainingSettings(epochs=settings.epochs)
+    teachers = context.store.teachers(splits, spec, settings.n_members, training, context.seed)
+    student = context.store.student(teachers, splits, settings=training, seed=context.seed)
+    return splits, teachers, student
 
 
 def _splits(context: Context) -> degu.Splits:

@@ -16,6 +16,8 @@ PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
 WEIGHTS = study.WEIGHTS
 
+PARTS = "fractions"
+networks = study.networks
 compute = study.figure_five
 draw = figure.figure_five
 CLAIMS = claims.FIGURE_FIVE

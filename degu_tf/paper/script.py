@@ -2,8 +2,10 @@
 
 A script reads like its figure's caption. At module level it names `PRESETS`, `compute` (a tidy
 table), `draw` (a figure of the table) and `CLAIMS` (of the paper, in our words, each with the test
-that decides it here), and may name `conclude` (what is printed last), `DATA_HELP`, and `WEIGHTS` (the
-methods that it can open from weight files). Two lines run it::
+that decides it here), and may name `networks` (asks the store for all networks that `compute` asks
+for: what ``--dry-run`` lists), `conclude` (what is printed last), `DATA_HELP`, `WEIGHTS` (the
+methods that it can open from weight files) and `PARTS` (the field of its settings from which
+``--only`` chooses). Two lines run it::
 
     if __name__ == "__main__":
         raise SystemExit(main(globals()))
@@ -21,9 +23,11 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from degu_tf.paper.claims import Claim, judge, not_judged
-from degu_tf.paper.record import RECORD, processor_seconds, write_record
 from degu_tf.paper.absent import note_absent
+from degu_tf.paper.claims import Claim, judge, not_judged
+from degu_tf.paper.planned_store import Planned, PlannedStore
+from degu_tf.paper.record import RECORD, processor_seconds, write_record
+from degu_tf.paper.step_times import MEASURED, StepTimes, plan_text
 from degu_tf.paper.store import Store
 from degu_tf.paper.weights import Needs, ReleasedWeights
 from degu_tf.training.train import write_table
@@ -113,6 +117,11 @@ class Script:
         What ``--data`` takes.
     weights
         What it opens from ``--weights``; None where it trains what it shows.
+    networks
+        Asks the context's store for every network that `compute` asks for; None where the script
+        does not say.
+    parts
+        Field of the settings, a tuple, from which ``--only`` chooses; None where there is none.
     """
 
     name: str
@@ -124,6 +133,8 @@ class Script:
     conclude: Callable[[pd.DataFrame], str] | None = None
     data_help: str = "HDF5 file made by `degu prepare`; simulated data without it"
     weights: Needs | None = None
+    networks: Callable[[Context], Any] | None = None
+    parts: str | None = None
 
     @classmethod
     def of(cls, module: Mapping[str, Any]) -> "Script":
@@ -143,6 +154,8 @@ class Script:
                 ("conclude", "conclude"),
                 ("data_help", "DATA_HELP"),
                 ("weights", "WEIGHTS"),
+                ("networks", "networks"),
+                ("parts", "PARTS"),
             )
             if key in module
         }
@@ -161,11 +174,45 @@ class Script:
         options = self._parser().parse_args(arguments)
         quiet.one_line_warnings(self.name)
         try:
-            self.run(options)
+            if options.dry_run:
+                plan = self.plan(options, PlannedStore(runs_of(options)))
+                print(f"{plan_text(plan, StepTimes())}\n{MEASURED}")
+            else:
+                self.run(options)
         except InputError as error:
             print(f"{self.name}: error: {error}", file=sys.stderr)
             return 2
         return 0
+
+    def plan(self, options: argparse.Namespace, store: PlannedStore) -> list[Planned]:
+        """The networks that the script would train, of which a store knows which are there.
+
+        Parameters
+        ----------
+        options
+            Those of its command line.
+        store
+            Notes what is asked for; networks that were asked of it before are not counted again.
+
+        Raises
+        ------
+        InputError
+            If the input cannot be used, or the script does not say what it trains.
+        """
+        if self.networks is None:
+            raise InputError(
+                "expected a script with a function `networks`, for --dry-run. "
+                f"Received: {self.name}"
+            )
+        settings, before = self._settings(options), len(store.plan)
+        weights = self._weights(options)
+        data = tuple(options.data)
+        self.networks(Context(settings, options.preset, data, options.seed, store, weights))
+        return store.plan[before:]
+
+    def options(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """The script's options from a command line."""
+        return self._parser().parse_args(arguments)
 
     def run(self, options: argparse.Namespace) -> pd.DataFrame:
         """Compute, draw, judge, and write everything; returns the table.
@@ -183,7 +230,7 @@ class Script:
         _claim_folder(out, self._identity(options, weights))
         (out / RECORD).unlink(missing_ok=True)
         with engine(options.workers, options.dask) as executor:
-            store = Store(options.runs or out.parent / "runs", executor)
+            store = Store(runs_of(options), executor)
             data = tuple(options.data)
             context = Context(settings, options.preset, data, options.seed, store, weights)
             table = self.compute(context)
@@ -252,7 +299,7 @@ class Script:
         return {**self._asked(options, weights), **settings}
 
     def _settings(self, options: argparse.Namespace) -> Any:
-        settings = self.presets[options.preset]
+        settings = self._chosen(self.presets[options.preset], options.only)
         if options.members is None:
             return settings
         if not hasattr(settings, "n_members"):
@@ -261,6 +308,20 @@ class Script:
                 f"Received: --members {options.members}"
             )
         return dataclasses.replace(settings, n_members=options.members)
+
+    def _chosen(self, settings: Any, only: Sequence[str]) -> Any:
+        """The settings with those of their parts that ``--only`` names."""
+        if not only:
+            return settings
+        received = f"Received: --only {' '.join(only)}"
+        if self.parts is None:
+            raise InputError(f"expected no --only, for this figure has no parts. {received}")
+        there = getattr(settings, self.parts)
+        known = {str(part): part for part in there}
+        if not set(only) <= set(known):
+            raise InputError(f"expected some of the {self.parts} {', '.join(known)}. {received}")
+        chosen = tuple(part for name, part in known.items() if name in only)
+        return dataclasses.replace(settings, **{self.parts: chosen})
 
     def _parser(self) -> argparse.ArgumentParser:
         example = f"example:\n  python experiments/{self.name}.py --preset quick --out results/x"
@@ -304,6 +365,16 @@ class Script:
         parser.add_argument(
             "--members", type=int, help="number of teachers (default: that of the preset)"
         )
+        what = "this figure has none" if self.parts is None else f"some of its {self.parts}"
+        parser.add_argument(
+            "--only", nargs="+", default=(), metavar="PART", help=f"parts to run: {what}"
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="list the networks that would be trained, with hours reckoned from steps timed "
+            "now, and train nothing",
+        )
         parser.add_argument(
             "--workers",
             type=_at_least_one,
@@ -318,6 +389,11 @@ class Script:
             "slurm, sge or pbs, --workers of them",
         )
         return parser
+
+
+def runs_of(options: argparse.Namespace) -> Path:
+    """Folder of trained models: the one named, or `runs` beside the output folder."""
+    return Path(options.runs or Path(options.out).parent / "runs")
 
 
 def _at_least_one(text: str) -> int:

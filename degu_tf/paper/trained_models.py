@@ -10,6 +10,7 @@ from typing import Any
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.heads import Form
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.data_sets import OpenedSetup, Setup
 from degu_tf.paper.script import Context
@@ -99,7 +100,7 @@ def distillation_of(method: str) -> DistillationSettings:
     'log_variance'
     """
     augmentation = Augmentation(scheme(DYNAMIC[method])) if method in DYNAMIC else None
-    epistemic = "log_variance" if method == "student_log_variance" else "std"
+    epistemic: Form = "log_variance" if method == "student_log_variance" else "std"
     return DistillationSettings(epistemic=epistemic, augmentation=augmentation)
 
 

@@ -1,13 +1,13 @@
 """Networks of a figure opened from weight files, such as the released ones, instead of trained.
 
-A file's content says what it is: architecture, columns, and so teacher, student or noise model. What
-content leaves open its path says in plain words, below the folder that was given: the data set, the
-share of the training data, the kind of augmentation.
+A file's content says what it is: architecture, columns, and so teacher, student or noise model.
+What content leaves open its path says in plain words, below the folder that was given: the data
+set, the share of the training data, the kind of augmentation.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from degu_tf.data.splits import Splits
@@ -55,10 +55,13 @@ class Needs:
         Those without which it shows nothing: a folder that lacks them is refused.
     shown
         Others that it shows; where a folder lacks them, the figure says so.
+    one_target
+        Whether it shows data with one target alone, so that of other data it needs nothing.
     """
 
     required: tuple[str, ...]
     shown: tuple[str, ...] = ()
+    one_target: bool = False
 
     def text(self) -> str:
         """The methods, in the words of legends."""
@@ -88,6 +91,7 @@ class DataWeights:
     sets: Mapping[tuple[str, float], tuple[WeightSet, HeadLayout]]
     n_members: int | None = None
     fraction: float = ALL_DATA
+    _opened: dict[Path, ModelPredictor] = field(default_factory=dict, repr=False)
 
     @property
     def fractions(self) -> tuple[float, ...]:
@@ -115,7 +119,7 @@ class DataWeights:
             If there are none, or a file cannot be read.
         """
         chosen, heads = self._set(method)
-        return [open_member(file, heads) for file in chosen.files]
+        return [self._open(file, heads) for file in chosen.files]
 
     def ensemble(self, method: str = "single") -> Ensemble:
         """The ensemble of a method's networks, all or the first `n_members`.
@@ -133,8 +137,14 @@ class DataWeights:
                 f"{self.data}: expected 2 to {len(files)} members of {chosen.name}. "
                 f"Received: {wanted}"
             )
-        members = [open_member(file, heads) for file in files[:wanted]]
+        members = [self._open(file, heads) for file in files[:wanted]]
         return Ensemble(members, sources=files[:wanted])
+
+    def _open(self, file: Path, heads: HeadLayout) -> ModelPredictor:
+        """A file's network, opened once: panels share them."""
+        if file not in self._opened:
+            self._opened[file] = open_member(file, heads)
+        return self._opened[file]
 
     def _set(self, method: str) -> tuple[WeightSet, HeadLayout]:
         if not self.has(method):
@@ -192,7 +202,8 @@ class ReleasedWeights:
             candidates = self._candidates(name, splits, data)
             sets = {key: self._best(key, ranked, name) for key, ranked in candidates.items()}
             weights = DataWeights(name, sets, self._n_members)
-            self._check(weights)
+            if splits.heads.n_targets == 1 or not self._needs.one_target:
+                self._check(weights)
             found[name] = weights
             wanted = {DERIVED.get(each, each) for each in self._needs.required + self._needs.shown}
             for (method, share), (chosen, _) in sorted(sets.items()):

@@ -1,4 +1,4 @@
-"""Sets of weight files: found below folders, in any mix of formats, with the words of their paths."""
+"""Sets of weight files: found below folders, in any mix of formats, with their paths' words."""
 
 from pathlib import Path
 

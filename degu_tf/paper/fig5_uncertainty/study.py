@@ -379,6 +379,40 @@ def figure_five(context: Context, target: str = "Hk") -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def networks(context: Context, target: str = "Hk") -> None:
+    """Teachers and students of every share of the data, and each of Fig. 5's methods."""
+    for _, splits, setup in data(context, target):
+        networks_of_shares(context, splits, setup)
+        if splits.heads.n_targets == 1:
+            networks_of_methods(context, splits, setup, PAPER_METHODS)
+
+
+def networks_of_shares(
+    context: Context, splits: Splits, setup: Setup, method: str = "student"
+) -> None:
+    """What `head_performance` asks for: students of one method, and their teachers."""
+    for fraction in setup.shares(context.settings.fractions):
+        methods = Methods(context, splits.fraction(fraction), setup.at(fraction))
+        for each in ("single", method):
+            list(methods.models(each))
+
+
+def networks_of_methods(
+    context: Context, splits: Splits, setup: Setup, names: tuple[str, ...]
+) -> None:
+    """What `compare_methods` asks for."""
+    methods = Methods(context, splits, setup)
+    for name in names:
+        list(methods.models(name))
+
+
+def networks_on_one_target(context: Context, names: tuple[str, ...]) -> None:
+    """What `compare_on_one_target` asks for."""
+    for _, splits, setup in data(context):
+        if splits.heads.n_targets == 1:
+            networks_of_methods(context, splits, setup, names)
+
+
 def compare_on_one_target(context: Context, names: tuple[str, ...]) -> pd.DataFrame:
     """`compare_methods` for each data set with one target.
 
