@@ -111,11 +111,14 @@ class PlannedStore(Store):
     ----------
     plan
         What was asked for, in order.
+    runs
+        Names of the runs' folders, an ensemble's members in one.
     """
 
     def __init__(self, root: str | os.PathLike) -> None:
         super().__init__(root)
         self.plan: list[Planned] = []
+        self.runs: set[str] = set()
         self._seen: set[Path] = set()
 
     def teachers(
@@ -194,6 +197,7 @@ class PlannedStore(Store):
         new = [folder for folder in folders if folder not in self._seen]
         there = sum(RunFolder(folder).finished for folder in new)
         self._seen.update(new)
+        self.runs |= {(each.parent if kind == "teachers" else each).name for each in folders}
         length = settings.crop or splits.input_shape[0]
         self.plan.append(
             Planned(

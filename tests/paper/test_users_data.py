@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numbered_scripts import load
 from users_files import LAYOUTS, element, random_splits, write
 
 from degu_tf.data.simulation.atac import simulate_profiles
@@ -16,7 +17,8 @@ from degu_tf.data.tracks import replicate_columns
 from degu_tf.paper.data_sets import activity_data, data_sets, read_measured
 from degu_tf.paper.fig4_attribution.logo_table import LOGO, SITE, site_rows
 from degu_tf.paper.fig5_uncertainty.study import PRESETS
-from degu_tf.paper.script import Context
+from degu_tf.paper.planned_store import PlannedStore
+from degu_tf.paper.script import Context, Script
 from degu_tf.utils.errors import InputError
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -146,6 +148,11 @@ def test_a_script_runs_on_users_data(name, layout, starrseq, lentimpra, runs, tm
     command += ["--data", *map(str, files), "--out", str(out), "--runs", str(runs)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
+    script, store = Script.of(vars(load(name))), PlannedStore(runs)
+    plan = script.plan(script.options(command[2:]), store)
+    record = json.loads((out / "record.json").read_text())
+    assert sum(each.missing for each in plan) == 0, "--dry-run lists what is not trained"
+    assert len(store.runs) == record["models_trained"] + record["models_reused"]
     table = pd.read_csv(out / "table.csv", low_memory=False)
     numbers = next(name for name in ("value", "mean", "predicted", "share") if name in table)
     assert table[numbers].dtype == float
