@@ -19,6 +19,8 @@ from degu_tf.utils import quiet
 
 quiet.tensorflow()
 
+import keras  # noqa: E402
+
 from degu_tf.data.splits import Split, Splits  # noqa: E402
 from degu_tf.data.zenodo import record  # noqa: E402
 from degu_tf.distillation.runs import open_run  # noqa: E402
@@ -31,6 +33,11 @@ from degu_tf.training.model_spec import ModelSpec  # noqa: E402
 from degu_tf.training.settings import TrainingSettings  # noqa: E402
 from degu_tf.utils.errors import InputError  # noqa: E402
 from degu_tf.utils.run_folder import RunFolder  # noqa: E402
+
+
+def pytest_runtest_setup():
+    """Weights that a test draws without a seed of its own are the same in every run."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,10 @@ class Verdict:
         Number of independent values behind it.
     threshold
         What the interval must lie above for the claim to hold; `p` is against it too.
+    over
+        Over what a claim made of several parts was decided, such as ``"each of 8"``.
+    average
+        The verdict on the mean over the parts, of a claim that is made of each of them.
     """
 
     statistic: str
@@ -56,6 +61,8 @@ class Verdict:
     p: float
     n: int
     threshold: float = 0.0
+    over: str = ""
+    average: "Verdict | None" = None
 
     @property
     def verdict(self) -> str:
@@ -70,6 +77,9 @@ class Verdict:
         if self.high < self.threshold:
             return FAILS
         return UNDECIDED
+
+
+_NUMBERS = ("statistic", "value", "low", "high", "p", "n", "threshold")
 
 
 @dataclass(frozen=True)
@@ -160,7 +170,8 @@ def in_every(
 ) -> Verdict:
     """Decide a claim made of every part of a table: the part that supports it least decides.
 
-    It holds only where it holds in each part, and does not hold where it fails in one.
+    It holds only where it holds in each part, and does not hold where it fails in one. Of a trend
+    that is seen in most parts this asks too much, so the verdict on their mean is beside it.
 
     Parameters
     ----------
@@ -177,6 +188,8 @@ def in_every(
     >>> verdict = in_every(table, ["target"], lambda part: above(part["r"], 0.0, "mean r"))
     >>> verdict.statistic, verdict.verdict
     ('mean r (least of 2: Hk)', 'cannot be told at this size')
+    >>> verdict.average.statistic, verdict.average.value
+    ('mean r', 2.1666666666666665)
     """
     verdicts = []
     for key, part in table.groupby(list(by), sort=False):
@@ -193,7 +206,27 @@ def in_every(
         ),
     )
     statistic = f"{least.statistic} (least of {len(verdicts)}: {place})"
-    return dataclasses.replace(least, statistic=statistic)
+    if len(verdicts) == 1:
+        return dataclasses.replace(least, statistic=statistic)
+    average = _average([verdict for _, verdict in verdicts])
+    over = f"each of {len(verdicts)}"
+    return dataclasses.replace(least, statistic=statistic, over=over, average=average)
+
+
+def _average(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict on the mean over parts.
+
+    Parts may share models and data. However they depend on one another, the standard error of
+    their mean is at most the mean of theirs, so the mean of their intervals is no narrower than
+    the interval of the mean.
+    """
+    value, low, high, threshold = (
+        float(np.mean([getattr(each, name) for each in verdicts]))
+        for name in ("value", "low", "high", "threshold")
+    )
+    fewest = min(each.n for each in verdicts)
+    over = f"mean of {len(verdicts)}"
+    return Verdict(verdicts[0].statistic, value, low, high, float("nan"), fewest, threshold, over)
 
 
 def _unknown(what: str, value: float, n: int, threshold: float = 0.0) -> Verdict:
@@ -203,18 +236,34 @@ def _unknown(what: str, value: float, n: int, threshold: float = 0.0) -> Verdict
 
 def judge(claims: Sequence[Claim], table: pd.DataFrame) -> pd.DataFrame:
     """Decide every claim on a result: one row a claim, with statistic, interval, p and verdict."""
+    return pd.DataFrame([_row(claim, claim.decide(table)) for claim in claims])
+
+
+def judge_averages_too(claims: Sequence[Claim], table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `judge`; a claim of several parts has one on the mean over them before its own.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"target": ["Dev"] * 3 + ["Hk"] * 3, "r": [3.0, 4, 5, 1, -1, 1]})
+    >>> claim = Claim(
+    ...     "r is positive", "Fig. 1",
+    ...     lambda table: in_every(table, ["target"], lambda part: above(part["r"], 0.0, "mean r")),
+    ... )
+    >>> judge_averages_too([claim], rows)["over"].tolist()
+    ['mean of 2', 'each of 2']
+    """
     rows = []
     for claim in claims:
-        verdict = claim.decide(table)
-        rows.append(
-            {
-                "claim": claim.text,
-                "where": claim.where,
-                **dataclasses.asdict(verdict),
-                "verdict": verdict.verdict,
-            }
-        )
+        strict = claim.decide(table)
+        rows += [] if strict.average is None else [_row(claim, strict.average)]
+        rows.append(_row(claim, strict))
     return pd.DataFrame(rows)
+
+
+def _row(claim: Claim, verdict: Verdict) -> dict[str, Any]:
+    numbers = {name: getattr(verdict, name) for name in _NUMBERS}
+    place = {"claim": claim.text, "where": claim.where, "over": verdict.over}
+    return {**place, **numbers, "verdict": verdict.verdict}
 
 
 def not_judged(verdicts: pd.DataFrame) -> pd.DataFrame:

@@ -24,7 +24,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from degu_tf.paper.absent import note_absent
-from degu_tf.paper.claims import Claim, judge, not_judged
+from degu_tf.paper.claims import Claim, judge_averages_too, not_judged
 from degu_tf.paper.planned_store import Planned, PlannedStore
 from degu_tf.paper.record import RECORD, processor_seconds, write_record
 from degu_tf.paper.step_times import MEASURED, StepTimes, plan_text
@@ -240,12 +240,13 @@ class Script:
         for suffix in ("png", "pdf"):
             with atomic_write(out / f"figure.{suffix}") as temporary:
                 figure.savefig(temporary, format=suffix, dpi=200, bbox_inches="tight")
-        verdicts = judge(self.claims, table)
+        verdicts = judge_averages_too(self.claims, table)
         if options.preset == SMOKE:
             verdicts = not_judged(verdicts)
         write_table(out / "claims.csv", verdicts)
         for row in verdicts.itertuples():
-            print(f"{row.verdict.upper()}: {row.claim} ({row.where})")
+            over = f" [{row.over}]" if row.over else ""
+            print(f"{row.verdict.upper()}: {row.claim}{over} ({row.where})")
             print(
                 f"    {row.statistic}: {row.value:.4g} "
                 f"[{row.low:.4g}, {row.high:.4g}], p = {row.p:.2g}, n = {row.n}"

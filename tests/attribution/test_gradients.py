@@ -245,6 +245,7 @@ def double_precision():
     keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_architecture_has_maps_that_foretell_small_changes(name, double_precision):
     length, n_columns, options = MODELS[name]

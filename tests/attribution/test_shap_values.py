@@ -95,6 +95,7 @@ def test_equal_sequence_and_reference_score_zero():
     np.testing.assert_array_equal(result.delta, [0.0])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", MODELS)
 def test_every_architecture_is_complete_in_float64(stir, name):
@@ -108,6 +109,7 @@ def test_every_architecture_is_complete_in_float64(stir, name):
     np.testing.assert_allclose(result.prediction, column.reshape(4, -1).mean(1), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["deepstarr", "residualbind", "dream_rnn"])
 @pytest.mark.usefixtures("traced_at_first")
 def test_float32_is_float64_but_for_rounding(stir, name):

@@ -31,6 +31,7 @@ def test_students_take_the_teachers_training_subset_and_architecture(work):
     assert made["heads"]["epistemic"] == "std"
 
 
+@pytest.mark.slow
 def test_distil_on_the_fly(work, tmp_path):
     run = tmp_path / "dynamic"
     arguments = ("--augment", "mutagenesis", "--append", "--teacher-dtype", "bfloat16")
@@ -58,6 +59,7 @@ def test_distil_on_the_fly(work, tmp_path):
     assert "augmentation.append" in refused.err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untrained")
 @pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
 @pytest.mark.parametrize(
@@ -206,6 +208,7 @@ def test_what_starts_elsewhere_says_so(work, tmp_path):
     assert "architecture and size" in refused.err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untrained")
 def test_teachers_that_were_trained_elsewhere(work, tmp_path):
     """Files of a network nobody here knows; the data say what its columns mean."""

@@ -37,6 +37,7 @@ def work(tmp_path_factory, student_run, splits):
     return folder
 
 
+@pytest.mark.slow
 def test_maps_logos_and_the_pair_are_written(work, student, splits, tmp_path):
     done = explain(
         work / "run", work / "d.h5", "--head", "Dev", "Dev_epistemic", "--top", "3",
@@ -64,6 +65,7 @@ def test_maps_logos_and_the_pair_are_written(work, student, splits, tmp_path):
     assert f"References: 9 random sequences of the 40 in {work / 'd.h5'}" in done.out
 
 
+@pytest.mark.slow
 def test_without_the_runs_data_references_are_shuffles(work, student, splits, tmp_path):
     moved = tmp_path / "run"
     shutil.copytree(work / "run", moved)

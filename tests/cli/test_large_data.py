@@ -17,6 +17,7 @@ def nothing_is_small(monkeypatch):
     monkeypatch.setattr(stored_rows, "HELD", 600)
 
 
+@pytest.mark.slow
 def test_the_usual_commands_on_data_in_their_file(work, tmp_path):
     data, runs = shutil.copy(work.data, tmp_path / "d.h5"), (tmp_path / "x", tmp_path / "y")
     said = done("train", data, *TRAIN, *NEVER, "--out", runs[0])
@@ -32,6 +33,7 @@ def test_the_usual_commands_on_data_in_their_file(work, tmp_path):
     assert "data" in refused.err
 
 
+@pytest.mark.slow
 def test_the_fingerprint_does_not_depend_on_how_data_are_read(work, tmp_path):
     done("train", work.data, *TRAIN, *NEVER, "--out", tmp_path / "x")
     done("train", work.data, *TRAIN, "--quiet", "--out", tmp_path / "z")

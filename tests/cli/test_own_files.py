@@ -50,6 +50,7 @@ def own(tmp_path_factory, splits, student_run):
 FORMS = ["exported.keras", "again.keras", "saved.keras", "saved_exported.keras"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_every_verb_reads_the_file_as_it_reads_the_run(own, tmp_path, form):
     written = {}

@@ -186,6 +186,7 @@ def test_what_cannot_be_loaded(teachers, tmp_path):
         Ensemble.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_growing_trains_only_the_missing_member(copy, train_again, teachers):
     kept = [member_folder(copy, 0), member_folder(copy, 1)]
     before = states(*kept)
@@ -199,6 +200,7 @@ def test_growing_trains_only_the_missing_member(copy, train_again, teachers):
     assert states(copy) == whole
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_at_the_member_it_had_reached(copy, train_again, teachers):
     (copy / "manifest.json").unlink()
     (copy / "metrics.csv").unlink()

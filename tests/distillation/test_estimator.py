@@ -134,6 +134,7 @@ def test_callbacks_see_teachers_and_student(fitted, seen):
     assert seen == ["member 0"] * 2 + ["member 1"] * 2 + ["student"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize("shape", [(400,), (400, 2)])
 def test_gaps_and_weights_are_those_of_splits(splits, spec, shape, tmp_path):

@@ -185,6 +185,7 @@ def test_students_learn_on_the_fly_too(name, splits):
     assert student.heads.epistemic == "std"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["linear", "positive"])
 def test_students_start_from_the_best_teacher(splits, head, monkeypatch):
     spec = ModelSpec(own_networks.residual)

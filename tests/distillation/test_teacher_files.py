@@ -75,6 +75,7 @@ def test_a_folder_of_files_of_any_functional_model(tmp_path, x, suffix):
         open_teachers(tmp_path)
 
 
+@pytest.mark.slow
 def test_converted_files_and_released_weights_say_what_they_are(tmp_path):
     x = np.eye(4, dtype=np.float32)[np.random.default_rng(0).integers(0, 4, (3, 249))]
     models = [build("deepstarr", (249, 4), HeadLayout(TARGETS), width=0.03) for _ in range(3)]

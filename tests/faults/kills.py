@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 from faults.processes import begun_under, loaded_processes, run_command
 
+from degu_tf.paper.record import RECORD
 from degu_tf.utils.files import UNFINISHED
 from degu_tf.utils.processes.locks import LOCK
 from degu_tf.utils.run_folder import STATES
@@ -210,7 +211,7 @@ class Job:
 
 
 def _content(path):
-    """Weights of a model, a history but for its seconds, names of a manifest, or a hash."""
+    """Weights of a model, names in a manifest or a record, a hash; nothing of how long it took."""
     if path.is_dir():
         return "folder"
     if path.suffix == ".keras":
@@ -221,6 +222,8 @@ def _content(path):
         return [line[:place] + line[place + 1 :] for line in lines]
     if path.name == "manifest.json":
         return sorted(json.loads(path.read_text())["files"])
+    if path.name == RECORD or path.parent.name == "processor_seconds":  # what a script cost
+        return sorted(json.loads(path.read_text()))
     if path.suffix == ".pdf":  # it tells the time
         return "pdf"
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -136,6 +136,7 @@ def outputs(folder):
     return found
 
 
+@pytest.mark.exhaustive  # of test_killed_trainings, with processes of their own
 @pytest.mark.parametrize(
     ("name", "moments"),
     [("prepare", (1,) * 6), ("train", (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)), ("distill", range(1, 7))],

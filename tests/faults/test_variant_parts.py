@@ -128,6 +128,7 @@ def killed(work, out, n_files):
     return process.returncode != 0
 
 
+@pytest.mark.exhaustive  # of test_killed_commands, with processes of their own
 def test_killed_scorings_are_resumed(work, scoring, tmp_path):
     score_vcf(scoring, work / "v.vcf", tmp_path / "whole.tsv", progress=False, chunk=1, block=8)
     out = tmp_path / "o.tsv"

@@ -13,6 +13,7 @@ from degu_tf.utils.errors import InputError
 HEADS = HeadLayout(("a", "b"), aleatoric="std")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1e3, 1e6, 1e9, 1e200])
 @pytest.mark.parametrize("name", registry.names())
 def test_absurd_widths_are_one_line(name, width):

@@ -112,6 +112,7 @@ def test_saves_and_reloads_bit_for_bit(name, layout, tmp_path):
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
 
 
+@pytest.mark.slow
 @saves
 @pytest.mark.parametrize("name", [*names(), "dream_rnn released"])
 def test_predict_is_bit_for_bit_the_same_after_reloading(name, tmp_path):
@@ -252,6 +253,7 @@ def test_heads_must_be_a_layout(name):
         build(name, (64, 4), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*names(), "dream_rnn released"])
 def test_one_step_lowers_the_loss_and_reaches_every_variable(name):
     name, choices = with_variant(name)

@@ -28,11 +28,18 @@ SCRIPTS = sorted((ROOT / "experiments").glob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Models that the scripts share, as they do where a user runs one after the other."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_script_runs_at_smoke(script, tmp_path):
+def test_script_runs_at_smoke(script, tmp_path, runs):
     out = tmp_path / "out"
     command = [sys.executable, str(script), "--preset", "smoke", "--out", str(out)]
+    command += ["--runs", str(runs)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     assert {

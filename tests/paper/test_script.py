@@ -30,6 +30,7 @@ from degu_tf.paper.claims import (
     greater,
     in_every,
     judge,
+    judge_averages_too,
 )
 from degu_tf.paper.data_sets import at_most
 from degu_tf.paper.fig2_performance import study
@@ -163,6 +164,39 @@ class TestInEvery:
         result = in_every(table, [0], lambda part: above(part[1], 0.0, "mean"))
         assert result.verdict == verdict
         assert result.statistic == f"mean (least of {len(parts)}: {named})"
+
+    def test_the_verdict_on_the_mean_is_beside_it(self):
+        """Of three seeds whose panels are the same numbers, the interval is that of one panel."""
+        table = pd.DataFrame([(key, value) for key in "ab" for value in self.GOOD])
+        same = in_every(table, [0], lambda part: above(part[1], 0.0, "mean"))
+        alone = above(self.GOOD, 0.0, "mean")
+        for name in ("value", "low", "high", "n", "statistic", "verdict"):
+            assert getattr(same.average, name) == getattr(alone, name)
+        assert (same.over, same.average.over) == ("each of 2", "mean of 2")
+
+    def test_a_trend_may_hold_on_average_and_not_everywhere(self):
+        parts = {"a": self.BETTER, "b": self.BAD}
+        table = pd.DataFrame([(key, v) for key, values in parts.items() for v in values])
+        result = in_every(table, [0], lambda part: above(part[1], 0.0, "mean"))
+        assert (result.verdict, result.average.verdict) == (FAILS, HOLDS)
+        assert result.average.value == pytest.approx(2.0)
+        judged = judge_averages_too([Claim("c", "w", lambda _: result)], table)
+        assert judged["verdict"].tolist() == [HOLDS, FAILS]
+
+    def test_a_panel_without_an_interval_leaves_the_mean_undecided(self):
+        table = pd.DataFrame([("a", 1.0), ("a", 1.1), ("a", 1.2), ("b", 1.0)])
+        result = in_every(table, [0], lambda part: above(part[1], 0.0, "mean"))
+        assert (result.average.verdict, result.average.n) == (UNDECIDED, 1)
+
+    @pytest.mark.parametrize("n_panels", [2, 5])
+    def test_intervals_of_means_are_no_narrower_than_those_of_independent_panels(self, n_panels):
+        panels = np.random.default_rng(0).normal(size=(8, n_panels))
+        table = pd.DataFrame(panels).melt()
+        result = in_every(table, ["variable"], lambda part: above(part["value"], 0.0, "mean"))
+        independent = above(panels.mean(axis=1), 0.0, "mean")
+        assert result.average.value == pytest.approx(independent.value)
+        assert result.average.low < independent.low
+        assert result.average.high > independent.high
 
     def test_no_part_is_undecided(self):
         table = pd.DataFrame({"target": [], "value": []})

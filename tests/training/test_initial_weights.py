@@ -70,6 +70,7 @@ def nested(n):
     return keras.Sequential([keras.Input((8, 4)), *layers, keras.layers.Dense(2)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".keras", ".weights.h5", ".h5"])
 def test_arrays_beyond_those_of_a_nested_model_are_refused_by_name(ending, tmp_path):
     file, source = tmp_path / f"pretrained{ending}", nested(2)

@@ -103,6 +103,7 @@ def fitted(model, train, validation, heads, settings=ONE_BATCH, objective=None):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["mse", "huber", "gaussian_nll", "deep_evidential"])
 def test_teachers_learn_each_target_from_the_rows_that_have_it(loss):
     settings = replace(ONE_BATCH, loss=loss)
@@ -127,6 +128,7 @@ def test_teachers_learn_each_target_from_the_rows_that_have_it(loss):
     np.testing.assert_allclose(history[["loss", "val_loss"]], mean, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_the_labels_present_with_the_weights_of_its_heads():
     train, validation = halves(4)
     model = linear(4)
@@ -173,6 +175,7 @@ def test_a_weight_of_two_is_the_row_twice(missing):
     assert np.abs(plain.get_weights()[0] - weighted.get_weights()[0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_fast_path_gives_what_keras_gives():
     part = replace(split(n=64, missing=0.5, length=LONGER), weights=np.linspace(0.5, 2, 64))
     heads = HeadLayout(("a", "b"))
@@ -256,6 +259,7 @@ def test_probabilities_are_learnt_from_present_values():
     assert float(loss(y, y_pred)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "binary"])
 def test_gaps_go_with_standardised_and_with_binary_targets(task):
     """A target with gaps beside one without: both are learnt, in the data's units."""

@@ -76,6 +76,7 @@ def assert_same_but_for_units(here, there, x, atol=0.02):
     np.testing.assert_allclose((there.columns(x) - offset) / scale, here.columns(x), atol=atol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["linear", "positive"])
 @pytest.mark.parametrize("heads", LAYOUTS, ids=lambda heads: str(heads.roles))
 def test_outputs_of_every_form_take_the_units_and_give_them_back(heads, head, tmp_path):
@@ -93,6 +94,7 @@ def test_outputs_of_every_form_take_the_units_and_give_them_back(heads, head, tm
     assert not scales_of(back)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["linear", "positive"])
 def test_training_is_equivariant_to_units(head):
     """Standardised training of data in other units is the same training."""

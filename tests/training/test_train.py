@@ -458,6 +458,7 @@ def test_positive_heads_make_positive_deviations_and_free_means(spec, forms, sti
     assert "head" not in spec.to_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schedule", "warmup", "expected"),
     [

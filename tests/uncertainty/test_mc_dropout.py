@@ -124,6 +124,7 @@ class Dropping(layers.Dropout):
         return super().call(x, training=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["deepstarr", "residualbind", "mprann", "dream_rnn", "dream_rnn released", "cnn_task_base"],
@@ -190,6 +191,7 @@ def test_a_layer_called_twice_has_two_masks():
     assert not np.array_equal(values[..., :40], values[..., 40:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 7, 30, 31, 95, 1000])
 def test_masks_do_not_depend_on_what_is_computed_at_once(rows):
     """Neither on rows nor on the company, order and portions of sequences."""

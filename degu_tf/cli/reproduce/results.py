@@ -123,7 +123,8 @@ def published(folder: Path) -> list[Published]:
     found = []
     for entry in CATALOGUE:
         for file in sorted((folder / FOLDER / entry.script).glob(f"*/{RECORD}")):
-            claims = pd.read_csv(file.with_name(CLAIMS))
+            claims = pd.read_csv(file.with_name(CLAIMS), dtype={"over": "str"})
+            claims["over"] = claims["over"].fillna("")
             found.append(Published(entry, file.parent, read_json(file), claims))
     return found
 

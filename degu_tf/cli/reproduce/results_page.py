@@ -25,7 +25,9 @@ Written by `degu reproduce all --preset quick --publish experiments`, never by h
 the paper, in our words, was decided by the test that the script names: a claim *holds* or *does not
 hold* where the 95 % interval of its statistic excludes the threshold (0 unless another is named),
 and *cannot be told at this size* otherwise, or with fewer than three independent values. *n* is the
-number of independent values, mostly models from seeds of their own. *Simulated* data have known
+number of independent values, mostly models from seeds of their own. A claim made of several panels
+(data sets, targets, shifts) has two verdicts: on the *mean* over them, and in *each* of them, where
+the panel that supports it least decides; both count. *Simulated* data have known
 truth and are small: a verdict on them says whether this implementation shows the effect there, not
 whether the paper is right.
 """
@@ -133,8 +135,8 @@ def _block(each: Published, folder: Path) -> str:
         f"minutes, and {_reused(each)} of reused models · {record['date']} · commit "
         f"`{record['commit']}` · {versions}",
         "",
-        "| claim | where | statistic | value | 95 % interval | n | verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| claim | where | over | statistic | value | 95 % interval | n | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(_claim(row) for _, row in each.claims.iterrows()),
         "",
     ]
@@ -147,8 +149,8 @@ def _claim(row: pd.Series) -> str:
     threshold = f"; threshold {row['threshold']:.3g}" if row["threshold"] else ""
     value = f"{row['value']:.3g}" if pd.notna(row["value"]) else "none"
     statistic = _escaped(f"{row['statistic']}{threshold}")
-    cells = (_escaped(row["claim"]), _escaped(row["where"]), statistic, value, interval,
-             str(row["n"]), f"*{row['verdict']}*")  # fmt: skip
+    cells = (_escaped(row["claim"]), _escaped(row["where"]), row["over"], statistic, value,
+             interval, str(row["n"]), f"*{row['verdict']}*")  # fmt: skip
     return _row(cells)
 
 

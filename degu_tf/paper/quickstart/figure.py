@@ -11,18 +11,19 @@ from degu_tf.plots.palette import COLOURS
 
 
 def quickstart_figure(table: pd.DataFrame) -> Figure:
-    """One row a target: performance, the student's predictions, its uncertainty, its intervals."""
+    """One row a target: performance, a student's predictions, its uncertainty, its intervals."""
     targets = table["target"].unique()
     figure = Figure(figsize=(13.5, 3.4 * len(targets)), layout="constrained")
     scores = accuracy(table)
     for row, target in zip(figure.subplots(len(targets), 4, squeeze=False), targets, strict=True):
         part = table[table["target"] == target]
-        student = part[part["method"] == "student"].sort_values("mean")
+        students = part[part["method"] == "student"]
+        student = students[students["member"] == students["member"].iloc[0]].sort_values("mean")
         _draw_scores(row[0], scores[scores["target"] == target])
         _draw_points(
-            row[1], student["measured"], student["mean"], "measured", "predicted by the student"
+            row[1], student["measured"], student["mean"], "measured", "predicted by a student"
         )
-        spread = spreads(part)
+        spread = spreads(part[part["method"].eq("ensemble") | part.index.isin(student.index)])
         _draw_points(
             row[2],
             spread["of_ensemble"],
@@ -39,7 +40,7 @@ def _draw_scores(axes: Axes, scores: pd.DataFrame) -> None:
     for place, method in enumerate(("single", "student", "ensemble")):
         values = scores.loc[scores["method"] == method, "value"]
         axes.scatter([place] * len(values), values, s=45, color=COLOURS[method], alpha=0.8)
-    axes.set_xticks(range(3), ["standard\ntraining", "DEGU\nstudent", "ensemble"])
+    axes.set_xticks(range(3), ["standard\ntraining", "DEGU\nstudents", "ensemble"])
     axes.set(ylabel="Pearson r, test set", xlim=(-0.5, 2.5))
     axes.margins(y=0.2)
 
@@ -57,13 +58,23 @@ def _draw_intervals(axes: Axes, student: pd.DataFrame, shown: int = 120) -> None
     order = np.arange(len(some))
     axes.fill_between(
         order,
+        some["calibrated_lower"],
+        some["calibrated_upper"],
+        color=COLOURS["student"],
+        alpha=0.15,
+        linewidth=0,
+        label=f"calibrated: {inside(student, 'calibrated_'):.0%} inside",
+    )
+    axes.fill_between(
+        order,
         some["lower"],
         some["upper"],
         color=COLOURS["student"],
-        alpha=0.25,
+        alpha=0.35,
         linewidth=0,
+        label=f"as predicted: {inside(student):.0%} inside",
     )
     axes.plot(order, some["mean"], color=COLOURS["student"])
     axes.scatter(order, some["measured"], s=8, color="0.25", linewidths=0)
     axes.set(xlabel="test sequences, by prediction", ylabel="activity, 95 % interval")
-    axes.text(0.05, 0.92, f"{inside(student):.0%} inside", transform=axes.transAxes)
+    axes.legend(loc="upper left", frameon=False)

@@ -29,11 +29,19 @@ def distance(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def spreads(table: pd.DataFrame) -> pd.DataFrame:
-    """The student's epistemic uncertainty beside the ensemble's spread, one row a sequence."""
+    """Students' epistemic uncertainty beside the ensemble's spread, one row a sequence."""
     rows = beside_ensemble(table, "epistemic")
     return rows[rows["method"] == "student"]
 
 
-def inside(rows: pd.DataFrame) -> float:
-    """Share of measurements that lie in their intervals."""
-    return float(rows["measured"].between(rows["lower"], rows["upper"]).mean())
+def inside(rows: pd.DataFrame, kind: str = "") -> float:
+    """Share of measurements that lie in their intervals.
+
+    Parameters
+    ----------
+    rows
+        Rows of students.
+    kind
+        What the columns `lower` and `upper` are called after, such as ``"calibrated_"``.
+    """
+    return float(rows["measured"].between(rows[f"{kind}lower"], rows[f"{kind}upper"]).mean())

@@ -23,10 +23,18 @@ def finish(out, name, preset="quick", data=(), verdict="holds"):
     folder.mkdir(parents=True)
     Image.new("RGB", (1600, 800), "white").save(folder / "figure.png")
     claim = {
-        "claim": "Students | gain.", "where": "Fig. 9", "statistic": "r, a - b", "value": 0.12345,
+        "claim": "Students | gain.", "where": "Fig. 9", "over": "each of 2",
+        "statistic": "r, a - b", "value": 0.12345,
         "low": 0.1, "high": 0.2, "p": 0.01, "n": 4, "threshold": -0.01, "verdict": verdict,
     }  # fmt: skip
-    unknown = {**claim, "claim": "Second.", "low": np.nan, "high": np.nan, "threshold": 0.0}
+    unknown = {
+        **claim,
+        "claim": "Second.",
+        "over": "",
+        "low": np.nan,
+        "high": np.nan,
+        "threshold": 0.0,
+    }
     pd.DataFrame([claim, unknown]).to_csv(folder / "claims.csv", index=False)
     record = {
         "script": entry.script, "preset": preset, "seed": 0, "data": list(data),
@@ -48,9 +56,9 @@ def test_a_row_holds_all_that_is_behind_it(tmp_path, place):
     finish(tmp_path / "out", "fig3")
     assert publish(chosen(["all"]), tmp_path / "out", place) == ["fig3"]
     text = (place / "RESULTS.md").read_text()
-    row = "| Fig. 9 | r, a - b; threshold -0.01 | 0.123 | 0.1 to 0.2 | 4 | *holds* |"
+    row = "| Fig. 9 | each of 2 | r, a - b; threshold -0.01 | 0.123 | 0.1 to 0.2 | 4 | *holds* |"
     assert f"| Students \\| gain. {row}" in text
-    assert "| Second. | Fig. 9 | r, a - b | 0.123 | none | 4 | *holds* |" in text
+    assert "| Second. | Fig. 9 |  | r, a - b | 0.123 | none | 4 | *holds* |" in text
     for words in (
         "`degu reproduce fig3 --preset quick`", "data: simulated", "2.5 processor minutes",
         "4.2 + of reused models", "2026-01-02", "`abc1234567`", "python 3.11.7, keras 3.0",
@@ -96,8 +104,9 @@ def test_test_runs_and_unfinished_ones_are_not_published(tmp_path, place):
 
 
 def test_pictures_are_small(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (900, 1800, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (900, 1800), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
+    assert (tmp_path / "noise.png").stat().st_size > LARGEST
     assert len(small_picture(tmp_path / "noise.png")) <= LARGEST
 
 

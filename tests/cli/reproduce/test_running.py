@@ -53,6 +53,7 @@ def entry(folder, name, code):
     return SimpleNamespace(name=name, script=name, file=file)
 
 
+@pytest.mark.slow
 def test_one_that_fails_loses_no_other_and_what_is_finished_is_kept(tmp_path, capfd):
     said = []
     entries = [

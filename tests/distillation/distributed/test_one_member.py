@@ -14,6 +14,7 @@ from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import RunFolder
 
 
+@pytest.mark.slow
 def test_any_order_and_twice(tmp_path, splits, spec, quick, teachers):
     run = Run(tmp_path / "run", 5, progress=False)
     assert train_member(splits, spec, 2, 1, quick, run) is None

@@ -74,6 +74,7 @@ def contents(folder):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "reason"), [(diverging, "diverged"), (idle, "did not learn")])
 def test_the_ensemble_of_the_others_is_usable_and_says_who_is_missing(ask, network, reason):
     seed = seed_where(1)

@@ -247,6 +247,7 @@ def test_what_is_not_known_is_called_as_keras_does(case, stir):
     assert agree(model, x, "bfloat16", terms=0.01).is_plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names())
 def test_architectures_in_a_graph(name, stir):
     """Where TensorFlow rewrites the graph, and for every size of batch."""

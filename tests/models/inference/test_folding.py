@@ -95,6 +95,7 @@ class AlwaysDropping(layers.Dropout):
 
 
 class TestArchitectures:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "aleatoric"),
         [*((name, "std") for name in registry.names()), ("deepstarr", "evidential")],

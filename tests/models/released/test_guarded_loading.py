@@ -153,6 +153,7 @@ OWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_honest_models_pass_and_come_back(name, tmp_path, monkeypatch):
     """The estimate never exceeds what a file holds, were there no allowance for small models."""

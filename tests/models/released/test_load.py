@@ -217,6 +217,7 @@ def test_released_files_give_the_stored_predictions(file, pair, found, real_data
 # What the columns mean.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_columns", "length", "heads"),
     [

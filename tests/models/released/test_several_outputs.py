@@ -104,6 +104,7 @@ def test_other_json_files_beside_weights_are_left_alone(tmp_path):
         load_released(path, input_length=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("join", [False, True], ids=["outputs", "joined"])
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_any_number_of_outputs(count, join, tmp_path):

@@ -143,6 +143,7 @@ def test_maps_are_those_of_the_sequences_with_the_largest_target(every):
     assert np.allclose(maps["student"][1], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_deepshap_compares_with_the_references_of_the_released_code(every):
     models = every["Dev", DEEPSHAP].models
     test = models.splits.test.sequences
@@ -225,6 +226,7 @@ def test_the_paper_preset_is_the_papers():
     assert settings.one_target.spec.name == "residualbind"
 
 
+@pytest.mark.slow
 def test_heads_of_a_student(context, tmp_path, x01):
     write_splits(tmp_path / "k562.h5", one_target(simulate((4, 4, 8), 230).splits, "Hk"))
     settings = replace(context.settings, n_students=1)
@@ -324,6 +326,7 @@ def texts(figure):
     ]
 
 
+@pytest.mark.slow
 def test_figure_four_has_a_column_for_each_panel_and_p_values(table):
     rows = made_up()
     labels = dict(zip(PANEL, ("a", "Dev", DEEPSHAP), strict=True))

@@ -342,6 +342,7 @@ def context(spec, quick):
     return Context(settings, "quick", (), 0, Untrained())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::degu_tf.heads.FlooredUncertaintyWarning")
 def test_a_study_of_users_files(context, files):
     context = replace(context, data=tuple(given(files, *ALL_FILES)))

@@ -31,7 +31,8 @@ def table(predictions):
             parts.append(pd.DataFrame({**values, "sequence": range(N), **labels}))
     made = pd.concat(parts, ignore_index=True)
     width = {"lower": made["mean"] - 1.0, "upper": made["mean"] + 1.0}
-    return made.assign(epistemic=made["mean"] / 20.0, **width)
+    wider = {"calibrated_lower": made["mean"] - 2.0, "calibrated_upper": made["mean"] + 2.0}
+    return made.assign(epistemic=made["mean"] / 20.0, **width, **wider)
 
 
 def test_accuracy_and_distance_are_those_of_the_package(predictions, table):
@@ -61,8 +62,10 @@ def test_spreads_lie_beside_the_ensembles(predictions, table):
 
 
 def test_the_share_inside_and_the_figure(predictions, table):
-    near = np.abs(predictions["measured"] - predictions["student"]) <= 1.0
-    assert inside(table[table["method"] == "student"]) == pytest.approx(near.mean())
+    distances = np.abs(predictions["measured"] - predictions["student"])
+    rows = table[table["method"] == "student"]
+    assert inside(rows) == pytest.approx((distances <= 1.0).mean())
+    assert inside(rows, "calibrated_") == pytest.approx((distances <= 2.0).mean())
     figure = quickstart_figure(table)
     assert len(figure.axes) == 8
     assert figure.axes[0].get_title(loc="left") == "Dev"

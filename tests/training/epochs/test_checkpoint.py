@@ -98,6 +98,7 @@ TEACHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_after(1, TEACHERS))
 def test_teachers_resume(name, splits, spec, tmp_path):
     settings = TEACHERS[name]
@@ -247,6 +248,7 @@ def stopped(splits, spec, tmp_path):
     return run, lambda: train(splits, spec, settings, run)
 
 
+@pytest.mark.slow
 def test_states_of_other_trainings_are_refused(stopped, splits, spec, tmp_path):
     run, resume = stopped
     other = replace(run, folder=tmp_path / "y", seed=9)
@@ -289,6 +291,7 @@ def _made_of(content):
     return json.loads(np.load(io.BytesIO(content))["record"].item())["made_of"]
 
 
+@pytest.mark.slow
 def test_runs_begun_before_there_were_states_train_from_the_start(stopped, splits, spec):
     run, resume = stopped
     (run.folder / STATES[0]).unlink()

@@ -328,6 +328,7 @@ def test_numbers_have_six_significant_digits():
     assert lines == "".join(f"{name}\t{text}\n" for name, text in expected)
 
 
+@pytest.mark.slow
 def test_an_executor_scores_the_same(scoring, work, tmp_path):
     whole, out = tmp_path / "whole.tsv", tmp_path / "o.tsv"
     score_vcf(scoring, work / "v.vcf", whole, chunk=1, progress=False, block=16)
