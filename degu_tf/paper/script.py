@@ -279,6 +279,11 @@ class Script:
                 "--weights needs --data, the files with the test sequences of the networks' data. "
                 f"{received}, no --data"
             )
+        if options.only:
+            raise InputError(
+                "expected no --only beside --weights: all that the folders hold is shown. "
+                f"{received}, --only {' '.join(options.only)}"
+            )
         return ReleasedWeights(options.weights, self.weights, options.members)
 
     def _asked(
@@ -342,17 +347,7 @@ class Script:
         parser.add_argument(
             "--data", type=Path, nargs="+", default=(), metavar="FILE", help=self.data_help
         )
-        if self.weights is None:
-            weights_help = "not for this figure, which trains its networks"
-        else:
-            weights_help = (
-                "folders or files of released weights that networks are opened from, so that none "
-                f"is trained: {self.weights.text()}; needs --data"
-            )
-        parser.add_argument(
-            "--weights", type=Path, nargs="+", default=(), metavar="PATH",
-            help=weights_help.replace("%", "%%"),
-        )  # fmt: skip
+        self._add_choices(parser)
         parser.add_argument(
             "--out",
             default=f"results/{self.name}",
@@ -365,16 +360,6 @@ class Script:
         parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
         parser.add_argument(
             "--members", type=int, help="number of teachers (default: that of the preset)"
-        )
-        what = "this figure has none" if self.parts is None else f"some of its {self.parts}"
-        parser.add_argument(
-            "--only", nargs="+", default=(), metavar="PART", help=f"parts to run: {what}"
-        )
-        parser.add_argument(
-            "--dry-run",
-            action="store_true",
-            help="list the networks that would be trained, with hours reckoned from steps timed "
-            "now, and train nothing",
         )
         parser.add_argument(
             "--workers",
@@ -390,6 +375,30 @@ class Script:
             "slurm, sge or pbs, --workers of them",
         )
         return parser
+
+    def _add_choices(self, parser: argparse.ArgumentParser) -> None:
+        """Options of what is trained at all."""
+        if self.weights is None:
+            weights_help = "not for this figure, which trains its networks"
+        else:
+            weights_help = (
+                "folders or files of released weights that networks are opened from, so that none "
+                f"is trained: {self.weights.text()}; needs --data"
+            )
+        parser.add_argument(
+            "--weights", type=Path, nargs="+", default=(), metavar="PATH",
+            help=weights_help.replace("%", "%%"),
+        )  # fmt: skip
+        what = "this figure has none" if self.parts is None else f"some of its {self.parts}"
+        parser.add_argument(
+            "--only", nargs="+", default=(), metavar="PART", help=f"parts to run: {what}"
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="list the networks that would be trained, with hours reckoned from steps timed "
+            "now, and train nothing",
+        )
 
 
 def runs_of(options: argparse.Namespace) -> Path:

@@ -66,8 +66,9 @@ class Needs:
     def text(self) -> str:
         """The methods, in the words of legends."""
         words = [", ".join(map(label_of, self.required))]
-        if self.shown:
-            words.append(f"and where there are any {', '.join(map(label_of, self.shown))}")
+        shown = [label_of(method) for method in self.shown if method not in DERIVED]
+        if shown:
+            words.append(f"and where there are any {', '.join(shown)}")
         return " ".join(words)
 
 
