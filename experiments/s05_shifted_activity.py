@@ -84,7 +84,8 @@ CLAIMS = (
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each target."""
     label = "Activity, by the oracle"
-    return degu.plots.distributions(table, "shift", SHIFTS, label=label, unit=data_sets.UNIT)
+    unit = data_sets.unit_of(table)
+    return degu.plots.distributions(table, "shift", SHIFTS, label=label, unit=unit)
 
 
 def conclude(table: pd.DataFrame) -> str:

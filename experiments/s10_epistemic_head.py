@@ -68,7 +68,8 @@ CLAIMS = (
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each data set and target, of the first student."""
     names = ("Ensemble's standard deviation", "Student's epistemic uncertainty")
-    return degu.plots.predicted_against_measured(table[table["seed"] == 0], data_sets.UNIT, names)
+    first = table[table["seed"] == 0]
+    return degu.plots.predicted_against_measured(first, data_sets.unit_of(first), names)
 
 
 def conclude(table: pd.DataFrame) -> str:

@@ -51,9 +51,11 @@ def random_background(sequences: Any, n: int = 100, seed: int = 1234) -> np.ndar
     array = as_array(sequences)
     check_positive("n", n)
     if n > len(array):
+        expected = f"expected at least as many sequences as references are drawn; draw {len(array)}"
+        received = f"Received: {len(array)} sequences, {n} references"
         raise InputError(
-            f"expected at least as many sequences as references are drawn. Received: {len(array)} "
-            f"sequences, n={n}"
+            f"{expected} or fewer (n). {received}",
+            f"{expected} or fewer by --references. {received}",
         )
     rows = np.random.default_rng(seed).choice(len(array), n, replace=False, shuffle=False)
     return array[rows]

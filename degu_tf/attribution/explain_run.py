@@ -131,7 +131,10 @@ def _explain(
     executor: Executor | None,
 ) -> None:
     """Write the files of every head into its folder."""
-    prediction = predictor.predict(sequences, progress=progress)
+    if isinstance(predictor, Ensemble):
+        prediction = predictor.predict(sequences, progress=progress, executor=executor)
+    else:
+        prediction = predictor.predict(sequences, progress=progress)
     for head, place in folders.items():
         if (place / MAPS).is_file():
             continue

@@ -26,6 +26,13 @@ from degu_tf.cli.options import (
 )
 from degu_tf.cli.output import describe, report, say
 from degu_tf.cli.shared.inputs import check_exists, check_files, check_model, check_run
+from degu_tf.cli.shared.students import (
+    check_students,
+    folders_of,
+    say_unlearned,
+    students_options,
+    train,
+)
 from degu_tf.cli.shared.training_options import (
     INIT,
     OWN_MODEL,
@@ -38,7 +45,6 @@ from degu_tf.cli.shared.training_options import (
     recipe_of,
     recipe_option,
     run_folder_options,
-    run_of,
     settings_options,
     subset_of,
     subset_options,
@@ -75,6 +81,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "degu distill runs/x d.h5 --recipe paper --augment evoaug --out runs/dynamic",
         "degu distill runs/x d.h5 --extra other_library.fa --out runs/y",
         "degu distill released/*_DeepSTARR.h5 d.h5 --out runs/y",
+        "degu distill runs/x d.h5 --seeds 1 2 3 --workers 2 --out runs/students",
     )
     what = "run folder of `degu train`; or a folder of models that were trained elsewhere (files "
     what += "that `degu convert` reads or writes, .keras or .h5 of any network, or a run for "
@@ -119,7 +126,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     missing_targets_option(data)
     in_memory_option(data)
     recipe_option(distill)
-    settings_options(distill)
+    students_options(settings_options(distill))
     return distill
 
 
@@ -157,10 +164,9 @@ def run(options: argparse.Namespace) -> None:
     check_model(options.model)
     if options.init not in STARTS:
         check_exists("a file of weights or the folder of a run", options.init)
+    check_students(options)
     begin(options)
     from dataclasses import replace
-
-    from degu_tf.distillation.distill import distill
 
     recorded = _recorded(options.teachers)
     subset = subset_of(options.fraction, options.n_train)
@@ -181,17 +187,21 @@ def run(options: argparse.Namespace) -> None:
     spec, n_train = _student_spec(options, teachers, chosen), len(splits.train)
     base = default_settings(teachers, chosen, splits, spec)
     settings = training_settings(options, base, n_train)
-    distill(
+    students = train(
+        options,
         teachers,
         splits,
         spec,
         replace(settings, finetune=finetuning_settings(options, base, n_train)),
-        run_of(options, subset, chosen),
+        subset=subset,
+        recipe=chosen,
         distillation=distillation_settings(options, chosen.student_labels(splits, settings)),
         extra=_extra(options, splits),
     )
-    say(f"Student of {teachers.n_members} teachers in {options.out}")
-    report(options.out, splits)
+    for student, folder in zip(students, folders_of(options), strict=True):
+        say(f"Student of {teachers.n_members} teachers in {folder}")
+        say_unlearned(student, splits, folder)
+        report(folder, splits)
 
 
 def _check_teachers(teachers: list[str]) -> None:

@@ -16,6 +16,13 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out_folder, progress, say
+from degu_tf.cli.shared.engine_options import (
+    check_custom_layers,
+    engine_of,
+    engine_options,
+    is_elsewhere,
+    received,
+)
 from degu_tf.cli.shared.fitting import (
     adapters,
     check_inputs,
@@ -24,7 +31,7 @@ from degu_tf.cli.shared.fitting import (
     fitting_options,
     interval_source_options,
 )
-from degu_tf.cli.shared.inputs import check_files, check_run
+from degu_tf.cli.shared.inputs import check_files, check_heads, check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError, blaming
 
@@ -53,6 +60,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "degu explain runs/y d.h5 --head Dev Dev_epistemic --top 200 --out maps",
         "degu explain runs/y seqs.fa --method ism --out maps",
         "degu explain runs/y --bed peaks.narrowPeak --fasta genome.fa --summit --out maps",
+        "degu explain runs/x d.h5 --workers 2 --out maps",
     )
     run_argument(explain)
     explain.add_argument(
@@ -83,6 +91,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     option(how, "--steps", "N", steps, whole_number(1), 50)
     logos = explain.add_argument_group("logos")
     option(logos, "--logos", "N", "number of sequences per head to draw", whole_number(0), 10)
+    work = explain.add_argument_group("computation; the output does not depend on it")
+    engine_options(work, "members of an ensemble explained in parallel")
     interval_source_options(explain)
     fitting_options(explain)
     sequence_file_options(explain)
@@ -93,6 +103,8 @@ def run(options: argparse.Namespace) -> None:
     """Explain the sequences of a file by a run."""
     check_out_folder(options.out)
     check_run(options.run)
+    check_custom_layers(options)
+    check_heads(options.run, options.head or ())
     check_inputs(options)
     if options.rank_by == "measured" and (options.bed or fitting_flags(options)):
         raise InputError(
@@ -108,6 +120,7 @@ def run(options: argparse.Namespace) -> None:
     from degu_tf.distillation.runs import open_run
 
     predictor = open_run(options.run)
+    _check_members(options, predictor)
     names, sequences = _windows(options, predictor.input_length)
     heads = options.head or list(predictor.heads.targets)
     ranking = None
@@ -125,19 +138,32 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         steps=options.steps,
     )
-    folders = explain_run(
-        predictor,
-        sequences,
-        options.out,
-        heads=heads,
-        method=method,
-        names=names,
-        top=options.top,
-        ranking=ranking,
-        progress=progress(options),
-    )
+    with engine_of(options) as executor:
+        folders = explain_run(
+            predictor,
+            sequences,
+            options.out,
+            heads=heads,
+            method=method,
+            names=names,
+            top=options.top,
+            ranking=ranking,
+            progress=progress(options),
+            executor=executor,
+        )
     for head, folder in folders.items():
         _report(options, head, folder, len(names))
+
+
+def _check_members(options: argparse.Namespace, predictor: "ModelPredictor | Ensemble") -> None:
+    """Refuse other processes for one model."""
+    from degu_tf.distillation.ensemble import Ensemble
+
+    if is_elsewhere(options) and not isinstance(predictor, Ensemble):
+        raise InputError(
+            "expected the run of an ensemble, of which each worker explains a member; one model is "
+            f"explained in one process. Received: {received(options)}"
+        )
 
 
 def _windows(options: argparse.Namespace, length: int | None) -> "tuple[list[str], np.ndarray]":

@@ -38,8 +38,10 @@ def run(options: argparse.Namespace) -> None:
         return
     from degu_tf.data.zenodo import archives
     from degu_tf.data.zenodo import record as zenodo
+    from degu_tf.data.zenodo.download import Connection
 
-    record = zenodo.read_record(options.record or zenodo.DOI)
+    says_at_once = Connection(connects=1, timeout=(3.0, 60.0))
+    record = zenodo.read_record(options.record or zenodo.DOI, connection=says_at_once)
     files = zenodo.fetch(
         options.names,
         options.match or (),

@@ -24,7 +24,7 @@ from degu_tf.cli.shared.elements import (
     read_elements,
 )
 from degu_tf.cli.shared.fitting import pad_option
-from degu_tf.cli.shared.inputs import check_run
+from degu_tf.cli.shared.inputs import check_heads, check_run
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError, blaming
 
@@ -88,6 +88,7 @@ def run(options: argparse.Namespace) -> None:
     inputs = [options.run, options.sequences, options.bed, options.fasta]
     check_out(out / TABLE, force=options.force, inputs=inputs)
     check_run(options.run)
+    check_heads(options.run, options.head or ())
     check_elements(options)
     quiet.tensorflow()
     from degu_tf.distillation.runs import open_run

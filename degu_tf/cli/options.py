@@ -65,6 +65,11 @@ def several(to: argparse._ActionsContainer, name: str, metavar: str, what: str) 
     to.add_argument(name, nargs="+", metavar=metavar, help=what)
 
 
+def several_numbers(to: argparse._ActionsContainer, name: str, metavar: str, what: str) -> None:
+    """An option with one or more whole numbers."""
+    to.add_argument(name, nargs="+", type=whole_number(0), metavar=metavar, help=what)
+
+
 def per_split(
     to: argparse._ActionsContainer,
     name: str,
@@ -150,7 +155,8 @@ def sequence_file_options(to: argparse.ArgumentParser) -> None:
     """What to read from a table or an HDF5 file of sequences."""
     table = to.add_argument_group("input table")
     option(table, "--sequence", "COLUMN", "column of sequences", default="seq")
-    option(table, "--name", "COLUMN", "column of sequence names (default: name, if it exists)")
+    names = "column of sequence names (default: name or id, if it exists)"
+    option(table, "--name", "COLUMN", names)
     hdf5 = to.add_argument_group("input HDF5 file")
     choice(hdf5, "--split", "split to read", SPLITS, "test")
     target_names_option(hdf5)

@@ -1,7 +1,8 @@
 """`degu predict`: sequences to a table, or contigs to bigWig tracks."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from degu_tf.cli.options import (
@@ -17,29 +18,40 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, check_out_folder, counted, say
+from degu_tf.cli.shared.engine_options import (
+    check_custom_layers,
+    engine_of,
+    engine_options,
+    is_elsewhere,
+    received,
+)
 from degu_tf.cli.shared.fitting import (
     adapters,
     check_inputs,
-    fitted_inputs,
+    fitted_blocks,
     fitting_flags,
     fitting_options,
     interval_source_options,
 )
 from degu_tf.cli.shared.inputs import check_files, check_run
-from degu_tf.cli.shared.windows import bedgraph_files, placed, write_bedgraphs
+from degu_tf.cli.shared.windows import bedgraph_files, write_bedgraphs
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
+    from concurrent.futures import Executor
 
+    import numpy as np
+
+    from degu_tf.cli.shared.prediction_table import PredictionTable
+    from degu_tf.data.sources.blocks.fitted import FittedBlocks
+    from degu_tf.distillation.ensemble import Ensemble
     from degu_tf.heads import Prediction
-    from degu_tf.models.predictor import DescribedPredictor
-    from degu_tf.sequences.fitting import FittedSequences
+    from degu_tf.models.predictor import ModelPredictor
     from degu_tf.uncertainty.conformal.conformal import Conformal
 
-LEVEL = 0.95
+PARTS = 64
+"""Parts of the input that lie ready for workers at once."""
 
 AGGREGATES = ("mean", "maximum")
 """Those of `degu_tf.models.fitted`, known without loading it."""
@@ -58,6 +70,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "degu predict runs/y --bed peaks.bed --fasta genome.fa --average-strands --out p.tsv",
         "degu predict runs/y --bed peaks.narrowPeak --fasta genome.fa --summit --out p.tsv",
         "degu predict runs/y promoters.fa --stride 50 --aggregate maximum --out p.tsv",
+        "degu predict runs/x library.tsv --workers 4 --out p.tsv",
         "degu predict runs/y --bigwig --fasta genome.fa --contigs chr8 --out tracks",
     )
     run_argument(predict)
@@ -71,6 +84,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     interval_options(predict)
     interval_source_options(predict, " (not needed with --bigwig)")
     _window_options(fitting_options(predict))
+    work = predict.add_argument_group("computation; the output does not depend on it")
+    engine_options(work, "number of processes, each with a part of the sequences")
     tracks = predict.add_argument_group("tracks along a genome, for models of profiles")
     what = "write a bigWig file per target and uncertainty; run the same command again to resume"
     flag(tracks, "--bigwig", what)
@@ -102,54 +117,77 @@ def run(options: argparse.Namespace) -> None:
     if options.contigs or options.step:
         raise InputError("expected --bigwig with --contigs and --step. Received: no --bigwig")
     _check_options(options)
+    check_custom_layers(options)
     inputs = [options.run, options.sequences, options.bed, options.fasta]
     check_out(options.out, force=options.force, inputs=inputs)
     check_run(options.run)
     check_inputs(options)
     quiet.tensorflow()
+    import numpy as np
+
     from degu_tf.distillation.runs import open_run
-    from degu_tf.models.fitted import aggregated
+    from degu_tf.models.predictor import combined
     from degu_tf.uncertainty.calibration import find_calibration
-    from degu_tf.utils.files import atomic_write
 
     predictor, conformal = open_run(options.run), None
     if not options.gaussian:
         conformal = find_calibration(options.run, predictor, options.average_strands)
-    fitted, predict = _fitted(options, predictor)
-    if conformal is not None:
-        _check_calibrated(options, fitted)
-    tracks = None
-    if options.bedgraph is not None:
-        tracks = bedgraph_files(
-            options.bedgraph, predictor.heads.targets, fitted, force=options.force
-        )
-    windows = predict(fitted.sequences)
-    aggregate = options.aggregate or "mean"
-    prediction = windows
-    if fitted.tiled and aggregate != "none":
-        prediction = aggregated(windows, fitted.rows, aggregate)
-    for component in missing_components(prediction):
-        say(f"This model gives no {component} uncertainty; its columns are empty")
-    if conformal is not None:
-        say(
-            f"Conformal {100 * options.level:g} % intervals, calibrated on "
-            f"{conformal.notes['split']} (Gaussian ones with --gaussian)"
-        )
-    names = fitted.names
-    if aggregate == "none":
-        names = [fitted.names[row] for row in fitted.rows]
-    table = prediction_table(prediction, names, options.level, conformal)
-    if fitted.spans:
-        table = placed(table, fitted, windows, aggregate)
-    _say_floored(prediction)
-    with atomic_write(options.out) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+    with engine_of(options) as executor:
+        blocks, predict = _fitted(options, predictor, executor)
+        if conformal is not None:
+            _check_calibrated(options, blocks.tiled)
+        tracks = None
+        if options.bedgraph is not None:
+            tracks = bedgraph_files(
+                options.bedgraph, predictor.heads.targets, blocks.spans, force=options.force
+            )
+        at_once = _at_once(predictor, blocks, executor)
+        table, windows = _write_table(options, blocks, predict, at_once, conformal)
+    _say_floored(table)
     if tracks is not None:
-        files = write_bedgraphs(tracks, fitted, windows)
+        files = write_bedgraphs(tracks, blocks.spans, combined(windows, np.concatenate))
         say(f"Wrote {', '.join(map(str, files))}")
-    of = f" of {counted(len(fitted.rows), 'window')}" if fitted.tiled else ""
-    predictions = counted(len(table), "prediction")
-    say(f"Wrote {options.out}: {predictions}{of}, interval: {table['interval'][0]}")
+    of = f" of {counted(blocks.n_windows, 'window')}" if blocks.tiled else ""
+    predictions = counted(table.n_rows, "prediction")
+    say(f"Wrote {options.out}: {predictions}{of}, interval: {table.interval}")
+
+
+def _write_table(
+    options: argparse.Namespace,
+    blocks: "FittedBlocks",
+    predict: "Callable[[np.ndarray], Prediction]",
+    at_once: int,
+    conformal: "Conformal | None",
+) -> "tuple[PredictionTable, list[Prediction]]":
+    """Write the table; give it, and with `--bedgraph` what is predicted of the windows."""
+    from degu_tf.cli.shared.prediction_table import PredictionTable
+    from degu_tf.heads import FlooredUncertaintyWarning
+    from degu_tf.models.inference.windows import predict_blocks
+    from degu_tf.utils.files import atomic_write
+
+    table = PredictionTable(
+        options.level, conformal, options.aggregate or "mean", tiled=blocks.tiled
+    )
+    kept = []
+    with warnings.catch_warnings(), atomic_write(options.out) as temporary:
+        if blocks.n_windows > at_once:  # it would count those of the first piece alone
+            warnings.simplefilter("ignore", FlooredUncertaintyWarning)
+        with table.opened(temporary):
+            for block, windows in predict_blocks(blocks, predict, at_once):
+                table.add(block, windows)
+                if options.bedgraph is not None:
+                    kept.append(windows)
+    return table, kept
+
+
+def _at_once(
+    predictor: "Ensemble | ModelPredictor", blocks: "FittedBlocks", executor: "Executor | None"
+) -> int:
+    """Windows that are predicted before rows are written."""
+    from degu_tf.distillation.distributed.predictions import rows_at_once
+
+    rows = rows_at_once(predictor, predictor.input_length or blocks.length)
+    return rows * (1 if executor is None else PARTS)
 
 
 def _check_options(options: argparse.Namespace) -> None:
@@ -160,34 +198,39 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _fitted(
-    options: argparse.Namespace, predictor: "DescribedPredictor"
-) -> "tuple[FittedSequences, Callable[[np.ndarray], Prediction]]":
+    options: argparse.Namespace,
+    predictor: "Ensemble | ModelPredictor",
+    executor: "Executor | None",
+) -> "tuple[FittedBlocks, Callable[[np.ndarray], Prediction]]":
     """Windows that fill the space between the adapters, and what predicts them."""
+    from degu_tf.distillation.distributed.predictions import DistributedPredictor
     from degu_tf.models.fitted import Flanked
     from degu_tf.models.predictor import Predictor, StrandAveraged
 
     flanks, length = adapters(options), predictor.input_length
     inner: Predictor = predictor
+    if executor is not None:
+        inner = DistributedPredictor(options.run, predictor, executor)
     if any(flanks):
-        inner = flanked = Flanked(predictor, flanks)
+        inner = flanked = Flanked(inner, flanks)
         length = flanked.between
     averaged = StrandAveraged(inner) if options.average_strands else inner
-    return fitted_inputs(options, length), averaged.predict
+    keep_spans = options.bedgraph is not None
+    return fitted_blocks(options, length, keep_spans=keep_spans), averaged.predict
 
 
-def _say_floored(prediction: "Prediction") -> None:
-    n_floored = int(prediction.flagged().any(axis=1).sum())
-    if n_floored:
+def _say_floored(table: "PredictionTable") -> None:
+    if table.n_floored:
         say(
-            f"The model gave a negative uncertainty for {n_floored} of {len(prediction)} "
+            f"The model gave a negative uncertainty for {table.n_floored} of {table.n_rows} "
             "sequences; it was floored and says nothing: leave out rows flagged in the columns "
             "ending in _floored before sorting by uncertainty"
         )
 
 
-def _check_calibrated(options: argparse.Namespace, fitted: "FittedSequences") -> None:
+def _check_calibrated(options: argparse.Namespace, tiled: bool) -> None:
     """Refuse what the run's calibration does not apply to."""
-    if fitted.tiled and options.aggregate != "none":
+    if tiled and options.aggregate != "none":
         raise InputError(
             "a calibration is of single windows, not of their mean or maximum; ask for Gaussian "
             "intervals (--gaussian), or for the windows (--aggregate none). Received: --stride "
@@ -202,6 +245,11 @@ def _check_calibrated(options: argparse.Namespace, fitted: "FittedSequences") ->
 
 
 def _predict_tracks(options: argparse.Namespace) -> None:
+    if is_elsewhere(options):
+        raise InputError(
+            "tracks along a genome are predicted in one process; divide the genome instead, by "
+            f"commands of some --contigs each. Received: --bigwig {received(options)}"
+        )
     given = fitting_flags(options)
     if given or options.aggregate or options.bedgraph:
         given += ["--aggregate"] if options.aggregate else []
@@ -240,55 +288,3 @@ def _predict_tracks(options: argparse.Namespace) -> None:
         },
     )
     say(f"Wrote {', '.join(str(file) for file in files.values())}")
-
-
-def prediction_table(
-    prediction: "Prediction",
-    names: Sequence[str],
-    level: float = LEVEL,
-    conformal: "Conformal | None" = None,
-) -> "pd.DataFrame":
-    """One row per sequence: mean, uncertainties and interval of every target.
-
-    Parameters
-    ----------
-    prediction
-        Scalar predictions `(N, n_targets)`.
-    names
-        A name for each sequence.
-    level
-        Nominal coverage of the interval.
-    conformal
-        A calibration for the intervals; without it they are Gaussian, from the total uncertainty.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of `Prediction.to_frame`, and `interval`: ``conformal``, ``gaussian``, or
-        ``none`` where the predictor gives no uncertainty. Components that a predictor does not give
-        are NaN, which CSV leaves empty.
-
-    Raises
-    ------
-    InputError
-        If the prediction is a profile, names do not match it, or it has no conformal interval of
-        that level.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from degu_tf.heads import HeadLayout
-    >>> prediction = HeadLayout(("Dev",), epistemic="std").prediction(np.array([[1.0, 0.5]]))
-    >>> prediction_table(prediction, ["a"]).columns.tolist()[:4]
-    ['name', 'Dev', 'Dev_aleatoric', 'Dev_epistemic']
-    """
-    if conformal is not None:
-        kind, interval = "conformal", conformal.predict(prediction, level)
-    else:
-        kind, interval = "none" if prediction.total is None else "gaussian", None
-    return prediction.to_frame(names, level, interval).assign(interval=kind)
-
-
-def missing_components(prediction: "Prediction") -> list[str]:
-    """Which of aleatoric and epistemic uncertainty the predictor does not give."""
-    return [name for name in ("aleatoric", "epistemic") if prediction.component(name) is None]

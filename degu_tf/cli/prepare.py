@@ -81,7 +81,7 @@ def _add_table(sources: argparse._SubParsersAction) -> None:
         "minimum number of measured replicates of a row (default: 2, or 1 with --activity-only)",
         whole_number(1),
     )
-    _missing_options(rows)
+    _row_options(rows)
     activity_only_option(rows)
     splitting = _splitting_options(table)
     option(splitting, "--split", "COLUMN", "column with the split of each row")
@@ -104,20 +104,25 @@ def _normalisation_options(table: argparse.ArgumentParser) -> None:
     option(values, "--centre-by", "COLUMN", what)
 
 
-def _missing_options(rows: argparse._ActionsContainer) -> None:
-    """What is done with missing values, and how much each row counts."""
+def _missing_options(to: argparse._ActionsContainer) -> None:
+    """What is done with rows that lack values."""
     flag(
-        rows,
+        to,
         "--drop-missing",
         "drop rows with missing values; with --missing-targets keep, rows without any value",
     )
     choice(
-        rows,
+        to,
         "--missing-targets",
         "rows of which some targets are missing (empty cell or NA): keep learns from the values "
         "present, and evaluates them",
         ("refuse", "keep"),
     )
+
+
+def _row_options(rows: argparse._ActionsContainer) -> None:
+    """What is done with missing values, and how much each row counts."""
+    _missing_options(rows)
     weights = rows.add_mutually_exclusive_group()
     option(
         weights,
@@ -170,7 +175,7 @@ def _add_starrseq(sources: argparse._SubParsersAction) -> None:
         "tables", nargs="+", metavar="TABLE", help="one table, one per split, or their folder"
     )
     _hdf5_options(starrseq)
-    flag(starrseq, "--drop-missing", "drop rows with missing values")
+    _missing_options(starrseq)
 
 
 def _add_atac(sources: argparse._SubParsersAction) -> None:
@@ -352,6 +357,7 @@ def _read_starrseq(options: argparse.Namespace) -> "Splits":
     return read_starrseq(
         options.tables[0] if len(options.tables) == 1 else options.tables,
         drop_missing=options.drop_missing,
+        missing_targets=options.missing_targets,
     )
 
 

@@ -16,11 +16,10 @@ from degu_tf.cli.options import (
     whole_number,
 )
 from degu_tf.cli.output import check_out, counted, progress, say
-from degu_tf.cli.shared.engine_options import engine_of, engine_options
+from degu_tf.cli.shared.engine_options import check_custom_layers, engine_of, engine_options
 from degu_tf.cli.shared.fitting import check_padding, pad_option
 from degu_tf.cli.shared.inputs import check_files, check_run
 from degu_tf.utils import quiet
-from degu_tf.utils.errors import InputError
 
 _CHUNK = 16384
 
@@ -79,13 +78,7 @@ def run(options: argparse.Namespace) -> None:
     inputs = [options.run, options.vcf, options.fasta]
     resumed = os.path.isdir(f"{options.out}.parts")
     check_out(options.out, force=options.force or resumed, inputs=inputs)
-    elsewhere = options.workers > 1 or options.dask is not None or options.gpus is not None
-    if options.custom_layers is not None and elsewhere:
-        raise InputError(
-            "expected one process with --custom-layers, which are registered in this one alone. "
-            f"Received: --workers {options.workers}"
-            f"{'' if options.dask is None else f' --dask {options.dask}'}"
-        )
+    check_custom_layers(options)
     check_padding(options, has_genome=False)
     check_run(options.run)
     check_files("a VCF or BCF", options.vcf)

@@ -244,6 +244,20 @@ def distill(
         extra=extra,
     )
 
+    return attempt_student(teachers, labelled, spec, settings, run, distillation=distillation)
+
+
+def attempt_student(
+    teachers: Ensemble,
+    labelled: Splits,
+    spec: Architecture | None,
+    settings: TrainingSettings | None,
+    run: Run,
+    *,
+    distillation: DistillationSettings | None = None,
+) -> ModelPredictor:
+    """`train_student`, and where that fails or nothing is learnt, as often again as `run` says."""
+
     def train_once(attempt: Run) -> ModelPredictor:
         return train_student(teachers, labelled, spec, settings, attempt, distillation=distillation)
 

@@ -168,7 +168,7 @@ class Ensemble:
             same.
         """
         sequences = as_array(sequences)
-        size = max(1, min(CHUNK, CHUNK_BASES // sequences.shape[1]))
+        size = chunk_rows(sequences.shape[1])
         starts = range(0, len(sequences), size)
         if executor is not None:
             from degu_tf.distillation.distributed.portable import columns_elsewhere
@@ -280,6 +280,17 @@ class Ensemble:
         """
         chosen = None if spec is None else as_spec(spec)
         return ensemble_of(models, Columns(targets, aleatoric=aleatoric, task=task), chosen)
+
+
+def chunk_rows(length: int) -> int:
+    """Sequences of so many bases whose member outputs are held at once.
+
+    Examples
+    --------
+    >>> chunk_rows(249), chunk_rows(2048)
+    (4096, 512)
+    """
+    return max(1, min(CHUNK, CHUNK_BASES // length))
 
 
 def ensemble_of(

@@ -52,6 +52,9 @@ class DEGU:
         default a temporary folder that goes with this object.
     progress
         True shows bars, False nothing; None bars on terminals and a line an epoch elsewhere.
+    retries
+        How often a teacher or student that diverges, runs out of memory or does not learn is
+        trained again, from a seed derived from its own (`Run.retries`).
 
     Attributes
     ----------
@@ -84,6 +87,7 @@ class DEGU:
         random_state: int = 0,
         folder: str | os.PathLike | None = None,
         progress: bool | None = None,
+        retries: int = 0,
     ) -> None:
         self.model = model
         self.n_members = n_members
@@ -92,6 +96,7 @@ class DEGU:
         self.random_state = random_state
         self.folder = folder
         self.progress = progress
+        self.retries = retries
         self._fitted: tuple[Path, Ensemble, ModelPredictor] | None = None
 
     def fit(
@@ -148,6 +153,7 @@ class DEGU:
             provenance=provenance_of(chosen),
             progress=self.progress,
             callbacks=callbacks,
+            retries=self.retries,
         )
         ensemble = train_ensemble(
             splits,

@@ -29,8 +29,8 @@ def released_ensemble(
     Parameters
     ----------
     folder
-        The folder, with files such as `1_DeepSTARR.h5`, `2_DeepSTARR.h5`. Files of other kinds are
-        left alone.
+        The folder, with files such as `1_DeepSTARR.h5`, `2_DeepSTARR.h5`, or names without any
+        number. Files of other kinds are left alone.
     pattern
         Which files to take, such as ``"*_DeepSTARR.h5"``, where the folder holds several sets.
     n_members
@@ -89,10 +89,12 @@ def released_ensemble(
 def member_files(folder: str | os.PathLike, pattern: str = "*") -> list[Path]:
     """Files of weights in a folder that are one set, in the order of their numbers.
 
+    Names without a number, such as `a.keras` and `b.keras`, are one set in alphabetical order.
+
     Raises
     ------
     InputError
-        If the folder does not exist, or names differ in more than the member's number.
+        If the folder does not exist, or numbered names differ in more than the member's number.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -103,6 +105,8 @@ def member_files(folder: str | os.PathLike, pattern: str = "*") -> list[Path]:
         if file.suffix in SUFFIXES and file.is_file() and fnmatch(file.name, pattern)
     ]
     sets = _sets(files)
+    if not any("*" in name for name in sets):
+        return files
     if len(sets) > 1:
         listed = ", ".join(f"{name} ({len(numbers)})" for name, numbers in sorted(sets.items()))
         raise InputError(

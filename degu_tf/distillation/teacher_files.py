@@ -23,8 +23,8 @@ def open_teachers(
     ----------
     where
         The folder of an ensemble's run; or a folder that holds `.keras`, `.h5` or `.pth` files
-        whose names differ in their number, or a folder of a run for each member; or several such
-        files and runs, in the order of the members.
+        whose names differ in their number or have none, or a folder of a run for each member; or
+        several such files and runs, in the order of the members.
     n_members
         How many to use, the first ones; None for all.
     columns

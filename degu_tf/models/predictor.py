@@ -97,6 +97,12 @@ class ModelPredictor:
         self.heads = heads
         self.batch_size = batch_size
 
+    def __repr__(self) -> str:
+        length = "any length" if self.input_length is None else f"{self.input_length} bp"
+        columns = ", ".join(self.heads.columns)
+        n = self.model.count_params()
+        return f"ModelPredictor({length}; columns {columns}; {n:,} parameters)"
+
     @functools.cached_property
     def _forward(self) -> Callable[[np.ndarray], tf.Tensor]:
         shape = tf.TensorSpec((None, *self.model.input_shape[1:]), tf.float32)

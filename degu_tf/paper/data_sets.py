@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
@@ -17,6 +18,7 @@ from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
 from degu_tf.paper.weights import DataWeights
 from degu_tf.plots.style import LOG2
+from degu_tf.plots.style import unit_of as unit_in
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
@@ -26,8 +28,8 @@ PANEL = ["dataset", "target"]
 Sizes: TypeAlias = tuple[int | None, int | None, int | None]
 """Most training, validation and test sequences; None for all of a split."""
 
-UNIT = LOG2
-"""The unit of the paper's activities, as written on an axis; simulated ones have it too."""
+SIMULATED = ("Simulated STARR-seq", "Simulated lentiMPRA")
+"""Names of the data that scripts simulate, one for each assay."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,9 @@ def data_sets(
                 "`degu prepare` made or that were released. Received: no --data"
             )
         splits = simulate(several.sizes, lengths[0], context.seed).splits
-        yield "Simulated STARR-seq", splits.without_uncertainty(), several
+        yield SIMULATED[0], splits.without_uncertainty(), several
         splits = simulate(one.sizes, lengths[1], context.seed + 1).splits
-        yield "Simulated lentiMPRA", one_target(splits, target), one
+        yield SIMULATED[1], one_target(splits, target), one
         return
     names = [path.stem for path in context.data]
     if len(set(names)) < len(names):
@@ -214,6 +216,28 @@ def shown_sizes(context: Context, setup: Setup) -> Sizes | None:
     if setup.sizes is None or context.weights is None:
         return setup.sizes
     return (None, *setup.sizes[1:])
+
+
+def unit_of(table: pd.DataFrame) -> str:
+    """The unit of a table's activities, as written on an axis.
+
+    Simulated activities are binary logarithms, as the paper's are. Of a user's data it is the name
+    of the only target, as in every figure of the library; of several targets there is none.
+
+    Parameters
+    ----------
+    table
+        Columns `dataset` and `target`.
+
+    Examples
+    --------
+    >>> unit_of(pd.DataFrame({"dataset": ["mpra"], "target": ["counts"]}))
+    'counts'
+    >>> unit_of(pd.DataFrame({"dataset": SIMULATED, "target": ["Dev", "Hk"]}))
+    'log$_2$'
+    """
+    shown = table[table["target"].notna()]  # rows of what is absent have no target
+    return unit_in(shown, LOG2 if shown["dataset"].isin(SIMULATED).all() else None)
 
 
 def read_measured(path: Path) -> Splits:
@@ -260,7 +284,7 @@ def activity_data(context: Context, sizes: tuple[int, int, int] | None) -> tuple
             "the paper preset needs the data: --data starrseq.h5, a file that `degu prepare` made "
             "or that was released. Received: no --data"
         )
-    return "Simulated STARR-seq", simulate(sizes, seed=context.seed).splits.without_uncertainty()
+    return SIMULATED[0], simulate(sizes, seed=context.seed).splits.without_uncertainty()
 
 
 def one_target(splits: Splits, target: str) -> Splits:

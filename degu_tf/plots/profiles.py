@@ -15,6 +15,8 @@ from degu_tf.plots.style import (
     legend_line,
     require,
     styled,
+    unit_of,
+    with_unit,
 )
 from degu_tf.utils.errors import InputError
 
@@ -32,7 +34,7 @@ _LOCUS = (3.9, 3.7)
 def tracks(
     table: pd.DataFrame,
     method: str = "student",
-    unit: str = "fold change",
+    unit: str | None = None,
     level: float = LEVEL,
 ) -> Figure:
     """Measured and predicted profiles of some loci with an uncertainty band; its parts below.
@@ -42,11 +44,12 @@ def tracks(
     table
         Columns `locus`, `position` (bases), `series`, `value`. Series are ``measured``,
         ``measured_aleatoric`` (std of replicates), the method's mean by its name alone,
-        `<method>_aleatoric` and `<method>_epistemic`; all but the mean are optional.
+        `<method>_aleatoric` and `<method>_epistemic`; all but the mean are optional, and so is the
+        column `target`.
     method
         Whose prediction is drawn.
     unit
-        Of the profiles.
+        Of the profiles; by default the name of the only target.
     level
         Nominal level of the band, Gaussian with the total standard deviation.
 
@@ -59,8 +62,8 @@ def tracks(
     --------
     >>> table = pd.DataFrame({"position": range(4), "value": [1.0, 2.0, 4.0, 2.0]})
     >>> figure = tracks(table.assign(locus="chr8:0-4", series="student"))
-    >>> figure.axes[0].get_title()
-    'chr8:0-4'
+    >>> figure.axes[0].get_title(), figure.axes[0].get_ylabel()
+    ('chr8:0-4', 'coverage')
     """
     n_loci = table["locus"].nunique() if "locus" in table else 1
     figure = Figure(figsize=(_LOCUS[0] * n_loci, _LOCUS[1] + 0.5), layout="constrained")
@@ -72,7 +75,7 @@ def draw_tracks(
     figure: Figure | SubFigure,
     table: pd.DataFrame,
     method: str = "student",
-    unit: str = "fold change",
+    unit: str | None = None,
     level: float = LEVEL,
 ) -> None:
     """Draw the panels of `tracks` into a figure or a part of one."""
@@ -93,8 +96,9 @@ def draw_tracks(
         _draw_components(below, wide, method)
         above.set_title(locus, fontsize=10.5)
         below.set_xlabel(f"position on {locus.rpartition(':')[0] or 'the sequence'} (kb)")
-    grid[0, 0].set_ylabel(f"coverage\n({unit})")
-    grid[1, 0].set_ylabel(f"std\n({unit})")
+    unit = unit_of(table, unit)
+    grid[0, 0].set_ylabel(with_unit("coverage", unit))
+    grid[1, 0].set_ylabel(with_unit("std", unit))
     figure.align_ylabels(grid[:, 0])
     legend_below(figure, _handles(table, method, level))
 

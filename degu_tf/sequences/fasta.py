@@ -2,7 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +35,26 @@ def read_fasta(path: str | os.PathLike) -> tuple[list[str], list[str]]:
     >>> read_fasta(path)
     (['a', 'b'], ['ACGT', 'GGCC'])
     """
+    names, sequences = [], []
+    for name, sequence in fasta_records(path):
+        names.append(name)
+        sequences.append(sequence)
+    return names, sequences
+
+
+def fasta_records(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
+    """Names and sequences of a FASTA file as they are read.
+
+    Raises
+    ------
+    InputError
+        As `read_fasta` does, at the record where that shows.
+    """
     import pysam
 
     path = Path(path)
     _check_fasta_start(path)
-    names, sequences = [], []
+    n_read = 0
     try:
         with pysam.FastxFile(str(path)) as records:
             for index, record in enumerate(records):
@@ -54,18 +69,17 @@ def read_fasta(path: str | os.PathLike) -> tuple[list[str], list[str]]:
                         "expected FASTA records with a sequence and without qualities. "
                         f"Received: {what} in record {record.name!r} of {path}"
                     )
-                names.append(record.name)
-                sequences.append(record.sequence)
+                n_read = index + 1
+                yield record.name, record.sequence
     except InputError:
         raise
     except (ValueError, OSError) as error:
         raise InputError(
-            f"expected a whole FASTA file, but reading stopped after {len(names)} records "
+            f"expected a whole FASTA file, but reading stopped after {n_read} records "
             f"({error}). Received: {path}"
         ) from error
-    if not names:
+    if not n_read:
         raise InputError(f"expected FASTA records. Received: none in {path}")
-    return names, sequences
 
 
 def write_fasta(

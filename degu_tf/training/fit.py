@@ -21,6 +21,7 @@ from degu_tf.training.forward import Learner, trains_itself
 from degu_tf.training.objective import Objective, measured_objective
 from degu_tf.training.parallel import devices
 from degu_tf.training.parallel.steps import where_model_lies
+from degu_tf.training.precision.mixed import scaled_for
 from degu_tf.training.present_values import fitting_loss
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
@@ -106,11 +107,7 @@ def fit(
     steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
     learner = model if trains_itself(model) else Learner(model)
     learner.compile(
-        optimizer=OneOperationAdam(
-            learning_rate(settings, steps * settings.epochs),
-            use_ema=settings.ema is not None,
-            ema_momentum=settings.ema or 0.99,
-        ),
+        optimizer=_optimizer(settings, steps),
         loss=fitting_loss(objective.compiled_loss(splits.heads), splits),
         steps_per_execution=_steps_at_once(
             steps, model.count_params() * settings.batch_size * validation.sequences.shape[1]
@@ -143,6 +140,16 @@ def fit(
             f"(it was {settings.learning_rate})"
         )
     return _history(state.rows, epoch_bar.seconds)
+
+
+def _optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.Optimizer:
+    """Adam for so many steps an epoch."""
+    adam = OneOperationAdam(
+        learning_rate(settings, steps * settings.epochs),
+        use_ema=settings.ema is not None,
+        ema_momentum=settings.ema or 0.99,
+    )
+    return scaled_for(settings.precision, adam)
 
 
 def _validation_batches(split: Split) -> tf.data.Dataset:

@@ -20,6 +20,7 @@ from degu_tf.training.input_block import (
 )
 from degu_tf.training.parallel.devices import n_replicas
 from degu_tf.training.parallel.steps import DeviceParallel, replica_step
+from degu_tf.training.precision.mixed import is_mixed
 
 Step = Callable[..., tf.Tensor]
 
@@ -59,6 +60,8 @@ class TrainingForward:
     def __init__(self, model: keras.Model) -> None:
         self._model = model
         self._steps: dict[Key, tuple[tuple[Key, ...], Step]] = {}
+        if is_mixed(model):
+            return  # what is faster here computes in float32
         try:
             self._wiring = Wiring(model)
             self._plan()

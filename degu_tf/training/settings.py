@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -19,6 +19,9 @@ Schedule = Literal["plateau", "cosine", "constant"]
 """How the learning rate changes."""
 
 SCHEDULES = ("plateau", "cosine", "constant")
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+"""What layers compute in while a model is trained: a policy of Keras."""
 
 ERRORS = ("mse", "mean_squared_error", "mae", "mean_absolute_error", "huber", "log_cosh", "logcosh")
 """Losses of Keras whose labels may have any unit, as standardised ones do."""
@@ -76,6 +79,10 @@ class TrainingSettings:
     jit_compile
         Compile the training step by XLA. On processors that made it 1.5 to 2.5 times slower; meant
         for GPUs, where it was not measured. Results agree to rounding.
+    precision
+        ``"mixed_bfloat16"`` or ``"mixed_float16"``: layers compute in 16 bits in training, but for
+        the last; weights, outputs, loss and the trained model are float32
+        (`degu_tf.training.precision.mixed`). Meant for GPUs, where it was not measured.
     finetune
         Settings of a second stage on the data without augmentation, as the released scripts have
         it; None, as in the paper, for none.
@@ -107,6 +114,7 @@ class TrainingSettings:
     augment: AugmentBase | None = None
     standardise: bool = False
     jit_compile: bool = False
+    precision: Precision = "float32"
     finetune: "TrainingSettings | None" = None
 
     def __post_init__(self) -> None:
@@ -132,6 +140,10 @@ class TrainingSettings:
             )
         if self.ema is not None and not is_between(self.ema, 0, 1):
             raise InputError(f"ema must lie between 0 and 1. Received: {self.ema!r}")
+        if self.precision not in get_args(Precision):
+            raise InputError(
+                f"precision must be one of {get_args(Precision)}. Received: {self.precision!r}"
+            )
         if self.finetune is not None and (self.finetune.augment or self.finetune.finetune):
             raise InputError(
                 "fine-tuning is one stage without augmentation. "
@@ -143,11 +155,13 @@ class TrainingSettings:
                 f"{', '.join(ERRORS)}, or one of {sorted(LIKELIHOODS)}. "
                 f"Received: standardise=True, loss={self.loss!r}"
             )
-        if self.finetune is not None and self.finetune.standardise != self.standardise:
-            raise InputError(
-                "both stages are trained in the same units: give standardise to both or to none. "
-                f"Received: standardise={self.standardise}, finetune={self.finetune!r}"
-            )
+        for name, what in (("standardise", "units"), ("precision", "precision")):
+            value = getattr(self, name)
+            if self.finetune is not None and getattr(self.finetune, name) != value:
+                raise InputError(
+                    f"both stages are trained in the same {what}: give {name} to both or to none. "
+                    f"Received: {name}={value}, finetune={self.finetune!r}"
+                )
         if self.likelihood is None:
             try:
                 keras.losses.get(self.loss)
@@ -187,6 +201,8 @@ class TrainingSettings:
             del described["standardise"]
         if not self.jit_compile:
             del described["jit_compile"]
+        if self.precision == "float32":
+            del described["precision"]
         if self.schedule == "plateau":
             del described["schedule"], described["warmup"]
         return described

@@ -24,6 +24,7 @@ from degu_tf.training.initial_weights import initial_model, weights_hash
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective, measured_objective, settings_for_task
 from degu_tf.training.parallel import devices
+from degu_tf.training.precision.mixed import computing_in
 from degu_tf.training.run import Run
 from degu_tf.training.settings import TrainingSettings
 from degu_tf.training.standardisation import Standardisation
@@ -133,14 +134,17 @@ def _train(
     strategy = devices.strategy_of(run.devices)
     with devices.scope_of(strategy):
         model = initial_model(splits, spec, settings, objective.heads, run)
-        fitted = model if learner is None else learner(model)
-    if folder is not None:
-        folder.begin(identity)
-    data = splits if prepare is None else prepare(splits)
-    checkpoint = _checkpoint(folder, identity, settings, fitted)
-    history = _fitted(fitted, data, settings, objective, run, checkpoint)
-    if settings.finetune is not None:
-        history = _finetuned(history, model, splits, settings.finetune, objective, run, checkpoint)
+    with computing_in(model, settings.precision):
+        with devices.scope_of(strategy):
+            fitted = model if learner is None else learner(model)
+        if folder is not None:
+            folder.begin(identity)
+        data = splits if prepare is None else prepare(splits)
+        checkpoint = _checkpoint(folder, identity, settings, fitted)
+        history = _fitted(fitted, data, settings, objective, run, checkpoint)
+        second = settings.finetune
+        if second is not None:
+            history = _finetuned(history, model, splits, second, objective, run, checkpoint)
     notes: dict[str, Any] = {"threads": thread_counts(), **run.notes}
     if strategy is not None:
         trained, model = model, initial_model(splits, spec, settings, objective.heads, run)

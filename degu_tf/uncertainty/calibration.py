@@ -21,7 +21,7 @@ from degu_tf.models.predictor import (
     Predictor,
     StrandAveraged,
 )
-from degu_tf.uncertainty.conformal.conformal import Conformal
+from degu_tf.uncertainty.conformal.conformal import Conformal, refuse_binary
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import check_output
 from degu_tf.utils.processes.locks import lock_of, locked
@@ -144,11 +144,7 @@ def calibrate(
             "conformal intervals are made for one number a sequence and target, not for profiles. "
             f"Received: targets of shape {getattr(splits, split).targets.shape}"
         )
-    if splits.heads.task == "binary":
-        raise InputError(
-            "conformal intervals are made for measured numbers; of binary targets a run predicts "
-            "the probability, whose uncertainty is the epistemic one. Received: binary targets"
-        )
+    refuse_binary(splits.heads.task)
     path = Path(run) / CALIBRATION
     RunFolder(run).manifest()
     check_output(path, overwrite=force)

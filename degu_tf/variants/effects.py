@@ -14,7 +14,8 @@ uncertainty depends on how the errors of both predictions correlate. Three defin
   ``"independent"``.
 
 The total is the root of the summed squares of both parts (paper, Methods, "Interval coverage").
-Conformal intervals come from both alleles' own, whatever the definition.
+Conformal intervals come from both alleles' own, whatever the definition. Effects on binary targets
+are differences of probabilities, so their intervals end at -1 and 1.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from degu_tf.heads import MIN_STD, floored_words, gaussian_factor, total_std
+from degu_tf.heads import MIN_STD, Task, floored_words, gaussian_factor, total_std
 
 UNCERTAINTIES = ("independent", "alternative", "members")
 
@@ -46,6 +47,8 @@ class Outputs:
         An ensemble's members' means, with one more axis behind, that of members.
     floored
         For each component, where its standard deviation is no measure (`Prediction.floored`).
+    task
+        ``"binary"`` where means are probabilities.
     """
 
     mean: np.ndarray
@@ -54,6 +57,7 @@ class Outputs:
     half: np.ndarray | None = None
     members: np.ndarray | None = None
     floored: Mapping[str, np.ndarray] = field(default_factory=dict)
+    task: Task = "regression"
 
     def select(self, rows: slice | np.ndarray) -> "Outputs":
         """Outputs of some sequences, chosen by an index of the first axis."""
@@ -78,6 +82,7 @@ class Outputs:
             changed(self.half),
             changed(self.members),
             {name: change_mask(mask) for name, mask in self.floored.items()},
+            self.task,
         )
 
     @classmethod
@@ -98,6 +103,7 @@ class Outputs:
                 name: np.concatenate([part.floored[name] for part in parts])
                 for name in parts[0].floored
             },
+            parts[0].task,
         )
 
 
@@ -121,7 +127,8 @@ def effect_parts(
     ----------
     ref, alt
         Predictions `(N, n_targets)`. Where they have conformal intervals these are subtracted end
-        from end, so an effect is outside only if one of the two measurements is.
+        from end, so an effect is outside only if one of the two measurements is. Of probabilities
+        the ends of the interval are cut off at -1 and 1.
     uncertainty
         One of `UNCERTAINTIES`.
     level
@@ -154,13 +161,14 @@ def effect_parts(
         half = ref.half + alt.half
     elif total is not None:
         half = gaussian_factor(level) * total
+    lower, upper = (None, None) if half is None else _ends(effect, half, alt.task)
     parts = {
         "effect": effect,
         "aleatoric": aleatoric,
         "epistemic": epistemic,
         "total": total,
-        "lower": None if half is None else effect - half,
-        "upper": None if half is None else effect + half,
+        "lower": lower,
+        "upper": upper,
         "ref": ref.mean,
         "alt": alt.mean,
     }
@@ -169,6 +177,14 @@ def effect_parts(
     masks = _floored(ref, alt, uncertainty, epistemic)
     words = np.broadcast_to(floored_words(masks), effect.shape)
     return {**present_parts, "floored": words}
+
+
+def _ends(effect: np.ndarray, half: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the intervals; a difference of probabilities lies between -1 and 1."""
+    lower, upper = effect - half, effect + half
+    if task == "binary":
+        return np.clip(lower, -1.0, 1.0), np.clip(upper, -1.0, 1.0)
+    return lower, upper
 
 
 def _floored(

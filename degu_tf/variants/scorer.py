@@ -239,19 +239,19 @@ class VariantScorer:
             members.append(None if of_members is None else of_members[:n])
             for name, mask in predictions[-1].floored.items():
                 self.floored[name] = self.floored.get(name, 0) + int(mask.sum())
-        mean = mean_of([each.mean for each in predictions])
+        mean, task = mean_of([each.mean for each in predictions]), predictions[0].task
         aleatoric = average([each.aleatoric for each in predictions])
         epistemic = average([each.epistemic for each in predictions])
         half = None
         if self.conformal is not None:
-            prediction = Prediction(self.targets, mean, aleatoric, epistemic)
+            prediction = Prediction(self.targets, mean, aleatoric, epistemic, task=task)
             lower, upper = self.conformal.predict(prediction, _of_both(self.level))
             half = (upper - lower) / 2.0
         floored = {
             name: np.logical_or.reduce([each.floored[name] for each in predictions])
             for name in predictions[0].floored
         }
-        return Outputs(mean, aleatoric, epistemic, half, average(members), floored)
+        return Outputs(mean, aleatoric, epistemic, half, average(members), floored, task)
 
     def _forward(self, tokens: np.ndarray) -> tuple[Prediction, np.ndarray | None]:
         """Predictions for windows between the flanks, and each member's means."""

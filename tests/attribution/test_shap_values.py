@@ -275,8 +275,9 @@ def test_random_references_are_those_of_the_released_code():
     rows = np.random.default_rng(1234).choice(300, 100, replace=False, shuffle=False)
     np.testing.assert_array_equal(random_background(tokens), tokens[rows])
     np.testing.assert_array_equal(random_background(one_hot(tokens)), one_hot(tokens)[rows])
-    with pytest.raises(InputError, match="Received: 300 sequences, n=301"):
+    with pytest.raises(InputError, match=r"draw 300 or fewer.*: 300 sequences, 301 ref") as refused:
         random_background(tokens, n=301)
+    assert "300 or fewer by --references." in refused.value.command_line
 
 
 @pytest.mark.usefixtures("eager")

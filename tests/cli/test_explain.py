@@ -131,7 +131,7 @@ def test_references_can_be_named(work, student, splits, tmp_path):
         work / "run", work / "s.fa", "--background", work / "s.fa", "--out", tmp_path / "x"
     )
     assert few.code == 2
-    assert "Received: 5 sequences, n=100" in few.err
+    assert "by --references. Received: 5 sequences, 100 references" in few.err
 
 
 def test_the_experiment_may_rank(work, splits, tmp_path):

@@ -5,9 +5,10 @@ from pathlib import Path
 import failing_networks
 import pytest
 from command_line import degu, done, settings
-from failing_networks import seed_where
+from failing_networks import fails, seed_where
 
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.failures.attempts import FailedAttempt, failed_attempts
 from degu_tf.training.run import attempt_seed, member_seed
 
 SOURCE = Path(failing_networks.__file__)
@@ -63,3 +64,20 @@ def test_members_that_did_not_learn_are_left_out_where_asked(command, tmp_path):
     left = done(*other, "--unlearned", "leave-out")
     assert f"lacks member 1 (seed {member_seed(seed, 1)}: did not learn)" in left.err
     assert "2 members in" in left.out
+
+
+def test_a_student_that_did_not_learn_is_named(work, tmp_path):
+    """After its last attempt; what its first one was is in its folder."""
+    seed = next(s for s in range(9999) if fails(s) and fails(attempt_seed(s, 1)))
+    command = (
+        *("distill", work.x, work.data, "--recipe", "paper", "--model", f"{SOURCE}:idle"),
+        *("--epochs", 3, "--learning-rate", 0.1, "--batch-size", 20),
+    )
+    one = done(*command, "--seed", seed, "--retries", 1, "--out", tmp_path / "y")
+    said = "did not learn Dev: on the validation set its error is not below that of the mean"
+    assert f"The student in {tmp_path / 'y'} {said}" in one.out
+    assert failed_attempts(tmp_path / "y") == [FailedAttempt(seed, "did not learn")]
+    learning = next(s for s in range(99) if not fails(s))
+    several = done(*command, "--seeds", learning, seed, "--out", tmp_path / "s")
+    assert f"The student in {tmp_path / 's' / f'seed_{seed}'} {said}" in several.out
+    assert f"seed_{learning} did not learn Dev" not in several.out

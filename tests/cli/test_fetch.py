@@ -68,15 +68,27 @@ def test_offline_the_list_is_what_is_known_and_comes_at_once(monkeypatch, tmp_pa
     started = time.perf_counter()
     shown = done("fetch", "--list")
     assert time.perf_counter() - started < 1.0
-    first, second, header, *lines = shown.out.splitlines()
+    first, second, header, *lines, last = shown.out.splitlines()
     assert first.startswith(f"Offline: 127.0.0.1:{closed_port} cannot be reached")
     assert zenodo.DOI in second
     assert header.split() == ["size", "file", "holds", "figures"]
     assert lines[0].split(maxsplit=3)[:3] == ["about", "1.8", "GB"]
+    assert [line.split()[0] for line in lines] == ["about", *["in"] * 3, *["unknown"] * 13]
     assert len(lines) == len(known_files.KNOWN_FILES)
+    assert last.endswith("are unknown; online, the list has all.")
     other = degu("fetch", "--list", "--record", 12)
     assert (other.code, other.out) == (2, "")
     assert "cannot be reached" in other.err
+
+
+def test_offline_a_file_is_refused_at_once(monkeypatch, tmp_path, closed_port):
+    monkeypatch.setenv("DEGU_CACHE", str(tmp_path))
+    monkeypatch.setattr(zenodo, "BASE_URL", f"http://127.0.0.1:{closed_port}/api")
+    started = time.perf_counter()
+    refused = degu("fetch", "1_DeepSTARR.h5", "--out", tmp_path / "released")
+    assert time.perf_counter() - started < 1.0
+    assert (refused.code, refused.out) == (2, "")
+    assert f"127.0.0.1:{closed_port} cannot be reached" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from command_line import COLUMNS, SUFFIXES, TRAIN, degu, done, settings, table
 
-from degu_tf.cli.predict import missing_components, prediction_table
+from degu_tf.cli.shared.prediction_table import missing_components, prediction_table
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.distillation.runs import open_run
 from degu_tf.heads import FlooredUncertaintyWarning, HeadLayout, Prediction

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from command_line import degu, done
 
@@ -23,7 +24,7 @@ def test_data_are_prepared_without_tensorflow(tmp_path, arguments):
 import sys
 from degu_tf import cli
 from degu_tf.data.zenodo import record
-def read_record(_):
+def read_record(_, **options):
     print("asked")
     raise record.InputError("no record")
 record.read_record = read_record
@@ -49,11 +50,16 @@ def test_advice_on_missing_values_is_an_option_of_the_verb(tmp_path):
     table.write_text(STARRSEQ + "".join("\t".join(row) + "\n" for row in ROWS))
     refused = degu("prepare", "starrseq", table, "--out", out)
     assert refused.code == 2
-    assert "or leave such rows out with --drop-missing. Received: no value in col" in refused.err
+    advice = "leave such rows out with --drop-missing; --missing-targets keep keeps those with some"
+    assert f"{advice}. Received: no value in col" in refused.err
     shown = done("prepare", "starrseq", table, "--drop-missing", "--out", out)
     assert "1 train, 1 validation, 1 test" in shown.out
     assert "1 of 4 rows have no value" in shown.err
     assert read_splits(out).train.names.tolist() == ["a"]
+    done("prepare", "starrseq", table, "--missing-targets", "keep", "--out", out, "--force")
+    kept = read_splits(out)
+    assert kept.train.names.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(kept.train.targets, [[1, 2], [np.nan, 2]])
 
 
 def test_advice_on_sequence_columns_is_an_option_of_the_verb(tmp_path):

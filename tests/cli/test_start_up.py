@@ -13,6 +13,8 @@ RUN = "expected the folder of a run. Received: none"
 REFUSED = {
     "train none.h5 --out r": "expected an HDF5 file. Received: none.h5, which is no file",
     "train d.h5 --model deepstar --out r": "Did you mean deepstarr? Received: --model deepstar",
+    "train d.h5 --model none.py:build --out r": "expected a file of Python. Received: none.py",
+    "train d.h5 --model network.py:biuld --out r": "mean build? Received: --model network.py",
     "train d.h5 --init none.h5 --out r": "of a run. Received: none.h5, where there is nothing",
     "train d.h5 --config none.yaml --out r": "expected a yaml file. Received: none.yaml",
     "train d.h5 --log d.h5 --out r": "--log d.h5: expected a new log",
@@ -38,8 +40,10 @@ REFUSED = {
     "mutagenize run d.h5 --pad flanks --out p": "expected --flanks",
     "explain none d.h5 --out p": RUN,
     "explain run none.fa --out p": "expected a file of sequences. Received: none.fa",
+    "explain run d.h5 --head k562 --out p": "Did you mean K562? Received: --head k562",
     "explain run d.h5 --background none.fa --out p": "reference sequences. Received: none.fa",
     "mutagenize none d.h5 --out p": RUN,
+    "mutagenize run d.h5 --head k562 --out p": "Did you mean K562? Received: --head k562",
     "mutagenize run none.fa --out p": "expected a file of sequences. Received: none.fa",
     "variants none --vcf d.h5 --fasta d.h5 --out o": RUN,
     "variants run --vcf none --fasta d.h5 --out o": "expected a VCF or BCF. Received: none",
@@ -66,13 +70,14 @@ def answers(tmp_path_factory):
     """What each command wrote on standard error, its exit code, and what was loaded by then."""
     folder = tmp_path_factory.mktemp("here")
     (folder / "d.h5").write_bytes(b"\x89HDF")
+    (folder / "network.py").write_text("import keras\ndef build(shape, n): ...\n")
     script = f"""
 import contextlib, io, json, os, shlex, sys
 from degu_tf import cli
 from degu_tf.utils.run_folder import RunFolder
 os.chdir({str(folder)!r})
 for name in ("run", "unfinished"):
-    RunFolder(name).begin({{"kind": "ensemble"}})
+    RunFolder(name).begin({{"kind": "ensemble", "heads": {{"targets": ["K562", "WTC11"]}}}})
 RunFolder("run").finish(n_members=2)
 heavy = {{"tensorflow", "keras", "numpy", "pandas", "h5py", "pysam", "scipy", "requests"}}
 for command in {list(REFUSED)!r}:

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import done, state
+from failing_networks import diverging, fails
 
 import degu_tf as degu
 from degu_tf.distillation.distill import distill
 from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.estimator import DEGU
+from degu_tf.distillation.failures.attempts import failed_attempts
 from degu_tf.distillation.recipes import BEST, PAPER
-from degu_tf.training.run import Run
+from degu_tf.training.run import Run, attempt_seed, member_seed
 from degu_tf.utils.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::degu_tf.metrics.correlation.ConstantColumnWarning")
@@ -189,3 +191,30 @@ def test_the_basic_story_is_ten_lines_at_most():
         line for line in inspect.getdoc(DEGU).splitlines() if line.startswith((">>>", "..."))
     ]
     assert 5 <= len(example) <= 10
+
+
+def test_what_fails_is_trained_again_as_often_as_asked(splits, tmp_path):
+    """Members from seeds derived from their own, and the student likewise."""
+    seed = next(
+        s
+        for s in range(9999)
+        if fails(member_seed(s, 0))
+        and not fails(member_seed(s, 1))
+        and not fails(attempt_seed(member_seed(s, 0), 1))
+        and fails(s)
+        and not fails(attempt_seed(s, 1))
+    )
+    how = {"recipe": "paper", "epochs": 1, "random_state": seed, "progress": False}
+    with pytest.raises(InputError, match="failed member 0"):
+        DEGU(diverging, 2, **how).fit(splits)
+    model = DEGU(diverging, 2, **how, retries=1, folder=tmp_path).fit(splits)
+    assert model.ensemble_.numbers == (0, 1)
+    assert [each.seed for each in failed_attempts(tmp_path / "teachers" / "member_00")] == [
+        member_seed(seed, 0)
+    ]
+    assert failed_attempts(tmp_path / "student")[0].seed == seed
+
+
+def test_retries_are_a_whole_number(splits):
+    with pytest.raises(InputError, match="retries must be a whole number from 0"):
+        DEGU("deepstarr", 2, retries=-1, progress=False).fit(splits)

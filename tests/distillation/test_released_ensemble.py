@@ -62,6 +62,15 @@ def test_the_number_may_stand_at_the_end(tmp_path):
     assert names == ["K562_model_9.h5", "K562_model_10.h5"]
 
 
+def test_names_without_numbers_are_one_set(tmp_path):
+    for name in ("replicate.keras", "first.h5", "first.yaml"):
+        (tmp_path / name).touch()
+    assert [file.name for file in member_files(tmp_path)] == ["first.h5", "replicate.keras"]
+    (tmp_path / "1_DeepSTARR.h5").touch()
+    with pytest.raises(InputError, match="several sets of files"):
+        member_files(tmp_path)
+
+
 def test_several_sets_need_a_pattern(folder):
     with pytest.raises(InputError, match=r"several sets of files: give a pattern") as caught:
         released_ensemble(folder)

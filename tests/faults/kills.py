@@ -3,6 +3,7 @@
 A process is forked from a server that has everything loaded, so that it begins in milliseconds.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -265,3 +266,43 @@ class Fatal:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         os.replace = replace
+
+
+class FatalInWorker:
+    """Kills the first worker of a pool that comes to its `number`-th rename, before or after it.
+
+    The worker leaves a file `killed.txt`, by which others know that they need not.
+    """
+
+    def __init__(self, number, after):
+        self.number, self.after = number, after
+
+    def __call__(self):
+        from degu_tf.utils.processes import engines, pools
+
+        arguments = self.number, self.after
+
+        def workers(n, devices=()):
+            return pools.pool(n, "at a rename", _fatal_once, arguments, devices=devices)
+
+        engines.pool_workers = workers
+
+
+def _fatal_once(number, after):
+    """What a worker does first."""
+    plain, left = os.replace, count(1)
+
+    def replace(*arguments, **named):
+        last = next(left) == number
+        if last and not after:
+            _die_first()
+        plain(*arguments, **named)
+        if last and after:
+            _die_first()
+
+    os.replace = replace
+
+
+def _die_first():
+    with contextlib.suppress(FileExistsError), open("killed.txt", "x"):
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -3,6 +3,7 @@
 Run with ``pytest -n 0 -m slow -s tests/faults/test_killed_engines.py`` to see the counts.
 """
 
+import json
 import os
 import signal
 import time
@@ -13,9 +14,14 @@ from faults.commands import NETWORKS, PREPARE, TRAIN
 from faults.kills import Job
 from faults.processes import begun_under
 
+from degu_tf.utils.run_folder import STATES
+
 pytestmark = pytest.mark.slow
 
 RUN = f"{TRAIN} --epochs 20 --patience 20 --quiet --out o"
+LONG = 300
+"""Epochs of a training that takes longer than a state waits to be written first."""
+
 ENGINES = {"pool": "--workers 2", "dask": "--dask local:2"}
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 
@@ -69,6 +75,33 @@ def test_a_pool_whose_worker_is_killed_names_the_members_under_way(work, whole):
     job.finish()
     job.compare(whole)
     job.tally.report("--workers 2, a worker")
+
+
+def test_a_cluster_that_is_killed_resumes_from_the_states_of_its_members(work):
+    """Members whose state was written go on from it: their first epochs are not trained again."""
+    pytest.importorskip("distributed")
+    training = f"{TRAIN} --epochs {LONG} --patience {LONG} --quiet --out o"
+    whole = Job(work, training).whole()[0]
+    job = Job(work, f"{training} --dask local:2 --log log.jsonl")
+    process = job.start()
+    while not job.has_states() and process.exitcode is None:
+        time.sleep(0.01)
+    assert job.end(process, signal.SIGKILL)
+    kept = {path.parent.name for path in (work / "o").rglob(STATES[0])}
+    assert kept
+    (work / "log.jsonl").unlink()
+    job.finish()
+    lines = [json.loads(line) for line in (work / "log.jsonl").read_text().splitlines()]
+    for number in sorted(int(name.removeprefix("member_")) for name in kept):
+        mine = [line for line in lines if line["name"] == f"member {number}"]
+        assert mine[0]["event"] == "resumed"
+        assert mine[0]["epoch"] > 1
+        trained = [line["epoch"] for line in mine[1:]]
+        assert trained == list(range(mine[0]["epoch"], LONG + 1))
+        job.tally["from states"] += 1
+    job.compare(whole)
+    assert job.tally["from states"] == len(kept)
+    job.tally.report("--dask local:2, from states")
 
 
 def at_work(job):

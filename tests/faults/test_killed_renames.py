@@ -1,14 +1,16 @@
-"""Commands that are killed just before and just after every rename of a file, and run again.
+"""Commands that are killed just before and just after renames of files, and run again.
 
-A file gets its name by a rename, so between two of them nothing that counts happens on disk. Run
-with ``pytest -n 0 -m slow -s tests/faults/test_killed_renames.py`` to see the counts.
+A file gets its name by a rename, so between two of them nothing that counts happens on disk. Slow
+tests take some of the renames; ``pytest -n 0 -m exhaustive -s tests/faults/test_killed_renames.py``
+takes all, and shows the counts.
 """
 
 import os
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from itertools import count, product
+from random import Random
 
 import pytest
 from faults.commands import (
@@ -25,9 +27,10 @@ from faults.commands import (
     write_measurements,
     write_profiles,
 )
-from faults.kills import Fatal, Job, Tally, wait
+from faults.kills import Fatal, FatalInWorker, Job, Tally, wait
 
 pytestmark = pytest.mark.slow
+EVERY = pytest.mark.exhaustive
 
 COMMANDS = {
     "train": (f"{TRAIN} --epochs 1 --out o", ("o",), EVERY_EPOCH),
@@ -54,14 +57,23 @@ def work(tmp_path_factory):
     return folder
 
 
+SOME = 4
+"""Kills of a slow test, drawn from those before and after each rename."""
+
+
 @pytest.mark.parametrize("name", COMMANDS)
-def test_commands_that_are_killed_at_every_rename(name, work, tmp_path):
+@pytest.mark.parametrize(
+    "some", [pytest.param(SOME, id="some"), pytest.param(None, id="every", marks=EVERY)]
+)
+def test_commands_that_are_killed_at_renames(name, some, work, tmp_path):
     command, outputs, patches = COMMANDS[name]
     job = Job(work, command, outputs, patches)
     whole, _ = job.whole()
     n_renames = renames(job)
     assert n_renames >= len([file for file in whole if whole[file] != "folder"])
     cases = list(product(range(1, n_renames + 1), (False, True)))
+    if some is not None:
+        cases = Random(0).sample(cases, min(some, len(cases)))
 
     def case(number, after):
         folder = tmp_path / f"{number}-{after}"
@@ -74,8 +86,62 @@ def test_commands_that_are_killed_at_every_rename(name, work, tmp_path):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for counts in pool.map(case, *zip(*cases, strict=True)):
             tally.update(counts)
-    assert tally["SIGKILL"] == 2 * n_renames
-    tally.report(f"{name}, every rename")
+    assert tally["SIGKILL"] == len(cases)
+    tally.report(f"{name}, {len(cases)} kills at {n_renames} renames")
+
+
+@pytest.fixture
+def worker_killed(work, tmp_path):
+    """A function that kills a worker of a pool of two, and gives counts; and what is to be made."""
+    command, outputs, patches = COMMANDS["train"]
+    whole, _ = Job(work, command, outputs, patches).whole()
+
+    def case(number, after):
+        folder = tmp_path / f"{number}-{after}"
+        shutil.copytree(work, folder)
+        job = Job(folder, f"{command} --workers 2", outputs, patches)
+        tally = killed_worker(job, FatalInWorker(number, after), whole)
+        shutil.rmtree(folder)
+        return tally
+
+    return case, whole
+
+
+def test_a_worker_that_is_killed_at_a_rename(worker_killed):
+    """The command says so, and run again ends with the members of one process."""
+    tally = worker_killed[0](3, True)
+    assert tally["SIGKILL of a worker"] == 1
+    tally.report("train --workers 2, a rename of a worker")
+
+
+@EVERY
+def test_a_worker_that_is_killed_at_every_rename(worker_killed):
+    case, whole = worker_killed
+    tally = Tally()
+    for number in count(1):
+        counts = [case(number, after) for after in (False, True)]
+        for each in counts:
+            tally.update(each)
+        if not any(each["SIGKILL of a worker"] for each in counts):
+            break
+    files = [name for name in whole if "member_00/" in name]
+    assert tally["SIGKILL of a worker"] >= 2 * len(files)
+    tally.report("train --workers 2, every rename of a worker")
+
+
+def killed_worker(job, fatal, whole):
+    """Counts of one kill, if a worker has so many renames."""
+    process = job.start(fatal)
+    wait(process)
+    job.count_orphans()
+    died = (job.folder / "killed.txt").exists()
+    assert process.exitcode == (2 if died else 0), job.errors()
+    if died:
+        assert "a worker process died with" in job.errors()
+        job.tally["SIGKILL of a worker"] += 1
+        job.finish()
+    job.compare(whole)
+    return job.tally
 
 
 def killed(job, fatal, whole):

@@ -81,6 +81,14 @@ def test_another_length_is_refused(predictor):
         predictor.predict(["A" * 32, "X" * 32])
 
 
+def test_a_predictor_says_what_it_predicts():
+    sequence = keras.Input((None, 4))
+    x = keras.layers.GlobalMaxPooling1D()(keras.layers.Conv1D(300, 1)(sequence))
+    model = keras.Model(sequence, keras.layers.Dense(2)(x))
+    shown = repr(ModelPredictor(model, HeadLayout(("Dev",), epistemic="std")))
+    assert shown == "ModelPredictor(any length; columns Dev, Dev_epistemic; 2,102 parameters)"
+
+
 def test_a_layout_of_other_columns_is_refused(predictor):
     with pytest.raises(InputError, match="emits 4 columns, the layout has 2"):
         ModelPredictor(predictor.model, HeadLayout(("Dev", "Hk")))

@@ -382,6 +382,25 @@ def test_profiles_are_refused(genome):
         VariantScorer(Profiles(), genome, LENGTH)
 
 
+def test_intervals_of_differences_of_probabilities_end_at_one(genome, variants):
+    """As probabilities' own end at 0 and 1; standard deviations stay what they are."""
+    heads = HeadLayout(("open",), task="binary").student()
+
+    class Unsure:
+        def predict(self, sequences):
+            x = one_hot(sequences)
+            mean, std = x[:, :, 0].mean(axis=1), 0.1 + 3 * x[:, 14:17, 1].mean(axis=1)
+            return heads.prediction(np.stack([mean, std], axis=1))
+
+    for options in ({}, {"average_strands": True, "shifts": (-1, 0, 1)}):
+        table = VariantScorer(Unsure(), genome, LENGTH, **options).score(variants)
+        effect, total = column(table, "open", "effect"), column(table, "open", "total")
+        lower, upper = effect - 1.96 * total, effect + 1.96 * total
+        assert lower.min() < -1 < lower.max() < 1 < upper.max()
+        np.testing.assert_allclose(column(table, "open", "lower"), np.maximum(lower, -1), atol=1e-4)
+        np.testing.assert_allclose(column(table, "open", "upper"), np.minimum(upper, 1), atol=1e-4)
+
+
 def test_effects_that_rest_on_floored_uncertainty_say_so():
     """Of either allele; of windows and strands that are averaged, any."""
     floored = {"epistemic": np.array([[False], [True], [False]])}

@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 
 from degu_tf.cli.options import option, several, whole_number
+from degu_tf.utils.errors import InputError
 
 
 def engine_options(to: argparse._ActionsContainer, what: str) -> None:
@@ -20,3 +21,31 @@ def engine_of(options: argparse.Namespace) -> "AbstractContextManager[Executor |
     from degu_tf.utils.processes.engines import engine
 
     return engine(options.workers, options.dask, tuple(options.gpus or ()))
+
+
+def is_elsewhere(options: argparse.Namespace) -> bool:
+    """Whether the options ask for other processes than this one."""
+    return options.workers > 1 or options.dask is not None or options.gpus is not None
+
+
+def received(options: argparse.Namespace) -> str:
+    """The options that ask for other processes, as they were given."""
+    given = [f"--workers {options.workers}"] if options.workers > 1 else []
+    given += [f"--dask {options.dask}"] if options.dask is not None else []
+    given += [f"--gpus {' '.join(options.gpus)}"] if options.gpus is not None else []
+    return " ".join(given)
+
+
+def check_custom_layers(options: argparse.Namespace) -> None:
+    """Refuse layers of the user's own in other processes.
+
+    Raises
+    ------
+    InputError
+        If both are asked for.
+    """
+    if options.custom_layers is not None and is_elsewhere(options):
+        raise InputError(
+            "expected one process with --custom-layers, which are registered in this one alone. "
+            f"Received: {received(options)}"
+        )

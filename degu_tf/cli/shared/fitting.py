@@ -8,6 +8,7 @@ from degu_tf.cli.shared.inputs import check_files
 from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
+    from degu_tf.data.sources.blocks.fitted import FittedBlocks
     from degu_tf.sequences.fitting import FittedSequences, Fitting
 
 _AROUND = "; with --pad flanks the sequences around shorter ones, adapters and what lies beyond "
@@ -159,6 +160,37 @@ def fitted_inputs(
         named = read_bed(options.bed, options.fasta)
         return FittedSequences(named.names, named.sequences, np.arange(len(named.names)))
     return fit_intervals(options.bed, options.fasta, fitting, summit=options.summit)
+
+
+def fitted_blocks(
+    options: argparse.Namespace, length: int | None, *, keep_spans: bool = False
+) -> "FittedBlocks":
+    """What `fitted_inputs` gives, in blocks, so that memory does not grow with the input.
+
+    Parameters
+    ----------
+    options, length
+        As for `fitted_inputs`.
+    keep_spans
+        Keep where every window was cut.
+
+    Raises
+    ------
+    InputError
+        As `fitted_inputs` does.
+    """
+    from degu_tf.data.sources.blocks.fitted import FittedBlocks, fitted_intervals, fitted_records
+    from degu_tf.data.sources.blocks.records import RecordBlocks
+
+    fitting = _fitting(options, length)
+    if options.bed is None:
+        how = (options.sequence, options.name, options.split, options.targets)
+        records = RecordBlocks(options.sequences, *how)
+        return FittedBlocks(lambda: fitted_records(records, fitting), keep_spans)
+    return FittedBlocks(
+        lambda: fitted_intervals(options.bed, options.fasta, fitting, summit=options.summit),
+        keep_spans,
+    )
 
 
 def _fitting(options: argparse.Namespace, length: int | None) -> "Fitting | None":

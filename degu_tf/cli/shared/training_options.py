@@ -33,6 +33,9 @@ OWN_MODEL = "or file.py:function or package.module:function of yours, (input_sha
 OWN_MODEL += "(input_shape, heads) to a Keras model"
 """Help of `--model` for models of users; the file named is executed."""
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+"""Values of `degu_tf.training.settings.Precision`, known without loading it."""
+
 
 def run_folder_options(to: argparse.ArgumentParser) -> None:
     """Where the run is written."""
@@ -115,6 +118,9 @@ def settings_options(to: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     flag(training, "--standardise", standardise)
     jit = "compile the training step by XLA, for GPUs; slower on processors"
     flag(training, "--jit-compile", jit)
+    precision = "what layers compute in while a model is trained; the trained one is float32. "
+    precision += "mixed_bfloat16 and mixed_float16, which Keras scales the loss for, are for GPUs"
+    training.add_argument("--precision", choices=PRECISIONS, help=precision)
     patience = "stop after this many epochs without a lower validation loss; 0: never"
     option(training, "--patience", "N", patience, whole_number(0))
     steps = "steps per epoch; 0: one pass over the training data"
@@ -246,7 +252,8 @@ def training_settings(
     from degu_tf.utils.errors import InputError
 
     names = ("epochs", "batch_size", "learning_rate", "schedule", "warmup", "patience", "crop")
-    given = _given(**{name: getattr(options, name) for name in (*names, "steps_per_epoch", "ema")})
+    more = ("steps_per_epoch", "ema", "precision")
+    given = _given(**{name: getattr(options, name) for name in (*names, *more)})
     for name in {"patience", "crop", "steps_per_epoch", "ema"} & given.keys():
         given[name] = given[name] or None
     for name in ("standardise", "jit_compile"):

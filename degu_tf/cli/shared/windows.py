@@ -1,5 +1,6 @@
 """Windows of fitted sequences in outputs: columns of tables, and bedGraph files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from degu_tf.heads import Prediction
-    from degu_tf.sequences.fitting import FittedSequences
+    from degu_tf.sequences.fitting import FittedSequences, Span
 
 PLACE = ("chrom", "start", "end", "strand", "windows", "unknown")
 """Columns that say what a prediction was made of, after `name`."""
@@ -74,7 +75,7 @@ def placed(
 
 
 def bedgraph_files(
-    folder: str, targets: tuple[str, ...], fitted: "FittedSequences", *, force: bool
+    folder: str, targets: tuple[str, ...], spans: "Sequence[Span]", *, force: bool
 ) -> dict[str, Path]:
     """The bedGraph file of each track: targets, and each with its uncertainties.
 
@@ -92,17 +93,17 @@ def bedgraph_files(
     files = {track: Path(folder) / f"{file_name(track)}.bedGraph" for track in tracks}
     for file in files.values():
         check_out(file, force=force)
-    check_intervals(_intervals(fitted))
+    check_intervals(_intervals(spans))
     return files
 
 
-def _intervals(fitted: "FittedSequences") -> list[tuple[str, int, int]]:
+def _intervals(spans: "Sequence[Span]") -> list[tuple[str, int, int]]:
     """The bases that each window stands for."""
-    return [(span.contig, span.first, span.last) for span in fitted.spans]
+    return [(span.contig, span.first, span.last) for span in spans]
 
 
 def write_bedgraphs(
-    files: dict[str, Path], fitted: "FittedSequences", windows: "Prediction"
+    files: dict[str, Path], spans: "Sequence[Span]", windows: "Prediction"
 ) -> list[Path]:
     """Write a bedGraph of the windows for each target and its uncertainties; give the files.
 
@@ -118,7 +119,7 @@ def write_bedgraphs(
         std = windows.component(component)
         if std is not None:
             tracks[f"_{component}"] = np.where(windows.flagged(component), np.nan, std)
-    intervals = _intervals(fitted)
+    intervals = _intervals(spans)
     written = []
     for suffix, values in tracks.items():
         for index, target in enumerate(windows.targets):

@@ -66,8 +66,20 @@ def fit_file(
         targets=targets,
         length=fitting.length if fitting is not None and crop and not asked else None,
     )
-    if fitting is None or not asked:
-        return _as_they_are(path, names, found, fitting)
+    return fit_records(path, names, found, fitting)
+
+
+def fit_records(
+    path: str | os.PathLike,
+    names: list[str],
+    found: list[str] | np.ndarray,
+    fitting: Fitting | None,
+    *,
+    n_all: int | None = None,
+) -> FittedSequences:
+    """Fit what `read_records` read, or a block of `n_all` sequences, as `fit_file` does."""
+    if fitting is None or not fitting.asked:
+        return _as_they_are(path, names, found, fitting, n_all or len(names))
     if isinstance(found, np.ndarray):
         if found.ndim != 2:
             raise InputError(
@@ -83,10 +95,11 @@ def _as_they_are(
     names: list[str],
     found: list[str] | np.ndarray,
     fitting: Fitting | None,
+    n_all: int,
 ) -> FittedSequences:
     if fitting is not None and isinstance(found, np.ndarray):
-        n, bases = found.shape[:2]
-        fitting.tiles(bases, f"{bases} bases in each of {n} sequences of {path}")
+        bases = found.shape[1]
+        fitting.tiles(bases, f"{bases} bases in each of {n_all} sequences of {path}")
     elif fitting is not None:
         for name, each in zip(names, found, strict=True):
             if isinstance(each, str):  # what is no text is refused where it is encoded
@@ -123,14 +136,21 @@ def fit_intervals(
         If a line is no interval, lies outside its contig, has no summit, has another length and no
         option says what to do, or what is asked for runs over an end of its contig.
     """
+    intervals = read_intervals(bed)
+    with open_genome(genome) as opened:
+        return cut_intervals(intervals, opened, fitting, summit=summit)
+
+
+def cut_intervals(
+    intervals: Sequence[Interval], genome: Genome, fitting: Fitting, *, summit: bool = False
+) -> FittedSequences:
+    """`fit_intervals` of intervals that were read, in a genome that is open."""
     if any(fitting.flanks):
         raise InputError(
             "intervals are padded with the genome's own bases; leave out flanks=. "
             f"Received: flanks={fitting.flanks}"
         )
-    intervals = read_intervals(bed)
-    with open_genome(genome) as opened:
-        pieces = [_cut(each, opened, fitting, summit) for each in intervals]
+    pieces = [_cut(each, genome, fitting, summit) for each in intervals]
     fitted = joined([each.name for each in intervals], pieces)
     if not (fitting.asked or summit):
         fitted.spans.clear()

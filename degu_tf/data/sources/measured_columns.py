@@ -129,10 +129,11 @@ class MeasuredColumns:
         keep = np.isfinite(values).all(axis=1)
         if not self.drop_missing and not keep.all():
             row, column = np.argwhere(np.isnan(values))[0]
+            some = "; missing_targets='keep' keeps those with some" if len(columns) > 1 else ""
             raise InputError(
                 f"{np.sum(~keep)} of {len(keep)} rows lack a value in a target column. Fill them "
-                "in, or leave such rows out with drop_missing=True. Received: no value in column "
-                f"{columns[column]!r} of {labels[row]}"
+                f"in, or leave such rows out with drop_missing=True{some}. Received: no value in "
+                f"column {columns[column]!r} of {labels[row]}"
             )
         heads = HeadLayout(tuple(self.by_target))
         return Measured(heads, values, keep, f"no value in {' or '.join(columns)}")

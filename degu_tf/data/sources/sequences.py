@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from degu_tf.data.hdf5.splits_file import read_splits
-from degu_tf.data.sources.intervals import read_intervals
-from degu_tf.data.sources.text_tables import pick_columns, read_frame
+from degu_tf.data.sources.intervals import Interval, read_intervals
+from degu_tf.data.sources.text_tables import name_column, pick_columns, read_frame
 from degu_tf.data.splits import NAMES, Split
 from degu_tf.sequences.encoding import encode, reverse_complement
 from degu_tf.sequences.fasta import read_fasta
+from degu_tf.sequences.genomes.base import Genome
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.utils.errors import InputError, blaming
 from degu_tf.utils.file_types import file_type, first_bytes
@@ -52,7 +53,8 @@ def read_sequences(
     path
         The file; FASTA and tables may be gzipped.
     sequence, name
-        Columns of a table. Without `name`, a column called ``name`` is used, else row numbers.
+        Columns of a table. Without `name`, a column called ``name`` or else ``id`` is used, else
+        row numbers.
     split, targets
         Which split of an HDF5 file, and names of its target columns where it leaves them open.
     length
@@ -151,7 +153,7 @@ def _check_hdf5(sequences: np.ndarray, path: str | os.PathLike, length: int | No
 def _from_table(path: Path, sequence: str, name: str | None) -> tuple[list[str], list[str]]:
     frame = read_frame(path)
     pick_columns(frame, [sequence, *([] if name is None else [name])], path)
-    column = name or ("name" if "name" in frame.columns else None)
+    column = name or name_column([str(each) for each in frame.columns], {sequence})[0]
     names = (
         [f"record {row}" for row in range(len(frame))]
         if column is None
@@ -183,7 +185,6 @@ def read_bed(
         If a line is no interval, has another length or an unknown strand, or lies outside its
         contig.
     """
-    names, strings, reverse = [], [], []
     intervals = read_intervals(bed)
     for each in intervals:
         if length is not None and each.end - each.start != length:
@@ -192,12 +193,18 @@ def read_bed(
                 f"Received: {each.end - each.start} bases, {each.place}"
             )
     with open_genome(genome) as opened:
-        for each in intervals:
-            each.check(opened)
-            with blaming(each.where):
-                strings.append(opened.fetch(each.contig, each.start, each.end))
-            names.append(each.name)
-            reverse.append(each.strand == "-")
+        return fetch_intervals(intervals, opened)
+
+
+def fetch_intervals(intervals: Sequence[Interval], genome: Genome) -> NamedSequences:
+    """`read_bed` of intervals that were read, in a genome that is open."""
+    names, strings, reverse = [], [], []
+    for each in intervals:
+        each.check(genome)
+        with blaming(each.where):
+            strings.append(genome.fetch(each.contig, each.start, each.end))
+        names.append(each.name)
+        reverse.append(each.strand == "-")
     tokens = encode(strings, names=names)
     rows = np.flatnonzero(reverse)
     if len(rows):

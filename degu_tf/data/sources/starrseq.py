@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from degu_tf.data.measured import MissingTargets
 from degu_tf.data.sources.table import read_table
 from degu_tf.data.sources.text_tables import pick_columns, read_frame
 from degu_tf.data.splits import Splits
@@ -20,7 +21,10 @@ _SETS = ("Train", "Val", "Test")
 
 
 def read_starrseq(
-    path: str | os.PathLike | Iterable[str | os.PathLike], *, drop_missing: bool = False
+    path: str | os.PathLike | Iterable[str | os.PathLike],
+    *,
+    drop_missing: bool = False,
+    missing_targets: MissingTargets = "refuse",
 ) -> Splits:
     r"""Read the STARR-seq data of de Almeida et al. 2022 (heads Dev and Hk, 249 bp, N allowed).
 
@@ -38,7 +42,10 @@ def read_starrseq(
         takes the sequences of the FASTA file beside it, named without `activity_`
         (`Sequences_Train.fa`, gzipped or not), whose records are in the rows' order.
     drop_missing
-        Drop rows without a value of either target, and say so in a `TableWarning`.
+        Drop rows without a value of either target, and say so in a `TableWarning`; with
+        ``missing_targets="keep"``, those without any value.
+    missing_targets
+        ``"keep"`` keeps rows that have a value of one target.
 
     Returns
     -------
@@ -69,7 +76,13 @@ def read_starrseq(
     frame = pd.concat(tables, ignore_index=True)
     name = "ID" if all("ID" in table for table in tables) else None
     return read_table(
-        frame, "Sequence", targets=TARGETS, split="set", name=name, drop_missing=drop_missing
+        frame,
+        "Sequence",
+        targets=TARGETS,
+        split="set",
+        name=name,
+        drop_missing=drop_missing,
+        missing_targets=missing_targets,
     )
 
 

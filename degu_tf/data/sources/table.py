@@ -33,16 +33,13 @@ from degu_tf.data.sources.measured_columns import (
 )
 from degu_tf.data.sources.normalisation import Normalisation, batch_centres
 from degu_tf.data.sources.similarity import similar_groups
-from degu_tf.data.sources.text_tables import header_of, read_frame
+from degu_tf.data.sources.text_tables import header_of, name_column, read_frame
 from degu_tf.data.splits import NAMES, Split, Splits
 from degu_tf.heads import Task
 from degu_tf.sequences.encoding import encode
 from degu_tf.utils.errors import InputError
 
 log = logging.getLogger("degu_tf")
-
-NAME_COLUMNS = ("name", "id")
-"""Columns that names are taken from where none is given, in either case; the first one wins."""
 
 
 class TableWarning(UserWarning):
@@ -170,7 +167,7 @@ def read_table(
     group = [group] if isinstance(group, str) else list(group or ())
     messages: list[str] = []
     if name is None:
-        name, messages = _name_column(header_of(path), {sequence, *columns.names})
+        name, messages = name_column(header_of(path), {sequence, *columns.names})
     optional = [column for column in (split, name, centre_by, weight) if column is not None]
     _check_task(task, replicates, log2, centre_by)
     normalisation = Normalisation(log2, pseudocount, centre_by)
@@ -250,21 +247,6 @@ def _check_task(task: Task, repeated: object, log2: object, centre_by: str | Non
             "batches. Received: task='binary' with "
             f"replicates={repeated}, log2={log2}, centre_by={centre_by}"
         )
-
-
-def _name_column(present: Sequence[str], taken: set[str]) -> tuple[str | None, list[str]]:
-    """The column that names are taken from by default, and what to say of it."""
-    found = [
-        column
-        for called in NAME_COLUMNS
-        for column in sorted(present, key=lambda column: column != called)
-        if str(column).casefold() == called and present.count(column) == 1 and column not in taken
-    ]
-    if len(found) < 2:
-        return (found[0] if found else None), []
-    others = " and ".join(map(repr, found[1:]))
-    message = f"sequences are named by the column {found[0]!r}, not by {others}; choose with name="
-    return found[0], [message]
 
 
 def _with(frame: pd.DataFrame, columns: Sequence[str], values: np.ndarray) -> pd.DataFrame:

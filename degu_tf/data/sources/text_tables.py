@@ -5,7 +5,8 @@ import difflib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -13,6 +14,9 @@ import pandas as pd
 
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.file_types import file_type, open_text
+
+NAME_COLUMNS = ("name", "id")
+"""Columns that names are taken from where none is given, in either case; the first one wins."""
 
 _NOT_TEXT = {
     "zip": "an Excel or zip file; save the sheet as TSV or CSV",
@@ -56,6 +60,50 @@ def read_frame(
     return frame
 
 
+def frame_blocks(
+    path: str | os.PathLike, rows: int, columns: Sequence[str], maybe: Sequence[str] = ()
+) -> Iterator[pd.DataFrame]:
+    r"""The table that `read_frame` reads, in blocks of rows.
+
+    Parameters
+    ----------
+    path
+        Text table or parquet file.
+    rows
+        Rows of a block.
+    columns, maybe
+        What is needed of parquet, and what is where it is there: others may be left out.
+
+    Raises
+    ------
+    InputError
+        As `read_frame` does, at the block where that shows.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "table.csv"
+    >>> _ = path.write_text("seq;activity\nACGT;0.50\nACG;1\nA;2\n")
+    >>> [len(block) for block in frame_blocks(path, 2, ["seq"])]
+    [2, 1]
+    """
+    path = Path(path)
+    kind = file_type(path) if path.is_file() else None
+    if kind == "parquet":
+        blocks = _parquet_blocks(path, rows, columns, maybe)
+    elif kind is None or kind in _NOT_TEXT:
+        blocks = iter([read_frame(path)])  # refuses it
+    else:
+        blocks = _text_blocks(path, rows)
+    n_rows = 0
+    for block in blocks:
+        n_rows += len(block)
+        if len(block):
+            yield block
+    if not n_rows:
+        raise InputError(f"expected rows below the header. Received: none in {path}")
+
+
 def header_of(path: str | os.PathLike | pd.DataFrame) -> list[str]:
     r"""Names of a table's columns; none where `read_frame` would refuse it.
 
@@ -78,6 +126,34 @@ def header_of(path: str | os.PathLike | pd.DataFrame) -> list[str]:
         return _fields(header, _separator(header), str(path))
     except InputError:
         return []
+
+
+def name_column(present: Sequence[str], taken: set[str]) -> tuple[str | None, list[str]]:
+    """The column that names of sequences are taken from by default, and what to say of it.
+
+    Parameters
+    ----------
+    present
+        The table's columns.
+    taken
+        Those that hold something else.
+
+    Examples
+    --------
+    >>> name_column(["seq", "ID", "score"], {"seq"})
+    ('ID', [])
+    """
+    found = [
+        column
+        for called in NAME_COLUMNS
+        for column in sorted(present, key=lambda column: column != called)
+        if str(column).casefold() == called and present.count(column) == 1 and column not in taken
+    ]
+    if len(found) < 2:
+        return (found[0] if found else None), []
+    others = " and ".join(map(repr, found[1:]))
+    chosen = f"sequences are named by the column {found[0]!r}, not by {others}"
+    return found[0], [f"{chosen}; choose with name= (--name)"]
 
 
 def pick_columns(
@@ -121,6 +197,14 @@ def _read(path: str | os.PathLike | pd.DataFrame, columns: list[str] | None) -> 
 
 
 def _read_text(path: Path, columns: list[str] | None) -> pd.DataFrame:
+    blocks = list(_text_blocks(path, None, columns))
+    return blocks[0] if columns is None else blocks[0][columns]
+
+
+def _text_blocks(
+    path: Path, rows: int | None, columns: list[str] | None = None
+) -> Iterator[pd.DataFrame]:
+    """Blocks of so many rows, or one of all; the lines are counted first."""
     with open_text(path, "table", newline="") as handle:
         lines = enumerate(handle, 1)
         number, header = next(((n, line) for n, line in lines if line.strip()), (1, ""))
@@ -128,14 +212,16 @@ def _read_text(path: Path, columns: list[str] | None) -> pd.DataFrame:
         names = _fields(header, separator, f"line {number} of {path}")
         _check_columns(columns, names, path)
         n_rows = _count_rows(lines, separator, len(names), path)
+    n_read = 0
     with open_text(path, "table", newline="") as handle:
-        frame = _parse(handle, separator, path)
-    if len(frame) != n_rows:
+        for frame in _parse(handle, separator, path, rows):
+            n_read += len(frame)
+            yield frame.fillna("")
+    if n_read != n_rows:
         raise InputError(
             f"expected a row in each of {n_rows} lines below the header. "
-            f"Received: {len(frame)} rows in {path}"
+            f"Received: {n_read} rows in {path}"
         )
-    return (frame if columns is None else frame[columns]).fillna("")
 
 
 def _count_rows(
@@ -170,18 +256,39 @@ def _refuse_quotes(line: str, place: str) -> NoReturn:
     )
 
 
-def _parse(handle: TextIO, separator: str, path: Path) -> pd.DataFrame:
+def _parse(handle: TextIO, separator: str, path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
+    """Blocks of so many rows, or one of all."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                handle, sep=separator, dtype=str, keep_default_na=False, index_col=False
+        with _no_loose_ends():
+            reader = pd.read_csv(
+                handle,
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                iterator=True,
             )
+        while True:
+            with _no_loose_ends():
+                frame = reader.read(rows)
+            yield frame
+            if rows is None:
+                return
+    except StopIteration:
+        return
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise InputError(
             f"expected a whole table whose rows have the header's columns ({str(error).strip()}). "
             f"Received: {path}"
         ) from error
+
+
+@contextmanager
+def _no_loose_ends() -> Iterator[None]:
+    """Make pandas' warnings of values that it leaves out errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        yield
 
 
 def _separator(header: str) -> str:
@@ -198,6 +305,34 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             "reading parquet needs pyarrow (pip install pyarrow); or save the table as TSV. "
             f"Received: {path}"
         ) from error
+    except (ValueError, OSError) as error:
+        raise InputError(f"expected a whole parquet file ({error}). Received: {path}") from error
+
+
+def _parquet_blocks(
+    path: Path, rows: int, columns: Sequence[str], maybe: Sequence[str]
+) -> Iterator[pd.DataFrame]:
+    """Blocks of these columns; a block of all of it where types need all rows.
+
+    Of whole numbers with gaps pandas makes fractions, and of times it leaves out what no row needs.
+    """
+    try:
+        from pyarrow import types
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        yield _read_parquet(path)
+        return
+    try:
+        with ParquetFile(path) as file:
+            present = file.schema_arrow.empty_table().to_pandas().columns
+            wanted = [*columns, *(name for name in maybe if name in present)]
+            kinds = [file.schema_arrow.field(name).type for name in wanted if name in present]
+            text = [types.is_string(kind) or types.is_large_string(kind) for kind in kinds]
+            if len(text) < len(wanted) or not all(text):  # a missing column is refused by name
+                yield _read_parquet(path)
+                return
+            for batch in file.iter_batches(rows, columns=list(dict.fromkeys(wanted))):
+                yield batch.to_pandas()
     except (ValueError, OSError) as error:
         raise InputError(f"expected a whole parquet file ({error}). Received: {path}") from error
 

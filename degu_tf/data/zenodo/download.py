@@ -75,6 +75,8 @@ class Connection:
     attempts
         Maximum number of attempts where there is no connection, the server is busy, or its answer
         breaks off.
+    connects
+        The same for those to which no connection comes about, such as offline; by default no fewer.
     pause
         Seconds that set the waiting times: none before the second attempt, twice this before the
         third, then doubling, unless a busy server names a time (``Retry-After``).
@@ -83,6 +85,7 @@ class Connection:
     """
 
     attempts: int = 5
+    connects: int | None = None
     pause: float = 1.0
     timeout: tuple[float, float] = (10.0, 60.0)
 
@@ -174,6 +177,7 @@ class Connection:
     def _retries(self) -> urllib3.Retry:
         return _Retry(
             total=self.attempts - 1,
+            connect=None if self.connects is None else self.connects - 1,
             status_forcelist=_TRANSIENT,
             backoff_factor=self.pause,
             backoff_max=_LONGEST_PAUSE,

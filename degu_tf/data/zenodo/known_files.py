@@ -88,10 +88,11 @@ def figures_of(name: str) -> str | None:
 
 
 def known_listing() -> str:
-    """The known files as text, a line each: size, name, content, figures."""
+    """The known files as text, a line each: size, name, content, figures; last what is unknown."""
     rows = [["size", "file", "holds", "figures"]]
     for file in KNOWN_FILES:
-        size = "not known" if file.size is None else f"about {readable_size(file.size)}"
+        size = "unknown" if file.size is None else f"about {readable_size(file.size)}"
         size = f"in {file.archive}" if file.archive else size
         rows.append([size, file.pattern, file.what, file.figures])
-    return aligned(rows)
+    unknown = "Sizes that the authors' documents do not tell are unknown; online, the list has all."
+    return f"{aligned(rows)}\n{unknown}"

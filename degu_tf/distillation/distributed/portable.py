@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from degu_tf.data.splits import Splits
-from degu_tf.distillation.distill import DistillationSettings, train_student
+from degu_tf.distillation.distill import DistillationSettings, attempt_student
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import Form, HeadLayout
 from degu_tf.heads.pooling import pool_members
@@ -46,7 +46,7 @@ class PortableEnsemble:
         Their layout.
     batch_sizes
         Their numbers of sequences predicted at once.
-    spec, folder, sources
+    spec, folder, sources, numbers
         Those of the ensemble.
     """
 
@@ -57,14 +57,15 @@ class PortableEnsemble:
     spec: ModelSpec | None
     folder: Path | None
     sources: tuple[Path, ...]
+    numbers: tuple[int, ...]
 
     @classmethod
     def of(cls, ensemble: Ensemble) -> "PortableEnsemble":
         """The files of an ensemble; of one without a run, their bytes."""
         folder = ensemble.folder
         models = tuple(
-            _bytes(member) if folder is None else member_folder(folder, index).resolve() / MODEL
-            for index, member in enumerate(ensemble.members)
+            _bytes(member) if folder is None else member_folder(folder, number).resolve() / MODEL
+            for number, member in zip(ensemble.numbers, ensemble.members, strict=True)
         )
         sizes = tuple(member.batch_size for member in ensemble.members)
         return cls(
@@ -75,6 +76,7 @@ class PortableEnsemble:
             ensemble.spec,
             folder,
             ensemble.sources,
+            ensemble.numbers,
         )
 
     def open(self) -> Ensemble:
@@ -90,7 +92,7 @@ class PortableEnsemble:
                 ModelPredictor(_model(model), self.heads, size)
                 for model, size in zip(self.models, self.batch_sizes, strict=True)
             ]
-            ensemble = Ensemble(members, self.spec, self.folder, self.sources)
+            ensemble = Ensemble(members, self.spec, self.folder, self.sources, self.numbers)
             if ensemble.fingerprint() != self.fingerprint:
                 raise InputError(
                     "expected the members that were sent here: all machines must see the same "
@@ -140,7 +142,7 @@ def train_students(
     teachers, labelled, spec, settings, distillation
         As for `train_student`.
     runs
-        One for each student.
+        One for each student, trained again from derived seeds as its `retries` say.
     executor
         Any `concurrent.futures` executor; students then train in its workers and need folders.
         Without one they train one after another.
@@ -148,7 +150,7 @@ def train_students(
     Raises
     ------
     InputError
-        If an executor is given and a run has no folder, or as `train_student` does.
+        If an executor is given and a run has no folder, or as `distill` does.
 
     Examples
     --------
@@ -168,7 +170,7 @@ def train_students(
     spec = None if spec is None else as_spec(spec)
     if executor is None:
         return [
-            train_student(teachers, labelled, spec, settings, run, distillation=distillation)
+            attempt_student(teachers, labelled, spec, settings, run, distillation=distillation)
             for run in runs
         ]
     folders = [run.folder for run in runs if run.folder is not None]
@@ -203,7 +205,7 @@ def _student(
 ) -> None:
     run = replace(run, progress=None if in_lines(run.progress) else False)
     teachers = portable.open()
-    train_student(teachers, labelled, spec, settings, run, distillation=distillation)
+    attempt_student(teachers, labelled, spec, settings, run, distillation=distillation)
 
 
 def _bytes(member: ModelPredictor) -> bytes:

@@ -4,12 +4,12 @@ import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
 from degu_tf.paper.absent import ABSENT, empty_panel
+from degu_tf.paper.data_sets import unit_of
 from degu_tf.paper.fig5_uncertainty.study import BOTH, LEVEL
 from degu_tf.plots import calibration
 from degu_tf.plots.palette import methods_of
 from degu_tf.plots.predictions import draw_performance
 from degu_tf.plots.style import (
-    LOG2,
     corner_text,
     legend_below,
     legend_handle,
@@ -22,7 +22,6 @@ from degu_tf.plots.style import (
 
 ROW = 3.4
 WIDTH = 10.8
-SIZE = with_unit("Mean interval size", LOG2)
 ACCURACY = "Pearson r of the activity"
 
 
@@ -126,7 +125,8 @@ def _draw_methods(
     grid = figure.subplots(2 * len(datasets), len(BOTH), squeeze=False)
     for place, dataset in enumerate(datasets):
         own = rows[rows["dataset"] == dataset]
-        for line, (x, label) in enumerate((("size", SIZE), ("pearson", ACCURACY))):
+        size = with_unit("Mean interval size", unit_of(own))
+        for line, (x, label) in enumerate((("size", size), ("pearson", ACCURACY))):
             for axes, component in zip(grid[2 * place + line], BOTH, strict=True):
                 part = own[own["component"] == component]
                 calibration.draw_coverage(axes, part, x, LEVEL)

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from degu_tf.metrics.correlation import KINDS
 from degu_tf.metrics.effects import ALL, PERCENTILES
 from degu_tf.paper.absent import empty_panel
+from degu_tf.paper.data_sets import unit_of
 from degu_tf.paper.fig6_variants.claims import BEST, performance
 from degu_tf.paper.fig6_variants.compare import PANEL, VARIANT, wide_variants
 from degu_tf.paper.fig6_variants.experiments import MEASURED
@@ -19,7 +20,6 @@ from degu_tf.plots.groups import box_handles, box_places, draw_boxes, kinds_of
 from degu_tf.plots.palette import LABELS, colour_of
 from degu_tf.plots.style import (
     GREY,
-    LOG2,
     corner_text,
     densest_window,
     finite_rows,
@@ -89,7 +89,7 @@ def figure_six(table: pd.DataFrame) -> Figure:
     _draw_strata(right.subplots(1, 2, squeeze=False), own, letter="c")
     legend_below(right, [*box_handles([BEST]), _ensemble_line("Ensemble, all variants")])
     shown = _densest(variants, BASES)
-    axes = draw_heat_maps(below, shown, layers, unit=LOG2)
+    axes = draw_heat_maps(below, shown, layers, unit=unit_of(own))
     name_panel(axes[0], "b")
     figure.suptitle(f"Single-nucleotide variants of {experiment}", fontsize=13)
     return figure
@@ -127,10 +127,11 @@ def uncertainty_against_effect(table: pd.DataFrame) -> Figure:
         for axes, part in zip(grid[:, place], parts, strict=True):
             _draw_dots(axes, variants["effect"], variants[part], COMPONENTS[part])
             if place == 0:
-                axes.set_ylabel(with_unit(f"{part.capitalize()} uncertainty", LOG2))
+                axes.set_ylabel(with_unit(f"{part.capitalize()} uncertainty", unit_of(table)))
             _write_rho(axes, variants["effect"], variants[part])
         grid[0, place].set_title(name)
-        grid[-1, place].set_xlabel(with_unit("Predicted effect", LOG2))
+        own = table[table["experiment"] == name]
+        grid[-1, place].set_xlabel(with_unit("Predicted effect", unit_of(own)))
     legend_below(figure, [legend_line("0.15", "Median of equally filled bins", marker="o")])
     return figure
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from degu_tf.heads import MIN_STD, HeadLayout, Prediction
+from degu_tf.heads import MIN_STD, HeadLayout, Prediction, Task
 from degu_tf.sequences.hashing import sequence_hashes
 from degu_tf.uncertainty.conformal import groups as mondrian
 from degu_tf.uncertainty.conformal.file import Fitted, read_fitted, write_fitted
@@ -135,8 +135,9 @@ class Conformal:
         InputError
             If there are too few points for a level, in all or in a bin or group; if over 1 % of a
             target's sigma were floored; if the component is missing, or rows, targets or values
-            are not as said.
+            are not as said; if targets are binary.
         """
+        refuse_binary(prediction.task)
         mean, sigma = self._parts(prediction)
         truth = _measured(measured, heads, prediction)
         self._check_floored(prediction)
@@ -385,6 +386,21 @@ class Conformal:
                     f"{expected}train and distil with --positive-uncertainty, or calibrate another "
                     f"uncertainty with --component. {received}",
                 )
+
+
+def refuse_binary(task: Task) -> None:
+    """Refuse binary targets: an interval of a probability is not one of the values 0 and 1.
+
+    Raises
+    ------
+    InputError
+        If the task is ``"binary"``.
+    """
+    if task == "binary":
+        raise InputError(
+            "conformal intervals are made for measured numbers; of binary targets a run predicts "
+            "the probability, whose uncertainty is the epistemic one. Received: binary targets"
+        )
 
 
 def _check_enough(fitted: Fitted, level: float) -> None:

@@ -61,6 +61,7 @@ def bed(tmp_path, genome):
         "name\tseq\na\tACG\nb\tTTN\n",
         "seq,other,name\r\nACG,1,a\r\nttn,2,b\r\n",
         gzip.compress(b"name;seq\na;acg\nb;TTN\n", mtime=0),
+        "seq\tID\nACG\ta\nTTN\tb\n",
     ],
 )
 @pytest.mark.parametrize("name", ["s.fa", "s.txt", "s.h5"])

@@ -341,6 +341,17 @@ def test_no_connection_is_tried_again(server, closed_port, pauses):
     assert pauses == [2.0, 4.0, 8.0]
 
 
+def test_no_connection_may_be_taken_at_its_word(server, closed_port, pauses):
+    """As where nothing has been fetched yet; a server that is only busy is asked again."""
+    connection = Connection(attempts=3, connects=1)
+    with pytest.raises(UnreachableError, match="Connection refused"):
+        read_record(base_url=f"http://127.0.0.1:{closed_port}/api", connection=connection)
+    assert pauses == []
+    server.busy = 2
+    assert read_record(connection=connection).number == VERSION
+    assert len(pauses) == 2
+
+
 def test_a_busy_server_is_asked_again_when_it_says(server, pauses):
     server.busy = 2
     connection = Connection(attempts=3)

@@ -1,17 +1,21 @@
 """Ensembles in other processes: the same numbers, the same students."""
 
+import shutil
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
 import pytest
+from failing_networks import diverging, fails
 
 from degu_tf.distillation.distill import train_student
 from degu_tf.distillation.distributed import portable
 from degu_tf.distillation.distributed.portable import PortableEnsemble, train_students
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.failures.attempts import FailedTraining
 from degu_tf.distillation.labels import student_splits
-from degu_tf.training.run import Run
+from degu_tf.training.run import Run, attempt_seed, member_folder
+from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
 
 
@@ -31,6 +35,26 @@ def test_an_executor_changes_no_number(teachers, splits, monkeypatch, forgetful,
         prediction = ensemble.predict(splits.train.sequences, executor=executor)
     assert np.array_equal(made, expected)
     assert np.array_equal(prediction.mean, expected[:, :2])
+
+
+def test_members_are_sent_by_their_numbers(teachers, tmp_path, forgetful):
+    """Of a run that lacks a member, the folder of the next is not taken for its own."""
+    for number, name in ((0, "member_00"), (1, "member_02")):
+        shutil.copytree(member_folder(teachers.folder, number), tmp_path / name)
+    gap = Ensemble(teachers.members, teachers.spec, tmp_path, numbers=(0, 2))
+    opened = PortableEnsemble.of(gap).open()
+    assert opened.record() == gap.record()
+
+
+def test_a_student_that_diverged_is_trained_from_another_seed(teachers, splits):
+    """Of several as of one: what its run says."""
+    labelled = student_splits(teachers, splits)
+    seed = next(s for s in range(99) if fails(s) and not fails(attempt_seed(s, 1)))
+    quick = TrainingSettings(epochs=1)
+    runs = [Run(seed=seed, retries=retries, progress=False) for retries in (1, 0)]
+    train_students(teachers, labelled, runs[:1], diverging, quick)
+    with pytest.raises(FailedTraining, match=rf"student \(seed {seed}\) diverged"):
+        train_students(teachers, labelled, runs[1:], diverging, quick)
 
 
 def test_other_files_than_those_sent_are_refused(teachers, forgetful):

@@ -318,3 +318,16 @@ def test_the_target_that_is_named_is_drawn(target, title, undefined):
     assert (first.get_title(), second.get_title()) == (title, "k562, activity")
     words = [text.get_text() for text in first.texts]
     assert words == (["r is undefined"] if title.endswith(str(undefined)) else [])
+
+
+def test_sizes_of_intervals_have_the_unit_of_the_data():
+    """Binary logarithms where data are simulated; of a user's data the target's name."""
+    metrics = {"coverage": 0.9, "size": 2.0, "pearson": 0.5}
+    table = pd.DataFrame({"metric": metrics.keys(), "value": metrics.values()}).assign(
+        target="counts", method="student", seed=0, component="total", conformal="before"
+    )
+    table["head"] = None
+    for dataset, unit in (("mpra", "counts"), ("Simulated lentiMPRA", "log$_2$")):
+        drawn = figure.intervals_and_accuracy(table.assign(dataset=dataset))
+        labels = {axes.get_xlabel() for axes in drawn.axes}
+        assert labels == {f"Mean interval size ({unit})", figure.ACCURACY}

@@ -471,6 +471,26 @@ def test_figures_are_drawn(table, s15):
     assert len(s15.draw(pair).axes) == 4
 
 
+@pytest.mark.filterwarnings("ignore:.* rows are not finite:UserWarning")
+def test_units_are_those_of_the_data(table):
+    """Binary logarithms where data are simulated; of a user's data the target's name."""
+
+    pair = pd.concat([table, table.assign(method="dynamic_mutagenesis")])
+    pair = pair[~((pair["what"] == VARIANT) & (pair["method"] == "dynamic_mutagenesis"))]
+
+    def labels(table):
+        dots = variant_figures.uncertainty_against_effect(table)
+        maps = variant_figures.figure_six(table)
+        return {axes.get_xlabel() for axes in dots.axes} | {axes.get_ylabel() for axes in maps.axes}
+
+    assert {"Predicted effect (log$_2$)", "log$_2$"} <= labels(
+        pair.assign(dataset="Simulated lentiMPRA")
+    )
+    own = labels(pair.assign(dataset="mpra", target="counts"))
+    assert {"Predicted effect (counts)", "counts"} <= own
+    assert not any("log" in label for label in own)
+
+
 def test_the_papers_experiment_is_drawn_where_it_is():
     from degu_tf.paper.fig6_variants.figure import _densest, _main
 

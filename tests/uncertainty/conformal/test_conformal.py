@@ -546,3 +546,10 @@ def test_a_refused_fit_changes_nothing(calibration, new):
     with pytest.raises(InputError):
         conformal.fit(prediction, measured, HEADS, levels=(0.999,))
     np.testing.assert_array_equal(conformal.predict(new), before)
+
+
+def test_binary_targets_are_refused():
+    heads = HeadLayout(("open",), task="binary")
+    prediction = heads.student().prediction(np.full((200, 2), 0.4))
+    with pytest.raises(InputError, match=r"made for measured numbers.*Received: binary targets"):
+        Conformal().fit(prediction, np.zeros((200, 1)), heads)

@@ -1,0 +1,1 @@
+"""Numbers of fewer bits in training, where float32 is not needed."""
