@@ -17,10 +17,10 @@ import degu_tf as degu
 from degu_tf.paper.claims import Claim, Verdict, greater
 from degu_tf.paper.correlations import correlations
 from degu_tf.paper.data_sets import Setup, best_setup, read_measured, small_setup
+from degu_tf.paper.fig2_performance.study import trained
 from degu_tf.paper.quickstart.figure import quickstart_figure
 from degu_tf.paper.quickstart.measures import accuracy, distance, inside, spreads
 from degu_tf.paper.script import Context, main
-from degu_tf.paper.trained_models import student_seed
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,8 @@ PRESETS = {
 
 def compute(context: Context) -> pd.DataFrame:
     """Predictions for the test set: one row a method, model, sequence and target."""
-    setup, store = context.settings.setup, context.store
     splits = _splits(context)
-    teachers = store.teachers(
-        splits, setup.spec, context.settings.n_members, setup.teacher_settings(splits), context.seed
-    )
-    seeds = [student_seed(context.seed, index) for index in range(context.settings.n_students)]
-    students = store.students(teachers, splits, seeds, **setup.student(splits))
+    teachers, students = trained(splits, context.settings.setup, context)
     predictors: dict[str, degu.Ensemble | degu.ModelPredictor] = {
         **{f"single {i}": member for i, member in enumerate(teachers.members)},
         "ensemble": teachers,
@@ -74,6 +69,12 @@ def compute(context: Context) -> pd.DataFrame:
         [_rows(method, predictor, splits) for method, predictor in predictors.items()],
         ignore_index=True,
     )
+
+
+def networks(context: Context) -> None:
+    """Teachers and students."""
+    _, students = trained(_splits(context), context.settings.setup, context)
+    list(students)
 
 
 def _splits(context: Context) -> degu.Splits:

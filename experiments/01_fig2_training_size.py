@@ -8,6 +8,7 @@ counts of 5-mers stands beside them in grey. `quick` follows this package's reci
 steps; `paper` the paper's training.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -37,7 +38,7 @@ from degu_tf.paper.fig2_performance.claims import (
     students_beat_singles,
     values,
 )
-from degu_tf.paper.fig2_performance.study import compare
+from degu_tf.paper.fig2_performance.study import compare, trained
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context, main
 
@@ -95,20 +96,43 @@ PRESETS = {
 }
 
 
+PARTS = "fractions"
+
+
+def sets_of(context: Context) -> Iterator[tuple[str, degu.Splits, Setup]]:
+    """Name, data and setup of each data set."""
+    yield from data_sets(context, context.settings.several_targets, context.settings.one_target)
+
+
+def networks(context: Context) -> None:
+    """Teachers and students of each share of each data set, and the dashed line's."""
+    for _, splits, setup in sets_of(context):
+        for fraction in context.settings.fractions:
+            _, students = trained(splits.fraction(fraction), setup, context)
+            list(students)
+        dashed(context, splits)
+
+
+def dashed(context: Context, splits: degu.Splits) -> degu.ModelPredictor | None:
+    """The baseline of data with one target."""
+    baseline = context.settings.baseline
+    if baseline is None or splits.heads.n_targets > 1:
+        return None
+    means = splits.without_uncertainty()
+    return context.store.model(means, baseline.spec, baseline.training, context.seed)
+
+
 def compute(context: Context) -> pd.DataFrame:
     """One row a data set, method, share of the data, seed, target, head and metric."""
     tables = []
-    for name, splits, setup in data_sets(
-        context, context.settings.several_targets, context.settings.one_target
-    ):
+    for name, splits, setup in sets_of(context):
         for fraction in context.settings.fractions:
             part = splits.fraction(fraction)
             labels = {"dataset": name, "fraction": fraction, "n_train": len(part.train)}
             tables.append(compare(part, setup, context).assign(**labels))
-        baseline = context.settings.baseline
-        if baseline is not None and splits.heads.n_targets == 1:
+        model = dashed(context, splits)
+        if model is not None:
             means = splits.without_uncertainty()
-            model = context.store.model(means, baseline.spec, baseline.training, context.seed)
             prediction = model.predict(means.test.sequences)
             table = degu.metrics.score(prediction, means.test.targets, means.heads, method="mprann")
             labels = {"dataset": name, "fraction": 1.0, "n_train": len(splits.train), "seed": 0}

@@ -55,6 +55,12 @@ PRESETS = {name: Settings(**vars(setup), toy=TOYS[name]) for name, setup in stud
 DATA_HELP = study.DATA_HELP
 
 
+def networks(context: Context) -> None:
+    """The oracle and all models; the toy's small networks, seconds each, are fitted every time."""
+    fig3 = Study(context)
+    _ = fig3.oracle, fig3.models()
+
+
 def compute(context: Context) -> pd.DataFrame:
     """Curves and points of the toy, and a row a method, seed, shift and target."""
     fig3 = Study(context)

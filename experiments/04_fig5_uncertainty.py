@@ -14,7 +14,10 @@ from degu_tf.paper.script import main
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = study.WEIGHTS
 
+PARTS = "fractions"
+networks = study.networks
 compute = study.figure_five
 draw = figure.figure_five
 CLAIMS = claims.FIGURE_FIVE

@@ -17,6 +17,7 @@ from degu_tf.paper.script import main
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
 
+networks = study.networks
 compute = study.compare_profiles
 draw = figure.profiles_figure
 CLAIMS = claims.CLAIMS

@@ -7,8 +7,9 @@ procedure, so that the released form's own (AdamW, one cycle) plays no part.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ from degu_tf.paper.fig2_performance.claims import (
     students_beat_singles,
     students_match_ensemble,
 )
-from degu_tf.paper.fig2_performance.study import compare
+from degu_tf.paper.fig2_performance.study import compare, trained
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context, main
 
@@ -80,20 +81,35 @@ PRESETS = {
 }
 
 
-def compute(context: Context) -> pd.DataFrame:
-    """One row a data set, variant, method, share of the data, seed, target, head and metric."""
+PARTS = "variants"
+
+
+def parts_of(context: Context) -> Iterator[tuple[dict[str, Any], degu.Splits, Setup]]:
+    """Data and setup of each share of each data set, a variant after the other, with labels."""
     settings = context.settings
-    tables = []
     for name, splits, setup in data_sets(
         context, settings.several_targets, settings.one_target, settings.lengths
     ):
         for variant in settings.variants:
             spec = degu.ModelSpec(setup.spec.name, {**setup.spec.options, "variant": variant})
             for fraction in settings.fractions:
-                part = splits.fraction(fraction)
-                table = compare(part, dataclasses.replace(setup, spec=spec), context)
                 labels = {"dataset": name, "variant": variant, "fraction": fraction}
-                tables.append(table.assign(**labels, n_train=len(part.train)))
+                yield labels, splits.fraction(fraction), dataclasses.replace(setup, spec=spec)
+
+
+def networks(context: Context) -> None:
+    """Teachers and students of each variant."""
+    for _, splits, setup in parts_of(context):
+        _, students = trained(splits, setup, context)
+        list(students)
+
+
+def compute(context: Context) -> pd.DataFrame:
+    """One row a data set, variant, method, share of the data, seed, target, head and metric."""
+    tables = []
+    for labels, splits, setup in parts_of(context):
+        table = compare(splits, setup, context)
+        tables.append(table.assign(**labels, n_train=len(splits.train)))
     return pd.concat(tables, ignore_index=True)
 
 

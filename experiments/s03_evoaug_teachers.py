@@ -36,6 +36,13 @@ PARTS = 10
 """Parts of the test set on which two ensembles are compared: there is only one of each kind."""
 
 
+def networks(context: Context) -> None:
+    """Both ensembles and the students of each."""
+    fig3 = Study(context)
+    fig3.students()
+    fig3.evoaug_students()
+
+
 def compute(context: Context) -> pd.DataFrame:
     """One row a training, method, seed, target, head and metric, and for ensembles each part."""
     fig3 = Study(context)

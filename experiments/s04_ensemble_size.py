@@ -77,26 +77,52 @@ PRESETS = {
 }
 
 
+PARTS = "sizes"
+
+
+def networks(context: Context) -> None:
+    """All teachers, and the students of the first so many of them."""
+    settings = context.settings
+    _, splits = activity_data(context, settings.at_most)
+    members = members_of(context, splits)
+    for size in settings.sizes:
+        for index in range(settings.n_students):
+            student_of(context, splits, members, size, index)
+
+
+def members_of(context: Context, splits: degu.Splits) -> degu.Ensemble:
+    """All teachers."""
+    settings = context.settings
+    return context.store.teachers(
+        splits, settings.spec, settings.n_members, settings.training, context.seed
+    )
+
+
+def student_of(
+    context: Context, splits: degu.Splits, members: degu.Ensemble, size: int, index: int
+) -> degu.ModelPredictor:
+    """A student of the first `size` teachers."""
+    return context.store.student(
+        members.subset(size),
+        splits,
+        settings=context.settings.training,
+        seed=student_seed(context.seed, index),
+    )
+
+
 def compute(context: Context) -> pd.DataFrame:
     """One row a method, ensemble size, seed, target and metric."""
-    settings, store = context.settings, context.store
+    settings = context.settings
     name, splits = activity_data(context, settings.at_most)
     if max(settings.sizes) > settings.n_members:
         raise degu.InputError(
             f"the sizes are {settings.sizes}. Received: --members {settings.n_members}, too few"
         )
-    members = store.teachers(
-        splits, settings.spec, settings.n_members, settings.training, context.seed
-    )
+    members = members_of(context, splits)
     tables = ensembles(members, splits, settings.sizes)
     for size in settings.sizes:
         for index in range(settings.n_students):
-            student = store.student(
-                members.subset(size),
-                splits,
-                settings=settings.training,
-                seed=student_seed(context.seed, index),
-            )
+            student = student_of(context, splits, members, size, index)
             labels = {"method": "student", "n_members": size, "seed": index}
             prediction = student.predict(splits.test.sequences)
             tables.append(

@@ -31,6 +31,11 @@ PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
 
 
+def networks(context: Context) -> None:
+    """The oracle."""
+    _ = Study(context).oracle
+
+
 def compute(context: Context) -> pd.DataFrame:
     """One row a shift, target and sequence."""
     fig3 = Study(context)

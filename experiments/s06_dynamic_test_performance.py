@@ -30,6 +30,11 @@ DATA_HELP = study.DATA_HELP
 PANEL = ["dataset", "target"]
 
 
+def networks(context: Context) -> None:
+    """Teachers and all students."""
+    Study(context).models()
+
+
 def compute(context: Context) -> pd.DataFrame:
     """One row a method, seed, target, head and metric."""
     fig3 = Study(context)

@@ -13,6 +13,12 @@ from degu_tf.paper.script import Context, main
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = study.WEIGHTS
+
+
+def networks(context: Context) -> None:
+    """Teachers and students of the other panels' data."""
+    study.networks(context, in_figure_four=False)
 
 
 def compute(context: Context) -> pd.DataFrame:

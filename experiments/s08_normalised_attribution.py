@@ -14,7 +14,9 @@ from degu_tf.paper.script import main
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = study.WEIGHTS
 
+networks = study.networks
 compute = study.compare_maps
 
 

@@ -13,8 +13,17 @@ from degu_tf.paper.script import Context, main
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = study.WEIGHTS
 
 SECOND_TARGET = 1
+
+
+PARTS = "fractions"
+
+
+def networks(context: Context) -> None:
+    """Networks of each share of the data, and of each method."""
+    study.networks(context, target="Dev")
 
 
 def compute(context: Context) -> pd.DataFrame:

@@ -19,9 +19,17 @@ from degu_tf.paper.correlations import correlations
 from degu_tf.paper.fig5_uncertainty import study
 from degu_tf.paper.fig5_uncertainty.claims import PANEL, SECTION, STRONG
 from degu_tf.paper.script import Context, main
+from degu_tf.paper.weights import Needs
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = Needs(("single", "student"))
+
+
+def networks(context: Context) -> None:
+    """Teachers and students of each data set."""
+    for _, splits, setup in data_sets.data(context):
+        study.networks_of_methods(context, splits, setup, ("student",))
 
 
 def compute(context: Context) -> pd.DataFrame:

@@ -13,9 +13,21 @@ from degu_tf.paper import data_sets
 from degu_tf.paper.fig5_uncertainty import study
 from degu_tf.paper.fig5_uncertainty.claims import PANEL, epistemic_follows, heads
 from degu_tf.paper.script import Context, main
+from degu_tf.paper.weights import Needs
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = Needs(("single", "student_log_variance"), ("student",))
+
+
+PARTS = "fractions"
+
+
+def networks(context: Context) -> None:
+    """Both kinds of students at each share of the data, and their teachers."""
+    for _, splits, setup in data_sets.data(context):
+        for method in ("student", "student_log_variance"):
+            study.networks_of_shares(context, splits, setup, method)
 
 
 def compute(context: Context) -> pd.DataFrame:

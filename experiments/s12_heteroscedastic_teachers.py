@@ -10,11 +10,20 @@ import pandas as pd
 
 from degu_tf.paper.fig5_uncertainty import claims, figure, study
 from degu_tf.paper.script import Context, main
+from degu_tf.paper.weights import Needs
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = Needs(
+    ("single", "student_of_heteroscedastic"), ("student", "heteroscedastic"), one_target=True
+)
 
 METHODS = ("single", "student", "heteroscedastic", "student_of_heteroscedastic")
+
+
+def networks(context: Context) -> None:
+    """Networks of the four methods."""
+    study.networks_on_one_target(context, METHODS)
 
 
 def compute(context: Context) -> pd.DataFrame:

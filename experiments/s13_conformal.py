@@ -5,6 +5,8 @@ prediction on the validation set, for each method and kind of uncertainty on the
 with one target (lentiMPRA in the paper). Trained models are Figure 5's.
 """
 
+import dataclasses
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -14,6 +16,12 @@ from degu_tf.paper.script import Context, main
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = dataclasses.replace(study.WEIGHTS, one_target=True)
+
+
+def networks(context: Context) -> None:
+    """Networks of Figure 5's methods."""
+    study.networks_on_one_target(context, study.PAPER_METHODS)
 
 
 def compute(context: Context) -> pd.DataFrame:

@@ -9,9 +9,16 @@ import pandas as pd
 
 from degu_tf.paper.fig6_variants import claims, compare, figure, study
 from degu_tf.paper.script import Context, main
+from degu_tf.paper.weights import Needs
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = Needs((compare.REPRESENTATIVE,))
+
+
+def networks(context: Context) -> None:
+    """Teachers and students."""
+    study.networks(context, (compare.REPRESENTATIVE,))
 
 
 def compute(context: Context) -> pd.DataFrame:

@@ -10,15 +10,24 @@ import pandas as pd
 
 from degu_tf.paper.fig6_variants import claims, compare, figure, study
 from degu_tf.paper.script import Context, main
+from degu_tf.paper.weights import Needs
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
+WEIGHTS = Needs((claims.BEST,), (compare.REPRESENTATIVE, "ensemble"))
+
+
+METHODS = (compare.REPRESENTATIVE, claims.BEST, "ensemble")
+
+
+def networks(context: Context) -> None:
+    """Teachers and both kinds of students."""
+    study.networks(context, METHODS)
 
 
 def compute(context: Context) -> pd.DataFrame:
     """Effects by the students of Figure 6c, static ones, and the ensemble."""
-    methods = (compare.REPRESENTATIVE, claims.BEST, "ensemble")
-    return study.study(context, methods)
+    return study.study(context, METHODS)
 
 
 draw = figure.strata

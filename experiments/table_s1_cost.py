@@ -84,6 +84,10 @@ print(runpy.run_path(sys.argv[1])["peak_above_start"](**json.loads(sys.argv[2]))
 """
 
 
+def networks(context: Context) -> None:
+    """None: networks are timed with random weights."""
+
+
 def compute(context: Context) -> pd.DataFrame:
     """One row an architecture, method, metric and repeat."""
     settings, rows = context.settings, []

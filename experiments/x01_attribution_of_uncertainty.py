@@ -13,6 +13,7 @@ from degu_tf.paper.script import main
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP
 
+networks = study.networks
 compute = uncertainty_heads.compare_heads
 draw = heads_figure.heads_and_motifs
 CLAIMS = uncertainty_heads.CLAIMS

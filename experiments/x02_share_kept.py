@@ -12,6 +12,7 @@ import degu_tf as degu
 from degu_tf.paper.claims import Claim, Verdict, above, greater, in_every
 from degu_tf.paper.data_sets import activity_data
 from degu_tf.paper.script import Context, main
+from degu_tf.paper.x02_share_kept import study
 from degu_tf.paper.x02_share_kept.figure import share_kept_figure
 from degu_tf.paper.x02_share_kept.study import Settings, shares
 
@@ -43,6 +44,15 @@ PRESETS = {
 }
 
 draw = share_kept_figure
+
+
+PARTS = "recipes"
+
+
+def networks(context: Context) -> None:
+    """Teachers and students of each size and recipe."""
+    _, splits = activity_data(context, context.settings.at_most)
+    study.networks(splits, context.settings, context.store, context.seed)
 
 
 def compute(context: Context) -> pd.DataFrame:

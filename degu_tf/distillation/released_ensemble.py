@@ -123,10 +123,21 @@ def _sets(files: Sequence[Path]) -> dict[str, list[tuple[int, Path]]]:
     sets: dict[str, list[tuple[int, Path]]] = {}
     for file in files:
         stem = file.name.partition(".")[0]
-        found = re.match(r"\d+", stem) or re.search(r"\d+(?=\D*$)", stem)
-        if found is None:
-            sets.setdefault(file.name, []).append((0, file))
-            continue
-        name = f"{file.name[: found.start()]}*{file.name[found.end() :]}"
-        sets.setdefault(name, []).append((int(found[0]), file))
+        name, number = numbered(stem)
+        starred = file.name if number is None else f"{name}{file.name[len(stem) :]}"
+        sets.setdefault(starred, []).append((number or 0, file))
     return sets
+
+
+def numbered(stem: str) -> tuple[str, int | None]:
+    """A file's name with a star for the member's number, and the number: the first or the last one.
+
+    Examples
+    --------
+    >>> numbered("3_DeepSTARR"), numbered("model_12_final"), numbered("best")
+    (('*_DeepSTARR', 3), ('model_*_final', 12), ('best', None))
+    """
+    found = re.match(r"\d+", stem) or re.search(r"\d+(?=\D*$)", stem)
+    if found is None:
+        return stem, None
+    return f"{stem[: found.start()]}*{stem[found.end() :]}", int(found[0])

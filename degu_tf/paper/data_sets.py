@@ -1,10 +1,10 @@
 """Data sets of the paper's figures: which are used, how much of them, and how they are set up."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from degu_tf.distillation.recipes import BEST, Recipe
 from degu_tf.heads import HeadLayout
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
+from degu_tf.paper.weights import DataWeights
 from degu_tf.plots.style import LOG2
 from degu_tf.plots.style import unit_of as unit_in
 from degu_tf.training.model_spec import ModelSpec
@@ -23,6 +24,9 @@ from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
 
 PANEL = ["dataset", "target"]
+
+Sizes: TypeAlias = tuple[int | None, int | None, int | None]
+"""Most training, validation and test sequences; None for all of a split."""
 
 SIMULATED = ("Simulated STARR-seq", "Simulated lentiMPRA")
 """Names of the data that scripts simulate, one for each assay."""
@@ -63,6 +67,35 @@ class Setup:
             "settings": self.recipe.student_settings(splits, spec),
             "distillation": self.recipe.student_labels(splits),
         }
+
+    def at(self, fraction: float) -> "Setup":
+        """The setup of a share of the training data: the same."""
+        return self
+
+    def shares(self, fractions: tuple[float, ...]) -> tuple[float, ...]:
+        """Of shares of the training data those that there are models of: all."""
+        return fractions
+
+
+@dataclass(frozen=True)
+class OpenedSetup(Setup):
+    """A setup whose models are opened from weights; nothing is trained.
+
+    Attributes
+    ----------
+    weights
+        Those of its data set.
+    """
+
+    weights: DataWeights = field(kw_only=True)
+
+    def at(self, fraction: float) -> "OpenedSetup":
+        """The weights of that share of the training data."""
+        return dataclasses.replace(self, weights=self.weights.at(fraction))
+
+    def shares(self, fractions: tuple[float, ...]) -> tuple[float, ...]:
+        """Shares of which there are teachers, whatever a preset's are."""
+        return self.weights.fractions
 
 
 def small_setup(
@@ -152,11 +185,37 @@ def data_sets(
     names = [path.stem for path in context.data]
     if len(set(names)) < len(names):
         raise InputError(f"files must have different names: they name panels. Received: {names}")
+    yield from opened(context, _given(context, several, one))
+
+
+def _given(context: Context, several: Setup, one: Setup) -> Iterator[tuple[str, Splits, Setup]]:
     for path in context.data:
         splits = read_measured(path)
         setup = several if splits.heads.n_targets > 1 else one
-        splits = at_most(splits, setup.sizes)
+        splits = at_most(splits, shown_sizes(context, setup))
         yield path.stem, splits.without_uncertainty() if setup is several else splits, setup
+
+
+def opened(
+    context: Context, data: Iterable[tuple[str, Splits, Setup]]
+) -> Iterator[tuple[str, Splits, Setup]]:
+    """Data sets as they are, or where weights were given, all of them with their weights."""
+    if context.weights is None:
+        yield from data
+        return
+    found = list(data)
+    weights = context.weights.of_data({name: splits for name, splits, _ in found})
+    for name, splits, setup in found:
+        yield name, splits, OpenedSetup(
+            setup.spec, setup.training, setup.sizes, setup.recipe, weights=weights[name]
+        )  # fmt: skip
+
+
+def shown_sizes(context: Context, setup: Setup) -> Sizes | None:
+    """Sizes of a preset; opened models were trained already, so training data stay whole."""
+    if setup.sizes is None or context.weights is None:
+        return setup.sizes
+    return (None, *setup.sizes[1:])
 
 
 def unit_of(table: pd.DataFrame) -> str:
@@ -177,7 +236,8 @@ def unit_of(table: pd.DataFrame) -> str:
     >>> unit_of(pd.DataFrame({"dataset": SIMULATED, "target": ["Dev", "Hk"]}))
     'log$_2$'
     """
-    return unit_in(table, LOG2 if table["dataset"].isin(SIMULATED).all() else None)
+    shown = table[table["target"].notna()]  # rows of what is absent have no target
+    return unit_in(shown, LOG2 if shown["dataset"].isin(SIMULATED).all() else None)
 
 
 def read_measured(path: Path) -> Splits:
@@ -238,7 +298,7 @@ def one_target(splits: Splits, target: str) -> Splits:
     return Splits(**parts, heads=heads)
 
 
-def at_most(splits: Splits, sizes: tuple[int, int, int] | None) -> Splits:
+def at_most(splits: Splits, sizes: Sizes | None) -> Splits:
     """Data reduced to a preset's sizes by random choice of rows; a printed line says so.
 
     Parameters
@@ -254,7 +314,7 @@ def at_most(splits: Splits, sizes: tuple[int, int, int] | None) -> Splits:
     taken = []
     for (name, split), size in zip(splits.items(), sizes, strict=True):
         parts[name] = split
-        if len(split) > size:
+        if size is not None and len(split) > size:
             rng = np.random.default_rng(FRACTION_SEED)
             parts[name] = split.take(rng.choice(len(split), size, replace=False, shuffle=False))
             taken.append(f"{size:,} of {len(split):,} {name}")

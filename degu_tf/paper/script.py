@@ -2,8 +2,10 @@
 
 A script reads like its figure's caption. At module level it names `PRESETS`, `compute` (a tidy
 table), `draw` (a figure of the table) and `CLAIMS` (of the paper, in our words, each with the test
-that decides it here), and may name `conclude` (what is printed last) and `DATA_HELP`. Two lines run
-it::
+that decides it here), and may name `networks` (asks the store for all networks that `compute` asks
+for: what ``--dry-run`` lists), `conclude` (what is printed last), `DATA_HELP`, `WEIGHTS` (the
+methods that it can open from weight files) and `PARTS` (the field of its settings from which
+``--only`` chooses). Two lines run it::
 
     if __name__ == "__main__":
         raise SystemExit(main(globals()))
@@ -21,9 +23,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf.paper.absent import note_absent
 from degu_tf.paper.claims import Claim, judge_averages_too, not_judged
+from degu_tf.paper.planned_store import Planned, PlannedStore
 from degu_tf.paper.record import RECORD, processor_seconds, write_record
+from degu_tf.paper.step_times import MEASURED, StepTimes, plan_text
 from degu_tf.paper.store import Store
+from degu_tf.paper.weights import Needs, ReleasedWeights
 from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
@@ -56,6 +62,8 @@ class Context:
         Random seed.
     store
         Store of trained models.
+    weights
+        Files that networks are opened from instead; None to train them.
     """
 
     settings: Any
@@ -63,6 +71,7 @@ class Context:
     data: tuple[Path, ...]
     seed: int
     store: Store
+    weights: ReleasedWeights | None = None
 
 
 def main(module: Mapping[str, Any], arguments: Sequence[str] | None = None) -> int:
@@ -106,6 +115,13 @@ class Script:
         From the table to the text that is printed last.
     data_help
         What ``--data`` takes.
+    weights
+        What it opens from ``--weights``; None where it trains what it shows.
+    networks
+        Asks the context's store for every network that `compute` asks for; None where the script
+        does not say.
+    parts
+        Field of the settings, a tuple, from which ``--only`` chooses; None where there is none.
     """
 
     name: str
@@ -116,6 +132,9 @@ class Script:
     claims: Sequence[Claim] = ()
     conclude: Callable[[pd.DataFrame], str] | None = None
     data_help: str = "HDF5 file made by `degu prepare`; simulated data without it"
+    weights: Needs | None = None
+    networks: Callable[[Context], Any] | None = None
+    parts: str | None = None
 
     @classmethod
     def of(cls, module: Mapping[str, Any]) -> "Script":
@@ -131,7 +150,13 @@ class Script:
             raise TypeError(f"a numbered script needs {', '.join(REQUIRED)}. Missing: {missing}")
         optional = {
             name: module[key]
-            for name, key in (("conclude", "conclude"), ("data_help", "DATA_HELP"))
+            for name, key in (
+                ("conclude", "conclude"),
+                ("data_help", "DATA_HELP"),
+                ("weights", "WEIGHTS"),
+                ("networks", "networks"),
+                ("parts", "PARTS"),
+            )
             if key in module
         }
         return cls(
@@ -149,11 +174,45 @@ class Script:
         options = self._parser().parse_args(arguments)
         quiet.one_line_warnings(self.name)
         try:
-            self.run(options)
+            if options.dry_run:
+                plan = self.plan(options, PlannedStore(runs_of(options)))
+                print(f"{plan_text(plan, StepTimes())}\n{MEASURED}")
+            else:
+                self.run(options)
         except InputError as error:
             print(f"{self.name}: error: {error}", file=sys.stderr)
             return 2
         return 0
+
+    def plan(self, options: argparse.Namespace, store: PlannedStore) -> list[Planned]:
+        """The networks that the script would train, of which a store knows which are there.
+
+        Parameters
+        ----------
+        options
+            Those of its command line.
+        store
+            Notes what is asked for; networks that were asked of it before are not counted again.
+
+        Raises
+        ------
+        InputError
+            If the input cannot be used, or the script does not say what it trains.
+        """
+        if self.networks is None:
+            raise InputError(
+                "expected a script with a function `networks`, for --dry-run. "
+                f"Received: {self.name}"
+            )
+        settings, before = self._settings(options), len(store.plan)
+        weights = self._weights(options)
+        data = tuple(options.data)
+        self.networks(Context(settings, options.preset, data, options.seed, store, weights))
+        return store.plan[before:]
+
+    def options(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """The script's options from a command line."""
+        return self._parser().parse_args(arguments)
 
     def run(self, options: argparse.Namespace) -> pd.DataFrame:
         """Compute, draw, judge, and write everything; returns the table.
@@ -167,14 +226,17 @@ class Script:
         started, seconds = time.perf_counter(), processor_seconds()
         settings = self._settings(options)
         out = Path(options.out)
-        _claim_folder(out, self._identity(options))
+        weights = self._weights(options)
+        _claim_folder(out, self._identity(options, weights))
         (out / RECORD).unlink(missing_ok=True)
         with engine(options.workers, options.dask) as executor:
-            store = Store(options.runs or out.parent / "runs", executor)
+            store = Store(runs_of(options), executor)
             data = tuple(options.data)
-            table = self.compute(Context(settings, options.preset, data, options.seed, store))
+            context = Context(settings, options.preset, data, options.seed, store, weights)
+            table = self.compute(context)
         write_table(out / "table.csv", table)
         figure = self.draw(table)
+        note_absent(figure, table)
         for suffix in ("png", "pdf"):
             with atomic_write(out / f"figure.{suffix}") as temporary:
                 figure.savefig(temporary, format=suffix, dpi=200, bbox_inches="tight")
@@ -191,7 +253,7 @@ class Script:
             )
         if self.conclude is not None:
             print(self.conclude(table))
-        asked = {**self._asked(options), "members": options.members}
+        asked = {**self._asked(options, weights), "members": options.members}
         write_record(out, asked, store.ledger, processor_seconds() - seconds)
         print(f"Wrote {out}/ in {time.perf_counter() - started:.0f} s")
         return table
@@ -202,21 +264,48 @@ class Script:
         out = Path(options.out)
         if not (out / RECORD).is_file() or not (out / _SETTINGS).is_file():
             return False
-        return read_json(out / _SETTINGS) == _plain(self._identity(options))
+        identity = self._identity(options, self._weights(options))
+        return read_json(out / _SETTINGS) == _plain(identity)
 
-    def _asked(self, options: argparse.Namespace) -> dict[str, Any]:
+    def _weights(self, options: argparse.Namespace) -> ReleasedWeights | None:
+        """The files that networks are opened from, if any were given."""
+        if not options.weights:
+            return None
+        received = f"Received: --weights {' '.join(map(str, options.weights))}"
+        if self.weights is None:
+            raise InputError(f"expected no --weights, for this figure trains networks. {received}")
+        if not options.data:
+            raise InputError(
+                "--weights needs --data, the files with the test sequences of the networks' data. "
+                f"{received}, no --data"
+            )
+        if options.only:
+            raise InputError(
+                "expected no --only beside --weights: all that the folders hold is shown. "
+                f"{received}, --only {' '.join(options.only)}"
+            )
+        return ReleasedWeights(options.weights, self.weights, options.members)
+
+    def _asked(
+        self, options: argparse.Namespace, weights: ReleasedWeights | None
+    ) -> dict[str, Any]:
+        given = {} if weights is None else {"weights": weights.record()}
         return {
             "script": self.name,
             "preset": options.preset,
             "seed": options.seed,
             "data": [str(path) for path in options.data],
+            **given,
         }
 
-    def _identity(self, options: argparse.Namespace) -> dict[str, Any]:
-        return {**self._asked(options), **dataclasses.asdict(self._settings(options))}
+    def _identity(
+        self, options: argparse.Namespace, weights: ReleasedWeights | None
+    ) -> dict[str, Any]:
+        settings = dataclasses.asdict(self._settings(options))
+        return {**self._asked(options, weights), **settings}
 
     def _settings(self, options: argparse.Namespace) -> Any:
-        settings = self.presets[options.preset]
+        settings = self._chosen(self.presets[options.preset], options.only)
         if options.members is None:
             return settings
         if not hasattr(settings, "n_members"):
@@ -225,6 +314,20 @@ class Script:
                 f"Received: --members {options.members}"
             )
         return dataclasses.replace(settings, n_members=options.members)
+
+    def _chosen(self, settings: Any, only: Sequence[str]) -> Any:
+        """The settings with those of their parts that ``--only`` names."""
+        if not only:
+            return settings
+        received = f"Received: --only {' '.join(only)}"
+        if self.parts is None:
+            raise InputError(f"expected no --only, for this figure has no parts. {received}")
+        there = getattr(settings, self.parts)
+        known = {str(part): part for part in there}
+        if not set(only) <= set(known):
+            raise InputError(f"expected some of the {self.parts} {', '.join(known)}. {received}")
+        chosen = tuple(part for name, part in known.items() if name in only)
+        return dataclasses.replace(settings, **{self.parts: chosen})
 
     def _parser(self) -> argparse.ArgumentParser:
         example = f"example:\n  python experiments/{self.name}.py --preset quick --out results/x"
@@ -244,6 +347,7 @@ class Script:
         parser.add_argument(
             "--data", type=Path, nargs="+", default=(), metavar="FILE", help=self.data_help
         )
+        self._add_choices(parser)
         parser.add_argument(
             "--out",
             default=f"results/{self.name}",
@@ -271,6 +375,35 @@ class Script:
             "slurm, sge or pbs, --workers of them",
         )
         return parser
+
+    def _add_choices(self, parser: argparse.ArgumentParser) -> None:
+        """Options of what is trained at all."""
+        if self.weights is None:
+            weights_help = "not for this figure, which trains its networks"
+        else:
+            weights_help = (
+                "folders or files of released weights that networks are opened from, so that none "
+                f"is trained: {self.weights.text()}; needs --data"
+            )
+        parser.add_argument(
+            "--weights", type=Path, nargs="+", default=(), metavar="PATH",
+            help=weights_help.replace("%", "%%"),
+        )  # fmt: skip
+        what = "this figure has none" if self.parts is None else f"some of its {self.parts}"
+        parser.add_argument(
+            "--only", nargs="+", default=(), metavar="PART", help=f"parts to run: {what}"
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="list the networks that would be trained, with hours reckoned from steps timed "
+            "now, and train nothing",
+        )
+
+
+def runs_of(options: argparse.Namespace) -> Path:
+    """Folder of trained models: the one named, or `runs` beside the output folder."""
+    return Path(options.runs or Path(options.out).parent / "runs")
 
 
 def _at_least_one(text: str) -> int:

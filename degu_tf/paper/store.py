@@ -75,7 +75,7 @@ class Store:
         Ensembles of different size share their members.
         """
         settings = settings or TrainingSettings()
-        folder = self._folder("teachers", spec, _identity("ensemble", splits, spec, settings, seed))
+        folder = self.teachers_folder(splits, spec, settings, seed)
         run = Run(folder, seed, progress=self.progress)
         with self.ledger.entry(folder):
             return train_ensemble(splits, spec, n_members, settings, run, executor=self.executor)
@@ -89,7 +89,7 @@ class Store:
     ) -> ModelPredictor:
         """One model trained on measured targets, such as the MPRAnn baseline of Fig. 2."""
         settings = settings or TrainingSettings()
-        folder = self._folder("model", spec, _identity("model", splits, spec, settings, seed))
+        folder = self.model_folder(splits, spec, settings, seed)
         run = Run(folder, seed, progress=self.progress)
         with self.ledger.entry(folder):
             return train(splits, spec, settings, run)
@@ -156,6 +156,18 @@ class Store:
                         teachers, labelled, spec, settings, runs[folder], distillation=distillation
                     )
             yield student
+
+    def teachers_folder(
+        self, splits: Splits, spec: ModelSpec, settings: TrainingSettings, seed: int
+    ) -> Path:
+        """Folder of the ensembles, of any size, that these arguments describe."""
+        return self._folder("teachers", spec, _identity("ensemble", splits, spec, settings, seed))
+
+    def model_folder(
+        self, splits: Splits, spec: ModelSpec, settings: TrainingSettings, seed: int
+    ) -> Path:
+        """Folder of the single model that these arguments describe."""
+        return self._folder("model", spec, _identity("model", splits, spec, settings, seed))
 
     def _student_folder(
         self,

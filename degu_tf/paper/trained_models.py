@@ -1,4 +1,4 @@
-"""Teachers and students of one data set, trained when first needed.
+"""Teachers and students of one data set, trained when first needed, or opened from weights.
 
 Figures that train or compute more add it in a subclass.
 """
@@ -8,12 +8,15 @@ from functools import cached_property
 from typing import Any
 
 from degu_tf.data.splits import Splits
-from degu_tf.distillation.distill import DistillationSettings
+from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.heads import Form
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.paper.data_sets import Setup
+from degu_tf.paper.data_sets import OpenedSetup, Setup
 from degu_tf.paper.script import Context
 from degu_tf.paper.store import Store
+from degu_tf.paper.weights import DataWeights
+from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.run import member_seed
 
 
@@ -27,7 +30,14 @@ class TrainedModels:
     splits
         The data.
     setup
-        Architecture and training of all of them.
+        Architecture and training of all of them, or the weights that they are opened from.
+
+    Attributes
+    ----------
+    splits
+        The data.
+    weights
+        What they are opened from; None where they are trained.
     """
 
     def __init__(self, context: Context, splits: Splits, setup: Setup) -> None:
@@ -36,10 +46,13 @@ class TrainedModels:
         self._store: Store = context.store
         self._seed = context.seed
         self._setup = setup
+        self.weights: DataWeights | None = setup.weights if isinstance(setup, OpenedSetup) else None
 
     @cached_property
     def teachers(self) -> Ensemble:
         """The standard ensemble, whose members are the models of standard training."""
+        if self.weights is not None:
+            return self.weights.ensemble()
         return self._store.teachers(
             self.splits,
             self._setup.spec,
@@ -48,17 +61,26 @@ class TrainedModels:
             self._seed,
         )
 
-    def students_of(
-        self, teachers: Ensemble, distillation: DistillationSettings | None = None
-    ) -> Iterator[ModelPredictor]:
-        """Students, each from its own seed."""
+    def students_of(self, method: str = "student") -> Iterator[ModelPredictor]:
+        """Students of a method, one of legends' names such as ``"dynamic_evoaug"``, a seed each."""
+        if self.weights is not None:
+            yield from self.weights.models(method)
+            return
         yield from self._store.students(
-            teachers,
+            self.teachers_of(method),
             self.splits,
             [student_seed(self._seed, index) for index in range(self._settings.n_students)],
             settings=self._setup.training,
-            distillation=distillation,
+            distillation=distillation_of(method),
         )
+
+    def teachers_of(self, method: str) -> Ensemble:
+        """The teachers of a method's students."""
+        return self.teachers
+
+    def has(self, method: str) -> bool:
+        """Whether a method can be shown: always, but where weights are opened that lack it."""
+        return self.weights is None or self.weights.has(method)
 
 
 DYNAMIC: Mapping[str, str] = {
@@ -67,6 +89,19 @@ DYNAMIC: Mapping[str, str] = {
     "dynamic_shuffle": "shuffle",
 }
 """Methods whose students' minibatches are augmented and then labelled, with their schemes."""
+
+
+def distillation_of(method: str) -> DistillationSettings:
+    """How students of a method are distilled.
+
+    Examples
+    --------
+    >>> distillation_of("student_log_variance").epistemic
+    'log_variance'
+    """
+    augmentation = Augmentation(scheme(DYNAMIC[method])) if method in DYNAMIC else None
+    epistemic: Form = "log_variance" if method == "student_log_variance" else "std"
+    return DistillationSettings(epistemic=epistemic, augmentation=augmentation)
 
 
 _STUDENTS = 1000

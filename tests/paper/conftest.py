@@ -1,21 +1,7 @@
 """Numbered scripts as modules, whose `compute`, `draw` and `CLAIMS` tests can reach."""
 
-import functools
-import importlib.util
-from pathlib import Path
-
 import pytest
-
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-
-
-@functools.cache
-def load(name):
-    """A script as a module, from its path."""
-    spec = importlib.util.spec_from_file_location(f"script_{name}", EXPERIMENTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from numbered_scripts import load
 
 
 @pytest.fixture(scope="session")

@@ -5,66 +5,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from numbered_scripts import load
+from users_files import LAYOUTS, element, random_splits, write
 
-from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.simulation.atac import simulate_profiles
 from degu_tf.data.sources.atac import write_profiles
-from degu_tf.data.splits import Split, Splits
 from degu_tf.data.tracks import replicate_columns
-from degu_tf.heads import HeadLayout
 from degu_tf.paper.data_sets import activity_data, data_sets, read_measured
 from degu_tf.paper.fig4_attribution.logo_table import LOGO, SITE, site_rows
 from degu_tf.paper.fig5_uncertainty.study import PRESETS
-from degu_tf.paper.script import Context
-from degu_tf.sequences.encoding import decode, one_hot
+from degu_tf.paper.planned_store import PlannedStore
+from degu_tf.paper.script import Context, Script
 from degu_tf.utils.errors import InputError
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-SIZES = {"train": 90, "validation": 40, "test": 70}
-LAYOUTS = ("own", "flat", "grouped", "evoaug")
-
-
-def random_splits(targets, aleatoric=None, length=249, letters=4, seed=0):
-    """Splits of random sequences of the first `letters` of A C G T, and random targets."""
-    rng = np.random.default_rng(seed)
-    heads = HeadLayout(targets, aleatoric)
-    parts = {
-        name: Split(
-            rng.integers(0, letters, (n, length), dtype=np.uint8),
-            np.abs(rng.normal(size=(n, heads.n_columns))).astype(np.float32),
-        )
-        for name, n in SIZES.items()
-    }
-    return Splits(**parts, heads=heads)
-
-
-def write(path, layout, splits, extra=None):
-    """Write splits in a layout, with more datasets where they are given."""
-    if layout == "own":
-        write_splits(path, splits)
-        return path
-    names = {
-        "flat": ("{role}_{split}", dict(train="Train", validation="Val", test="Test"), str),
-        "grouped": ("{split}/{role}", dict(train="Train", validation="Val", test="Test"), str),
-        "evoaug": (
-            "{role}_{split}", dict(train="train", validation="valid", test="test"), str.lower,
-        ),
-    }  # fmt: skip
-    pattern, words, case = names[layout]
-    with h5py.File(path, "w") as file:
-        for name, split in splits.items():
-            hot, y = one_hot(split.sequences), split.targets
-            if layout == "evoaug":
-                hot, y = np.swapaxes(hot, 1, 2), y.T
-            file[pattern.format(role=case("X"), split=words[name])] = hot
-            file[pattern.format(role=case("y"), split=words[name])] = y
-        for key, values in (extra or {}).items():
-            file[key] = values
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -122,22 +79,6 @@ class TestReading:
         both = pd.concat([logo, sites], ignore_index=True)
         assert both["value"].dtype == float
         assert SITE not in set(both["metric"])
-
-
-def element(folder, seed=0):
-    """A table of measured effects of PKLR's variants, and its sequence."""
-    rng = np.random.default_rng(seed)
-    (bases,) = decode(rng.integers(0, 4, (1, 300)).astype(np.uint8))
-    rows = [
-        ("PKLR-48h", 1, 1001 + place, base, alt, rng.normal())
-        for place, base in enumerate(bases)
-        for alt in "ACGT"
-        if alt != base
-    ]
-    columns = ["Element", "Chrom", "Pos", "Ref", "Alt", "Coefficient"]
-    pd.DataFrame(rows, columns=columns).to_csv(folder / "PKLR.tsv", sep="\t", index=False)
-    (folder / "PKLR.fa").write_text(f">PKLR chr1:1001-{1000 + len(bases)}\n{bases}\n")
-    return [folder / "PKLR.tsv", folder / "PKLR.fa"]
 
 
 def profiles(folder):
@@ -207,6 +148,11 @@ def test_a_script_runs_on_users_data(name, layout, starrseq, lentimpra, runs, tm
     command += ["--data", *map(str, files), "--out", str(out), "--runs", str(runs)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
+    script, store = Script.of(vars(load(name))), PlannedStore(runs)
+    plan = script.plan(script.options(command[2:]), store)
+    record = json.loads((out / "record.json").read_text())
+    assert sum(each.missing for each in plan) == 0, "--dry-run lists what is not trained"
+    assert len(store.runs) == record["models_trained"] + record["models_reused"]
     table = pd.read_csv(out / "table.csv", low_memory=False)
     numbers = next(name for name in ("value", "mean", "predicted", "share") if name in table)
     assert table[numbers].dtype == float

@@ -23,6 +23,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "degu reproduce --list",
         "degu reproduce fig3 --preset quick",
         "degu reproduce 's1*' --preset smoke --out smoke",
+        "degu reproduce all --preset quick --dry-run",
         "degu reproduce all --preset quick --publish experiments",
     )
     what = "quickstart, fig2 to fig6, s1 to s16, table_s1, x1, x2; a script's file name; a pattern "
@@ -34,6 +35,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )  # fmt: skip
     what = "files for the scripts' own --data (each script's --help says which); simulated without"
     several(reproduce, "--data", "FILE", what)
+    what = "folders or files of released weights that networks are opened from instead of trained, "
+    several(reproduce, "--weights", "PATH", f"{what}for fig4 to fig6 and s7 to s16; needs --data")
     where = "output folder: one folder a script, and `runs` for the models they share"
     option(reproduce, "--out", "FOLDER", where, default="results")
     option(reproduce, "--seed", "N", "random seed", whole_number(0), 0)
@@ -43,6 +46,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     option(reproduce, "--dask", "ADDRESS", what)
     what = "write pictures, verdicts and costs of what is finished to FOLDER/results and "
     option(reproduce, "--publish", "FOLDER", f"{what}FOLDER/RESULTS.md")
+    what = "list the networks that would be trained, with hours reckoned from steps timed now; "
+    flag(reproduce, "--dry-run", f"{what}train nothing")
     what = "list names, what each shows, minutes of processor time at quick, and what it reuses"
     flag(reproduce, "--list", what)
     return reproduce
@@ -69,11 +74,13 @@ def run(options: argparse.Namespace) -> None:
             )
         check_out_folder(options.publish)
     failed = _reproduce(entries, options)
-    if options.publish is not None:
+    if options.publish is not None and not options.dry_run:
         from degu_tf.cli.reproduce.results import publish
 
         done = publish(entries, Path(options.out), Path(options.publish))
         say(f"Published {len(done)} of {len(entries)} in {options.publish}/RESULTS.md")
+    if options.dry_run and failed:
+        raise FailedScriptsError(f"{len(failed)} of {len(entries)} scripts cannot be run so")
     if failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise FailedScriptsError(
@@ -92,16 +99,29 @@ def _reproduce(entries: "list[Entry]", options: argparse.Namespace) -> dict[str,
     from degu_tf.cli.reproduce.catalogue import in_running_order
     from degu_tf.utils import quiet
 
-    for file in options.data or ():
-        if not Path(file).exists():
-            raise InputError(f"expected a file. Received: --data {file}, where there is nothing")
+    for name in ("data", "weights"):
+        for file in getattr(options, name) or ():
+            if not Path(file).exists():
+                raise InputError(
+                    f"expected a file. Received: --{name} {file}, where there is nothing"
+                )
     quiet.tensorflow()
     from degu_tf.cli.reproduce.running import Request, reproduce
 
     data = tuple(map(Path, options.data or ()))
     request = Request(
-        options.preset, Path(options.out), data, options.seed, options.workers, options.dask
+        options.preset,
+        Path(options.out),
+        data,
+        options.seed,
+        options.workers,
+        options.dask,
+        tuple(map(Path, options.weights or ())),
     )
+    if options.dry_run:
+        from degu_tf.cli.reproduce.dry_run import dry_run
+
+        return dry_run(in_running_order(entries), request, say)
     return reproduce(in_running_order(entries), request, say)
 
 

@@ -34,6 +34,8 @@ class Request:
         Processes in which a script trains the members of an ensemble, and students.
     dask
         Cluster on which it does.
+    weights
+        Folders or files of weights that networks are opened from.
     """
 
     preset: str
@@ -42,6 +44,7 @@ class Request:
     seed: int = 0
     workers: int = 1
     dask: str | None = None
+    weights: tuple[Path, ...] = ()
 
     def arguments(self, entry: Entry) -> list[str]:
         """A script's command line."""
@@ -49,7 +52,8 @@ class Request:
         out = ["--out", str(self.out / entry.script), "--runs", str(self.out / "runs")]
         numbers = ["--seed", str(self.seed), "--workers", str(self.workers)]
         dask = [] if self.dask is None else ["--dask", self.dask]
-        return ["--preset", self.preset, *numbers, *dask, *data, *out]
+        weights = ["--weights", *map(str, self.weights)] if self.weights else []
+        return ["--preset", self.preset, *numbers, *dask, *data, *weights, *out]
 
 
 def reproduce(

@@ -1,15 +1,31 @@
 """Single models, students and the ensemble on the same data: what several figures compare."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.baseline import Baseline
+from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.evaluation import evaluate_ensemble
 from degu_tf.metrics.activity import score
 from degu_tf.metrics.kmer_ridge import KmerRidge
+from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.data_sets import Setup
 from degu_tf.paper.script import Context
 from degu_tf.paper.trained_models import student_seed
+
+
+def trained(
+    splits: Splits, setup: Setup, context: Context
+) -> tuple[Ensemble, Iterator[ModelPredictor]]:
+    """Teachers and their students, which are trained when they are taken."""
+    settings, store, seed = context.settings, context.store, context.seed
+    teachers = store.teachers(
+        splits, setup.spec, settings.n_members, setup.teacher_settings(splits), seed
+    )
+    seeds = [student_seed(seed, index) for index in range(settings.n_students)]
+    return teachers, store.students(teachers, splits, seeds, **setup.student(splits))
 
 
 def compare(splits: Splits, setup: Setup, context: Context) -> pd.DataFrame:
@@ -19,18 +35,13 @@ def compare(splits: Splits, setup: Setup, context: Context) -> pd.DataFrame:
     `context.settings` has `n_members` and `n_students`. Every row has a `seed`: the number of the
     member or student, 0 for the ensemble.
     """
-    settings, store, seed = context.settings, context.store, context.seed
-    teachers = store.teachers(
-        splits, setup.spec, settings.n_members, setup.teacher_settings(splits), seed
-    )
+    teachers, students = trained(splits, setup, context)
     means = splits.heads.take(splits.train.targets, "mean")
     ridge = Baseline(KmerRidge().fit(splits.train.sequences, means), len(means), is_runs_data=True)
     tables = [
         evaluate_ensemble(teachers, splits.test, splits.heads),
         ridge.evaluate(splits.test, splits.heads),
     ]
-    seeds = [student_seed(seed, index) for index in range(settings.n_students)]
-    students = store.students(teachers, splits, seeds, **setup.student(splits))
     for index, student in enumerate(students):
         prediction = student.predict(splits.test.sequences)
         labels = {"method": "student", "member": index}

@@ -32,6 +32,7 @@ from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
 from degu_tf.paper.stored_maps import Kind, stored_maps
 from degu_tf.paper.trained_models import TrainedModels
+from degu_tf.paper.weights import Needs
 
 SALIENCY, DEEPSHAP = "saliency", "deepshap"
 EXPLAINERS = (DEEPSHAP, SALIENCY)
@@ -94,6 +95,9 @@ PRESETS: Mapping[str, Settings] = {
 }
 """Settings of the figures' presets; models are trained as for Figure 5."""
 
+WEIGHTS = Needs(("single", "student"))
+"""What the figures open from weights."""
+
 DATA_HELP = (
     "HDF5 files with several targets (STARR-seq in the paper) and with one (lentiMPRA), made by "
     "`degu prepare` or released. Simulated data without"
@@ -116,7 +120,7 @@ class Models(TrainedModels):
     @cached_property
     def students(self) -> list[ModelPredictor]:
         """Students of the teachers, each from its own seed."""
-        return list(self.students_of(self.teachers))
+        return list(self.students_of())
 
     def top(self, target: str) -> np.ndarray:
         """Test sequences with the largest values of a target, the largest first."""
@@ -212,6 +216,12 @@ def panels(context: Context, in_figure_four: bool | None = None) -> Iterator[Pan
                 if in_figure_four in (None, shown):
                     yield Panel(name, target, explainer, models, simulated=not context.data)
         seen.add(kind)
+
+
+def networks(context: Context, in_figure_four: bool | None = None) -> None:
+    """Teachers and students of every data set that is shown."""
+    for panel in panels(context, in_figure_four):
+        _ = panel.models.students  # the same models in all panels of a data set
 
 
 def compare_panel(panel: Panel) -> pd.DataFrame:

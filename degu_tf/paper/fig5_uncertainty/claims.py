@@ -44,8 +44,10 @@ def judged(table: pd.DataFrame, metric: str, conformal: str | None = None) -> pd
 
 
 def of(rows: pd.DataFrame, *groups: tuple[str, str]) -> pd.Series:
-    """Values by seed, a mean over groups of method and component."""
+    """Values by seed, a mean over groups of method and component; none where a group is missing."""
     pairs = pd.MultiIndex.from_frame(rows[["method", "component"]])
+    if not set(groups) <= set(pairs):
+        return rows["value"].iloc[:0]
     return rows[pairs.isin(groups)].groupby("seed")["value"].mean()
 
 

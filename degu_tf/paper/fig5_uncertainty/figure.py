@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
+from degu_tf.paper.absent import ABSENT, empty_panel
 from degu_tf.paper.data_sets import unit_of
 from degu_tf.paper.fig5_uncertainty.study import BOTH, LEVEL
 from degu_tf.plots import calibration
@@ -69,6 +70,8 @@ def _heads(table: pd.DataFrame, target: int) -> pd.DataFrame:
     for _, part in rows.groupby("dataset", sort=False):
         targets = list(part["target"].unique())
         chosen.append(part[part["target"] == targets[min(target, len(targets) - 1)]])
+    if ABSENT in table:  # heads whose methods' weights were not given
+        chosen.append(table[(table["metric"] == ABSENT) & table["head"].notna()])
     drawn = pd.concat(chosen, ignore_index=True)
     return drawn[drawn["head"].isin(["epistemic", "aleatoric"])]
 
@@ -100,15 +103,19 @@ def _draw_heads(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
         finite = part[part["value"].notna()]
         if len(finite):
             draw_performance(axes, finite)
+        elif (part["metric"] == ABSENT).all():
+            empty_panel(axes, part["method"].iloc[0])
         else:
             axes.set(xticks=[], yticks=[])
             corner_text(axes, "r is undefined")
-        axes.set_title(f"{dataset}, {part['target'].iloc[0]}", fontsize=10.5)
+        target = part["target"].dropna().iloc[:1]
+        axes.set_title(", ".join([dataset, *target]), fontsize=10.5)
         axes.set_ylabel(metric_label("pearson", head))
         if head not in named:
             name_panel(axes, "a" if head == "epistemic" else "b")
         named.add(head)
-    legend_below(figure, [legend_handle(method) for method in methods_of(rows)])
+    present = rows[rows["metric"] != ABSENT]
+    legend_below(figure, [legend_handle(method) for method in methods_of(present)])
 
 
 def _draw_methods(

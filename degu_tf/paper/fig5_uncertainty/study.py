@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from degu_tf.data.splits import Splits
-from degu_tf.distillation.distill import DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.labels import student_splits
 from degu_tf.heads import Form
@@ -20,6 +19,7 @@ from degu_tf.metrics.activity import score
 from degu_tf.metrics.intervals import LEVELS, coverage, reliability_curve
 from degu_tf.metrics.uncertainty import proper_scores, sparsification_scores
 from degu_tf.models.predictor import Predictor
+from degu_tf.paper.absent import absent_row
 from degu_tf.paper.data_sets import (
     ONE_TARGET,
     SEVERAL_TARGETS,
@@ -29,6 +29,7 @@ from degu_tf.paper.data_sets import (
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context
 from degu_tf.paper.trained_models import TrainedModels
+from degu_tf.paper.weights import Needs
 from degu_tf.uncertainty.conformal.conformal import Conformal
 from degu_tf.uncertainty.conformal.ranks import points_needed
 from degu_tf.uncertainty.mc_dropout import MCDropout
@@ -63,6 +64,9 @@ PAPER_METHODS = (
     "deep_evidential",
 )
 """Methods of Fig. 5; deep evidential regression as its authors define it is added."""
+
+WEIGHTS = Needs(("single",), tuple(name for name in PAPER_METHODS if name != "single"))
+"""What Fig. 5 opens from weights; MC dropout and the ensemble are made of the single models."""
 
 BEFORE, AFTER = "before", "after"
 """Words of the column `conformal`."""
@@ -144,29 +148,41 @@ class Methods(TrainedModels):
         super().__init__(context, splits, setup)
         self._makers: Mapping[str, Callable[[], Iterator[Predictor]]] = {
             "single": lambda: iter(self.teachers.members),
-            "student": lambda: self.students_of(self.teachers),
+            "student": lambda: self.students_of("student"),
             "ensemble": lambda: iter([self.teachers]),
             "mc_dropout": self._mc_dropout,
             "heteroscedastic": lambda: iter(self._noise_models("heteroscedastic").members),
             "evidential_released": lambda: iter(self._noise_models("evidential_released").members),
             "deep_evidential": lambda: iter(self._noise_models("deep_evidential").members),
-            "student_of_heteroscedastic": lambda: self.students_of(
-                self._noise_models("heteroscedastic")
-            ),
-            "student_log_variance": lambda: self.students_of(
-                self.teachers, DistillationSettings(epistemic="log_variance")
-            ),
+            "student_of_heteroscedastic": lambda: self.students_of("student_of_heteroscedastic"),
+            "student_log_variance": lambda: self.students_of("student_log_variance"),
         }
 
     def models(self, method: str) -> Iterator[tuple[int, Predictor]]:
         """Number and predictor of each model of a method, one of `COMPONENTS`."""
         return enumerate(self._makers[method]())
 
+    def components(self, method: str) -> tuple[str, ...]:
+        """Components of uncertainty that a method predicts; weights may lack its aleatoric one."""
+        if self.weights is None or method == "mc_dropout":
+            return COMPONENTS[method]
+        heads = self.weights.heads(method)
+        without = () if heads.aleatoric else ("aleatoric", "total")
+        return tuple(part for part in COMPONENTS[method] if part not in without)
+
+    def teachers_of(self, method: str) -> Ensemble:
+        """The standard ensemble, or that of heteroscedastic models."""
+        if method == "student_of_heteroscedastic":
+            return self._noise_models("heteroscedastic")
+        return self.teachers
+
     def _mc_dropout(self) -> Iterator[MCDropout]:
         for index, member in enumerate(self.teachers.members):
             yield MCDropout(member, self._settings.n_passes, seed=self._seed + index)
 
     def _noise_models(self, name: str) -> Ensemble:
+        if self.weights is not None:
+            return self.weights.ensemble(name)
         spec, training = with_noise_model(name, self._setup.spec, self._setup.training)
         n = max(self._settings.n_members, 2)
         return self._store.teachers(self.splits, spec, n, training, self._seed)
@@ -179,16 +195,21 @@ def compare_methods(methods: Methods, names: tuple[str, ...], **labels: Any) -> 
     -------
     pandas.DataFrame
         One row a method, seed, target, component, metric, level and `conformal` (``"before"`` or
-        ``"after"``): those of `judge`.
+        ``"after"``): those of `judge`; of a method whose weights are missing, that of
+        `degu_tf.paper.absent.absent_row`.
     """
-    return pd.concat(
-        [
-            judge(predictor, methods.splits, COMPONENTS[name], method=name, seed=seed, **labels)
-            for name in names
-            for seed, predictor in methods.models(name)
-        ],
-        ignore_index=True,
-    )
+    tables = []
+    for name in names:
+        if not methods.has(name):
+            tables.append(absent_row(name, **labels))
+            continue
+        components = methods.components(name)
+        if components != COMPONENTS[name]:
+            tables.append(absent_row(name, "its weights have no aleatoric column", **labels))
+        for seed, predictor in methods.models(name):
+            own = {"method": name, "seed": seed, **labels}
+            tables.append(judge(predictor, methods.splits, components, **own))
+    return pd.concat(tables, ignore_index=True)
 
 
 def judge(
@@ -269,13 +290,18 @@ def head_performance(
         `degu_tf.metrics.activity.score`.
     """
     tables = []
-    for fraction in context.settings.fractions:
+    for fraction in setup.shares(context.settings.fractions):
         part = splits.fraction(fraction)
-        methods = Methods(context, part, setup)
+        methods = Methods(context, part, setup.at(fraction))
         teachers, test = methods.teachers, part.test
-        labelled = student_splits(teachers, part, epistemic)
+        labelled = student_splits(
+            teachers, part if methods.weights is None else _test_alone(part), epistemic
+        )
         name = "student" if epistemic == "std" else "student_log_variance"
         for method in ("single", "ensemble", name):
+            if not methods.has(method):
+                tables.append(absent_row(method, fraction=fraction, head="epistemic"))
+                continue
             truth = labelled if method == name else part
             for seed, predictor in methods.models(method):
                 prediction = predictor.predict(test.sequences)
@@ -283,6 +309,15 @@ def head_performance(
                 tables.append(table.assign(fraction=fraction, n_train=len(part.train)))
     table = pd.concat(tables, ignore_index=True)
     return table.assign(**labels)
+
+
+_FEW = 200
+
+
+def _test_alone(splits: Splits) -> Splits:
+    """The test set, with a few rows of what only training needs labels for."""
+    parts = {name: split.take(slice(_FEW)) for name, split in splits.items()}
+    return Splits.from_parts({**parts, "test": splits.test}, splits.heads)
 
 
 def epistemic_points(methods: Methods, method: str = "student") -> pd.DataFrame:
@@ -342,6 +377,40 @@ def figure_five(context: Context, target: str = "Hk") -> pd.DataFrame:
             methods = Methods(context, splits, setup)
             tables.append(compare_methods(methods, PAPER_METHODS, dataset=name))
     return pd.concat(tables, ignore_index=True)
+
+
+def networks(context: Context, target: str = "Hk") -> None:
+    """Teachers and students of every share of the data, and each of Fig. 5's methods."""
+    for _, splits, setup in data(context, target):
+        networks_of_shares(context, splits, setup)
+        if splits.heads.n_targets == 1:
+            networks_of_methods(context, splits, setup, PAPER_METHODS)
+
+
+def networks_of_shares(
+    context: Context, splits: Splits, setup: Setup, method: str = "student"
+) -> None:
+    """What `head_performance` asks for: students of one method, and their teachers."""
+    for fraction in setup.shares(context.settings.fractions):
+        methods = Methods(context, splits.fraction(fraction), setup.at(fraction))
+        for each in ("single", method):
+            list(methods.models(each))
+
+
+def networks_of_methods(
+    context: Context, splits: Splits, setup: Setup, names: tuple[str, ...]
+) -> None:
+    """What `compare_methods` asks for."""
+    methods = Methods(context, splits, setup)
+    for name in names:
+        list(methods.models(name))
+
+
+def networks_on_one_target(context: Context, names: tuple[str, ...]) -> None:
+    """What `compare_on_one_target` asks for."""
+    for _, splits, setup in data(context):
+        if splits.heads.n_targets == 1:
+            networks_of_methods(context, splits, setup, names)
 
 
 def compare_on_one_target(context: Context, names: tuple[str, ...]) -> pd.DataFrame:

@@ -51,7 +51,12 @@ def performance(
 
 
 def by_seed(rows: pd.DataFrame, *methods: str) -> np.ndarray:
-    """Values by seed: the mean over experiments, and over methods taken together."""
+    """Values by seed: the mean over experiments, and over methods taken together.
+
+    None where one of the methods is missing.
+    """
+    if not set(methods) <= set(rows["method"]):
+        return np.array([])
     rows = rows[rows["method"].isin(methods)]
     return rows.groupby("seed")["value"].mean().to_numpy()
 

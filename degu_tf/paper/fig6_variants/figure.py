@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from degu_tf.metrics.correlation import KINDS
 from degu_tf.metrics.effects import ALL, PERCENTILES
+from degu_tf.paper.absent import empty_panel
 from degu_tf.paper.data_sets import unit_of
 from degu_tf.paper.fig6_variants.claims import BEST, performance
 from degu_tf.paper.fig6_variants.compare import PANEL, VARIANT, wide_variants
@@ -141,7 +142,7 @@ def _main(table: pd.DataFrame) -> str:
 
 
 def _boxed(table: pd.DataFrame) -> list[str]:
-    found = kinds_of(table)
+    found = kinds_of(performance(table))
     return [method for method in found if method != "ensemble"]
 
 
@@ -188,11 +189,15 @@ def _draw_strata(
     rows = pd.concat([performance(table, below) for below in STRATA])
     for label, axes, part, title in _cells(grid, rows, keys):
         whole = part[(part["method"] == "ensemble") & (part["below"] == ALL)]["value"].mean()
-        boxed = finite_rows(part[part["method"] == BEST], ["value"])
+        shown = part[part["method"] == BEST]
+        axes.set_title(title)
+        axes.set_ylabel(label)
+        if not len(shown):
+            empty_panel(axes, BEST)
+            continue
+        boxed = finite_rows(shown, ["value"])
         _draw_beside_ensemble(axes, boxed, "below", "method", [BEST], whole, STRATA)
         axes.set_xlabel(PERCENTILE_AXIS, fontsize=10)
-        axes.set_ylabel(label)
-        axes.set_title(title)
     if letter:
         name_panel(grid[0, 0], letter)
 

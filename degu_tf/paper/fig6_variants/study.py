@@ -10,17 +10,24 @@ from dataclasses import dataclass
 import pandas as pd
 
 from degu_tf.data.splits import Splits
-from degu_tf.distillation.distill import Augmentation, DistillationSettings
-from degu_tf.models.predictor import ModelPredictor, Predictor
+from degu_tf.models.predictor import Predictor
 from degu_tf.paper import data_sets
-from degu_tf.paper.data_sets import ONE_TARGET, SEVERAL_TARGETS, Setup, at_most, read_measured
+from degu_tf.paper.absent import absent_row
+from degu_tf.paper.data_sets import (
+    ONE_TARGET,
+    SEVERAL_TARGETS,
+    Setup,
+    at_most,
+    read_measured,
+    shown_sizes,
+)
 from degu_tf.paper.fig6_variants import experiments as variant_data
 from degu_tf.paper.fig6_variants.compare import compare
 from degu_tf.paper.fig6_variants.experiments import Experiment
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
 from degu_tf.paper.trained_models import DYNAMIC, TrainedModels
-from degu_tf.training.augmentation.names import scheme
+from degu_tf.paper.weights import Needs
 from degu_tf.utils.errors import InputError
 
 METHODS = ("single", "student", *DYNAMIC, "ensemble")
@@ -76,6 +83,9 @@ PRESETS: Mapping[str, Settings] = {
     ),
 }
 """Settings of the figures' presets; models are trained as for Figure 5."""
+
+WEIGHTS = Needs(("single", "student"), (*DYNAMIC, "ensemble"))
+"""What the figures open from weights."""
 
 DATA_HELP = (
     "HDF5 files of lentiMPRA in the elements' cell types (named by file or target; without the "
@@ -135,10 +145,14 @@ def _given(context: Context) -> Iterator[Panel]:
         raise InputError(f"expected data of one length. Received: {sorted(lengths)} bases")
     experiments = variant_data.read_experiments(files.tables, files.genomes, lengths.pop())
     names = [path.stem for path in files.training]
+    found, own = [], {}
     for data in variant_data.match_cells(names, training, experiments):
         several = data.splits.heads.n_targets > 1
         setup = settings.several_targets if several else settings.one_target
-        yield Panel(data.name, at_most(data.splits, setup.sizes), setup, data.experiments)
+        found.append((data.name, at_most(data.splits, shown_sizes(context, setup)), setup))
+        own[data.name] = data.experiments
+    for name, splits, setup in data_sets.opened(context, found):
+        yield Panel(name, splits, setup, own[name])
 
 
 class Models(TrainedModels):
@@ -167,13 +181,17 @@ class Models(TrainedModels):
         elif method == "ensemble":
             yield self.teachers
         elif method in METHODS:
-            yield from self._students(method)
+            yield from self.students_of(method)
         else:
             raise InputError(f"expected one of {METHODS}. Received: {method!r}")
 
-    def _students(self, method: str) -> Iterator[ModelPredictor]:
-        augmentation = Augmentation(scheme(DYNAMIC[method])) if method in DYNAMIC else None
-        return self.students_of(self.teachers, DistillationSettings(augmentation=augmentation))
+
+def networks(context: Context, methods: Sequence[str] = METHODS) -> None:
+    """Networks of some of `METHODS`, and the students' teachers."""
+    for panel in panels(context):
+        models = Models(context, panel.splits, panel.setup)
+        for method in methods:
+            list(models.of(method))
 
 
 def study(context: Context, methods: Sequence[str] = METHODS) -> pd.DataFrame:
@@ -191,7 +209,7 @@ def study(context: Context, methods: Sequence[str] = METHODS) -> pd.DataFrame:
         models = Models(context, panel.splits, panel.setup)
         tables.append(
             compare(
-                {method: models.of(method) for method in methods},
+                {method: models.of(method) for method in methods if models.has(method)},
                 panel.experiments,
                 panel.splits.input_shape[0],
                 resamples=context.settings.resamples,
@@ -199,4 +217,9 @@ def study(context: Context, methods: Sequence[str] = METHODS) -> pd.DataFrame:
                 dataset=panel.dataset,
             )
         )
+        tables += [
+            absent_row(method, dataset=panel.dataset)
+            for method in methods
+            if not models.has(method)
+        ]
     return pd.concat(tables, ignore_index=True)

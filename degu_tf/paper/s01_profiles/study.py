@@ -222,6 +222,11 @@ def trained(context: Context, splits: Splits) -> tuple[Ensemble, dict[str, list[
     return teachers, students
 
 
+def networks(context: Context) -> None:
+    """Teachers and the students of both kinds."""
+    trained(context, data_of(context)[1])
+
+
 def score_methods(
     methods: Mapping[tuple[str, int], ModelPredictor],
     teachers: Ensemble,

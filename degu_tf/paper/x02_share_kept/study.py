@@ -64,11 +64,8 @@ def shares(splits: Splits, settings: Settings, store: Store, seed: int) -> pd.Da
         measured = part.heads.take(part.test.targets, "mean")
         baseline = _r(ridge.predict(part.test.sequences), measured)
         for name in settings.recipes:
-            recipe = _shortened(RECIPES[name], settings.steps)
-            teachers = store.teachers(
-                part, settings.spec, settings.n_members, recipe.teacher_settings(part), seed
-            )
-            for index, student in _students(teachers, part, recipe, settings, store, seed):
+            teachers, students = trained(part, name, settings, store, seed)
+            for index, student in enumerate(students):
                 table = _judged(student, teachers, part, measured)
                 labels = {"n_train": len(part.train), "recipe": name, "seed": index}
                 tables.append(table.assign(kmer_ridge=[*baseline, baseline.mean()], **labels))
@@ -81,9 +78,23 @@ def _shortened(recipe: Recipe, steps: int | None) -> Recipe:
     return replace(recipe, teacher_steps=steps, student_steps=steps)
 
 
-def _students(
-    teachers: Ensemble, splits: Splits, recipe: Recipe, settings: Settings, store: Store, seed: int
-) -> Iterator[tuple[int, ModelPredictor]]:
+def networks(splits: Splits, settings: Settings, store: Store, seed: int) -> None:
+    """Teachers and students of every size and recipe."""
+    for size in settings.sizes:
+        part = splits if size is None else splits.subset(size)
+        for name in settings.recipes:
+            _, students = trained(part, name, settings, store, seed)
+            list(students)
+
+
+def trained(
+    splits: Splits, name: str, settings: Settings, store: Store, seed: int
+) -> tuple[Ensemble, Iterator[ModelPredictor]]:
+    """Teachers and students of a recipe; students are trained when they are taken."""
+    recipe = _shortened(RECIPES[name], settings.steps)
+    teachers = store.teachers(
+        splits, settings.spec, settings.n_members, recipe.teacher_settings(splits), seed
+    )
     spec = recipe.student_spec(settings.spec)
     students = store.students(
         teachers,
@@ -93,7 +104,7 @@ def _students(
         recipe.student_settings(splits, spec),
         distillation=recipe.student_labels(splits),
     )
-    yield from enumerate(students)
+    return teachers, students
 
 
 def _judged(
