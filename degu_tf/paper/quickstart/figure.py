@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from degu_tf.metrics.correlation import correlation
-from degu_tf.paper.quickstart.measures import accuracy, inside, spreads
+from degu_tf.paper.quickstart.measures import accuracy, inside, percent, spreads
 from degu_tf.plots.palette import COLOURS
 
 
@@ -63,7 +63,7 @@ def _draw_intervals(axes: Axes, student: pd.DataFrame, shown: int = 120) -> None
         color=COLOURS["student"],
         alpha=0.15,
         linewidth=0,
-        label=f"calibrated: {inside(student, 'calibrated_'):.0%} inside",
+        label=f"calibrated: {percent(inside(student, 'calibrated_'))} inside",
     )
     axes.fill_between(
         order,

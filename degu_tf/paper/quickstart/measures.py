@@ -35,7 +35,7 @@ def spreads(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def inside(rows: pd.DataFrame, kind: str = "") -> float:
-    """Share of measurements that lie in their intervals.
+    """Share of measurements that lie in their intervals; NaN where there are none.
 
     Parameters
     ----------
@@ -44,4 +44,18 @@ def inside(rows: pd.DataFrame, kind: str = "") -> float:
     kind
         What the columns `lower` and `upper` are called after, such as ``"calibrated_"``.
     """
-    return float(rows["measured"].between(rows[f"{kind}lower"], rows[f"{kind}upper"]).mean())
+    known = rows.dropna(subset=[f"{kind}lower", f"{kind}upper"])
+    if not len(known):
+        return float("nan")
+    return float(known["measured"].between(known[f"{kind}lower"], known[f"{kind}upper"]).mean())
+
+
+def percent(share: float) -> str:
+    """A share in words.
+
+    Examples
+    --------
+    >>> percent(0.948), percent(float("nan"))
+    ('95%', 'none')
+    """
+    return "none" if np.isnan(share) else f"{share:.0%}"
