@@ -21,7 +21,6 @@ from degu_tf.paper.fig2_performance.study import trained
 from degu_tf.paper.quickstart.figure import quickstart_figure
 from degu_tf.paper.quickstart.measures import accuracy, distance, inside, percent, spreads
 from degu_tf.paper.script import Context, main
-from degu_tf.utils.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _intervals(
     try:
         conformal.fit(student.predict(validation.sequences), validation.targets, splits.heads)
         calibrated = conformal.predict(prediction)
-    except InputError as error:
+    except degu.InputError as error:
         print(f"No calibrated intervals: {error}")
         calibrated = np.full_like(lower, np.nan), np.full_like(upper, np.nan)
     ends = (lower, upper, *calibrated)

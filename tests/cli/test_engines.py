@@ -39,6 +39,7 @@ def small_pieces(monkeypatch):
     return added
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["fasta", "table", "hdf5", "bed"])
 @pytest.mark.parametrize("options", ["", "--average-strands", "--resize 20 --pad N", "--stride 4"])
 def test_tables_in_blocks_have_the_bytes_of_whole_ones(

@@ -84,6 +84,7 @@ def bfloat16(monkeypatch):
 # what a student is trained with
 
 
+@pytest.mark.slow
 def test_teachers_go_along_where_they_label(teachers, labelled, fits):
     shuffle = scheme("shuffle")
     dynamic = DistillationSettings(augmentation=Augmentation(shuffle, append=True))

@@ -193,6 +193,7 @@ def test_the_basic_story_is_ten_lines_at_most():
     assert 5 <= len(example) <= 10
 
 
+@pytest.mark.slow
 def test_what_fails_is_trained_again_as_often_as_asked(splits, tmp_path):
     """Members from seeds derived from their own, and the student likewise."""
     seed = next(

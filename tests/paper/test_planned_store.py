@@ -18,6 +18,7 @@ SCRIPTS = sorted(path.stem for path in EXPERIMENTS.glob("*.py"))
 SHORT = TrainingSettings(epochs=1, batch_size=32, steps_per_epoch=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_lists_its_networks_and_makes_no_files(name, tmp_path, capsys):
     script = Script.of(vars(load(name)))
@@ -105,6 +106,7 @@ def test_only_chooses_parts_and_is_part_of_the_identity(tmp_path, capsys):
     assert "expected no --only" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_how_its_hours_were_reckoned(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("degu_tf.paper.step_times.SECONDS", 0.0)
     script = Script.of(vars(load("s15_effect_and_uncertainty")))

@@ -114,6 +114,7 @@ def test_a_script_shows_every_member_and_trains_none(name, request, tmp_path, op
         assert missing == {"deep_evidential"}
 
 
+@pytest.mark.slow
 def test_what_the_folder_lacks_is_written_under_the_figure(two, tmp_path):
     """Fig. 5 without students of the fly's data and without most noise models."""
     weights = [two / "weights/K562/ensemble", two / "weights/K562/distilled"]

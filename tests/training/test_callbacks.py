@@ -41,6 +41,7 @@ def test_members_and_students_have_callbacks_of_their_own(splits, spec, tmp_path
         pd.testing.assert_frame_equal(seen[names], kept[names])
 
 
+@pytest.mark.slow
 def test_one_list_watches_all_members(splits, spec):
     class Count(keras.callbacks.Callback):
         def __init__(self):

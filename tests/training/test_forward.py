@@ -208,6 +208,7 @@ def test_a_fitted_network_opens_in_plain_keras(fitted, tmp_path):
     np.testing.assert_allclose(json.loads(done.stdout), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_checkpoints_are_of_the_network(tmp_path):
     network = registry.build("deepstarr", (48, 4), HEADS, width=0.1)
     learner = Learner(network)

@@ -149,6 +149,7 @@ def test_a_student_learns_from_the_labels_present_with_the_weights_of_its_heads(
     np.testing.assert_allclose(history[["loss", "val_loss"]], total, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [0.0, 0.4])
 def test_a_weight_of_two_is_the_row_twice(missing):
     rng = np.random.default_rng(3)

@@ -74,6 +74,7 @@ def test_a_run_of_a_noise_model_predicts_its_own_layout(name, learnt, noisy):
     assert np.corrcoef(prediction.mean[:, 0], truth)[0, 1] > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["heteroscedastic", "deep_evidential"])
 def test_the_noise_is_learnt_from_single_measurements(name, learnt, noisy):
     """Two seeds give correlations of .80 to .85 and means 1.03 to 1.20 times the true one."""

@@ -415,7 +415,7 @@ def test_what_the_command_refuses(run, splits, tmp_path):
     for file, more, message in (
         ("twice.fa", [], "'a' twice"),
         ("short.fa", [], "32 bases or more"),
-        ("short.fa", ["--head", "dev"], "among Dev, Hk. Received: --head dev"),
+        ("short.fa", ["--head", "dev"], "Did you mean Dev? Received: --head dev"),
         ("none.fa", [], "which is no file"),
     ):
         done = mutagenize(run, tmp_path / file, "--out", out, *more)

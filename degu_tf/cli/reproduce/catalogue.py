@@ -52,7 +52,7 @@ class Entry:
 
 
 CATALOGUE = (
-    Entry("quickstart", "00_quickstart", 2),
+    Entry("quickstart", "00_quickstart", 5),
     Entry("fig2", "01_fig2_training_size"),
     Entry("fig3", "02_fig3_covariate_shift", 8),
     Entry("fig4", "03_fig4_attribution", 1, ("fig5",)),

@@ -102,6 +102,7 @@ ARRANGEMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", ARRANGEMENTS.values(), ids=ARRANGEMENTS)
 def test_lstms_lose_nothing(stir, parts):
     tf.config.run_functions_eagerly(True)

@@ -46,6 +46,7 @@ def test_members_are_sent_by_their_numbers(teachers, tmp_path, forgetful):
     assert opened.record() == gap.record()
 
 
+@pytest.mark.slow
 def test_a_student_that_diverged_is_trained_from_another_seed(teachers, splits):
     """Of several as of one: what its run says."""
     labelled = student_splits(teachers, splits)

@@ -17,6 +17,7 @@ from degu_tf.attribution.shap_values import deepshap
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.simulation.grammar import find_motifs
 from degu_tf.data.simulation.mpra import simulate
+from degu_tf.distillation.distill import DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
@@ -72,7 +73,7 @@ class Untrained(Store):
         return self.made[splits.fingerprint]
 
     def student(self, teachers, splits, settings, seed, distillation=None):
-        assert distillation is None
+        assert distillation in (None, DistillationSettings())
         heads = teachers.heads.student()
         return ModelPredictor(teachers.spec.build(splits.input_shape, heads, seed), heads)
 

@@ -56,6 +56,7 @@ def train_one(data):
     fit(model, data, TrainingSettings(epochs=2, batch_size=6), progress=False)
 
 
+@pytest.mark.slow
 def test_a_training_leaves_nothing_behind(data):
     train_one(data)  # the first one compiles what all others use
     before = left_behind()

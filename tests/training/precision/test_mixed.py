@@ -57,6 +57,7 @@ def distance(one, other, data):
     return float(np.sqrt(np.mean(((means[0] - means[1]) / data.test.targets.std(axis=0)) ** 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", MIXED)
 def test_training_is_nearly_that_of_float32(data, still, settings, plain, precision, tmp_path):
     """The loss falls, predictions are near, and the file holds nothing of it."""
