@@ -70,7 +70,7 @@ class Ledger:
         if not self._timed:
             file.unlink(missing_ok=True)
         elif known is not None or not finished:
-            write_json(file, {"seconds": (known or 0.0) + processor_seconds() - started})
+            write_json(file, {"seconds": (known or 0.0) + (processor_seconds() - started)})
 
     @property
     def reused_seconds(self) -> float:
