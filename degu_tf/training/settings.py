@@ -149,6 +149,8 @@ class TrainingSettings:
                 "fine-tuning is one stage without augmentation. "
                 f"Received: finetune={self.finetune!r}"
             )
+        if not isinstance(self.loss, str):
+            raise InputError(f"loss must be the name of a loss. Received: {self.loss!r}")
         if self.standardise and self.likelihood is None and self.loss not in ERRORS:
             raise InputError(
                 "standardised targets may be negative and need a loss of errors, one of "

@@ -120,6 +120,7 @@ def test_defaults_are_the_papers():
         ({"learning_rate": float("nan")}, "learning_rate must be positive"),
         ({"lr_factor": 1.0}, "lr_factor must lie between 0 and 1"),
         ({"loss": "msee"}, "name of a Keras loss.*gaussian_nll.*Received: 'msee'"),
+        ({"loss": []}, r"the name of a loss. Received: \[\]"),
     ],
 )
 def test_settings_that_cannot_be(settings, message):
