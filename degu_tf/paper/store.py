@@ -120,9 +120,7 @@ class Store:
         distillation: DistillationSettings | None = None,
     ) -> Iterator[ModelPredictor]:
         """Students that differ in their seeds; several missing ones are trained by the executor."""
-        spec, settings = spec or teachers.spec, settings or TrainingSettings()
-        if spec is None:
-            raise InputError("the teachers' architecture is not known: name the student's (spec)")
+        spec, settings = student_spec(teachers, spec), settings or TrainingSettings()
         distillation = distillation or DistillationSettings()
         folders = [
             self._student_folder(teachers, splits, spec, settings, seed, distillation)
@@ -208,6 +206,20 @@ class Store:
 
     def _folder(self, kind: str, spec: ModelSpec, identity: dict[str, Any]) -> Path:
         return self.root / f"{kind}-{spec.name}-{content_hash(identity)[:KEY_LENGTH]}"
+
+
+def student_spec(teachers: Ensemble, spec: ModelSpec | None) -> ModelSpec:
+    """The architecture of a student: the one that is named, or its teachers'.
+
+    Raises
+    ------
+    InputError
+        If none is named and the teachers' is not known.
+    """
+    chosen = spec or teachers.spec
+    if chosen is None:
+        raise InputError("the teachers' architecture is not known: name the student's (spec)")
+    return chosen
 
 
 def _identity(

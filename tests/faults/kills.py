@@ -61,10 +61,10 @@ class Tally(Counter):
     faults = ("differences", "leftovers", "orphans")
 
     def report(self, name):
-        """Print the numbers of a command; none of what must not be."""
+        """Print the numbers of a command; give those of what must not be, where there are any."""
         counts = {**self, **{fault: self[fault] for fault in self.faults}}
         print(json.dumps({name: counts}), flush=True)
-        assert not any(self[fault] for fault in self.faults)
+        return {fault: self[fault] for fault in self.faults if self[fault]}
 
 
 class Job:

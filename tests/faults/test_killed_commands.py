@@ -40,7 +40,7 @@ def work(tmp_path_factory):
 def test_killed_commands_end_as_others(command, work):
     job = Job(work, command, MADE[command], SMALL[command])
     job.survive(*job.whole(), KILLS[command], np.random.default_rng(2))
-    job.tally.report(" ".join(command.split()[:3]))
+    assert not job.tally.report(" ".join(command.split()[:3]))
 
 
 def test_killed_scoring_by_a_pool(work):
@@ -51,7 +51,7 @@ def test_killed_scoring_by_a_pool(work):
     job.compare(whole)
     job.clear()
     job.survive(whole, seconds, SIGNALS[:2], np.random.default_rng(3), earliest=0.4)
-    job.tally.report("variants --workers 2")
+    assert not job.tally.report("variants --workers 2")
 
 
 def test_killed_script(work):
@@ -59,4 +59,4 @@ def test_killed_script(work):
     job = Job(work, f"{SCRIPT} --preset smoke --out r/q", ("r",))
     kills = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL]
     job.survive(*job.whole(), kills, np.random.default_rng(4))
-    job.tally.report(SCRIPT.name)
+    assert not job.tally.report(SCRIPT.name)

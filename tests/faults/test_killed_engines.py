@@ -55,7 +55,7 @@ def test_an_engine_whose_parent_is_killed(job, whole):
     job.clear()
     job.survive(whole, seconds, SIGNALS, np.random.default_rng(1), earliest=0.4)
     assert job.tally["workers of the killed"] >= len(SIGNALS)
-    job.tally.report(" ".join(job.arguments[-2:]))
+    assert not job.tally.report(" ".join(job.arguments[-2:]))
 
 
 def test_a_pool_whose_worker_is_killed_names_the_members_under_way(work, whole):
@@ -74,7 +74,7 @@ def test_a_pool_whose_worker_is_killed_names_the_members_under_way(work, whole):
         job.tally["SIGKILL of a worker"] += 1
     job.finish()
     job.compare(whole)
-    job.tally.report("--workers 2, a worker")
+    assert not job.tally.report("--workers 2, a worker")
 
 
 def test_a_cluster_that_is_killed_resumes_from_the_states_of_its_members(work):
@@ -101,7 +101,7 @@ def test_a_cluster_that_is_killed_resumes_from_the_states_of_its_members(work):
         job.tally["from states"] += 1
     job.compare(whole)
     assert job.tally["from states"] == len(kept)
-    job.tally.report("--dask local:2, from states")
+    assert not job.tally.report("--dask local:2, from states")
 
 
 def at_work(job):

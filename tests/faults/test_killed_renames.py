@@ -87,7 +87,7 @@ def test_commands_that_are_killed_at_renames(name, some, work, tmp_path):
         for counts in pool.map(case, *zip(*cases, strict=True)):
             tally.update(counts)
     assert tally["SIGKILL"] == len(cases)
-    tally.report(f"{name}, {len(cases)} kills at {n_renames} renames")
+    assert not tally.report(f"{name}, {len(cases)} kills at {n_renames} renames")
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_worker_that_is_killed_at_a_rename(worker_killed):
     """The command says so, and run again ends with the members of one process."""
     tally = worker_killed[0](3, True)
     assert tally["SIGKILL of a worker"] == 1
-    tally.report("train --workers 2, a rename of a worker")
+    assert not tally.report("train --workers 2, a rename of a worker")
 
 
 @EVERY
@@ -126,7 +126,7 @@ def test_a_worker_that_is_killed_at_every_rename(worker_killed):
             break
     files = [name for name in whole if "member_00/" in name]
     assert tally["SIGKILL of a worker"] >= 2 * len(files)
-    tally.report("train --workers 2, every rename of a worker")
+    assert not tally.report("train --workers 2, every rename of a worker")
 
 
 def killed_worker(job, fatal, whole):

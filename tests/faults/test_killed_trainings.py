@@ -40,4 +40,4 @@ def test_killed_trainings_end_as_others(name, work):
     signals = [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
     chosen = [signal.Signals(each) for each in rng.choice(signals, KILLS[name])]
     job.survive(*job.whole(), chosen, rng)
-    job.tally.report(name)
+    assert not job.tally.report(name)

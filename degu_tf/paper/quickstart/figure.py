@@ -56,24 +56,16 @@ def _draw_points(axes: Axes, x: pd.Series, y: pd.Series, xlabel: str, ylabel: st
 def _draw_intervals(axes: Axes, student: pd.DataFrame, shown: int = 120) -> None:
     some = student.iloc[np.linspace(0, len(student) - 1, min(shown, len(student))).astype(int)]
     order = np.arange(len(some))
-    axes.fill_between(
-        order,
-        some["calibrated_lower"],
-        some["calibrated_upper"],
-        color=COLOURS["student"],
-        alpha=0.15,
-        linewidth=0,
-        label=f"calibrated: {percent(inside(student, 'calibrated_'))} inside",
-    )
-    axes.fill_between(
-        order,
-        some["lower"],
-        some["upper"],
-        color=COLOURS["student"],
-        alpha=0.35,
-        linewidth=0,
-        label=f"as predicted: {inside(student):.0%} inside",
-    )
+    for kind, words, alpha in (("calibrated_", "calibrated", 0.15), ("", "as predicted", 0.35)):
+        axes.fill_between(
+            order,
+            some[f"{kind}lower"],
+            some[f"{kind}upper"],
+            color=COLOURS["student"],
+            alpha=alpha,
+            linewidth=0,
+            label=f"{words}: {percent(inside(student, kind))} inside",
+        )
     axes.plot(order, some["mean"], color=COLOURS["student"])
     axes.scatter(order, some["measured"], s=8, color="0.25", linewidths=0)
     axes.set(xlabel="test sequences, by prediction", ylabel="activity, 95 % interval")
