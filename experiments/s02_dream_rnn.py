@@ -52,25 +52,30 @@ MARGIN = 0.01
 
 @dataclass(frozen=True)
 class Settings:
-    """What is trained, and the length of simulated sequences: STARR-seq's and lentiMPRA's."""
+    """What is trained."""
 
     fractions: tuple[float, ...]
     n_members: int
     n_students: int
     several_targets: Setup
     one_target: Setup
-    lengths: tuple[int, int] = (249, 230)
     variants: tuple[str, ...] = ("paper", "released")
 
 
 _DROPOUT = {"conv_dropout": 0.1, "final_dropout": 0.1}
-_SMOKE = small_setup("dream_rnn", {"width": 0.02}, 1, 2, (80, 32, 64))
+_SMOKE = small_setup("dream_rnn", {"width": 0.02}, 1, 2, (80, 32, 64), length=40)
 _QUICK = small_setup(
-    "dream_rnn", {"width": 0.0625, **_DROPOUT}, 8, 40, (3000, 300, 1000), learning_rate=5e-3
+    "dream_rnn",
+    {"width": 0.0625, **_DROPOUT},
+    8,
+    40,
+    (3000, 300, 1000),
+    learning_rate=5e-3,
+    length=60,
 )
 PRESETS = {
-    "smoke": Settings((1.0,), 2, 1, _SMOKE, _SMOKE, lengths=(40, 30)),
-    "quick": Settings((0.25, 1.0), 3, 3, _QUICK, _QUICK, lengths=(60, 56)),
+    "smoke": Settings((1.0,), 2, 1, _SMOKE, _SMOKE),
+    "quick": Settings((0.25, 1.0), 3, 3, _QUICK, _QUICK),
     "paper": Settings(
         FRACTIONS,
         recipe("dream_rnn_starrseq").n_members,
@@ -87,9 +92,7 @@ PARTS = "variants"
 def parts_of(context: Context) -> Iterator[tuple[dict[str, Any], degu.Splits, Setup]]:
     """Data and setup of each share of each data set, a variant after the other, with labels."""
     settings = context.settings
-    for name, splits, setup in data_sets(
-        context, settings.several_targets, settings.one_target, settings.lengths
-    ):
+    for name, splits, setup in data_sets(context, settings.several_targets, settings.one_target):
         for variant in settings.variants:
             spec = degu.ModelSpec(setup.spec.name, {**setup.spec.options, "variant": variant})
             for fraction in settings.fractions:

@@ -20,7 +20,7 @@ from degu_tf.paper.claims import (
     greater,
     in_every,
 )
-from degu_tf.paper.data_sets import activity_data
+from degu_tf.paper.data_sets import SEVERAL_TARGETS, activity_data
 from degu_tf.paper.recipes import ENSEMBLE_SIZES, recipe
 from degu_tf.paper.s04_ensemble_size.study import ensembles
 from degu_tf.paper.script import Context, main
@@ -46,8 +46,10 @@ class Settings:
     spec: degu.ModelSpec
     training: degu.TrainingSettings
     at_most: tuple[int, int, int] | None = None
+    length: int | None = None
 
 
+_QUICK = SEVERAL_TARGETS["quick"]
 PRESETS = {
     "smoke": Settings(
         n_members=4,
@@ -60,12 +62,11 @@ PRESETS = {
     "quick": Settings(
         n_members=30,
         sizes=(2, 5, 10, 20),
-        n_students=3,
-        spec=degu.ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2}),
-        training=degu.TrainingSettings(
-            epochs=25, batch_size=32, steps_per_epoch=45, learning_rate=2e-3
-        ),
-        at_most=(1500, 300, 1000),
+        n_students=5,
+        spec=_QUICK.spec,
+        training=_QUICK.training,
+        at_most=_QUICK.sizes,
+        length=_QUICK.length,
     ),
     "paper": Settings(
         n_members=30,
@@ -83,7 +84,7 @@ PARTS = "sizes"
 def networks(context: Context) -> None:
     """All teachers, and the students of the first so many of them."""
     settings = context.settings
-    _, splits = activity_data(context, settings.at_most)
+    _, splits = activity_data(context, settings.at_most, settings.length)
     members = members_of(context, splits)
     for size in settings.sizes:
         for index in range(settings.n_students):
@@ -113,7 +114,7 @@ def student_of(
 def compute(context: Context) -> pd.DataFrame:
     """One row a method, ensemble size, seed, target and metric."""
     settings = context.settings
-    name, splits = activity_data(context, settings.at_most)
+    name, splits = activity_data(context, settings.at_most, settings.length)
     if max(settings.sizes) > settings.n_members:
         raise degu.InputError(
             f"the sizes are {settings.sizes}. Received: --members {settings.n_members}, too few"

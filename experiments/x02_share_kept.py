@@ -10,7 +10,7 @@ import pandas as pd
 
 import degu_tf as degu
 from degu_tf.paper.claims import Claim, Verdict, above, greater, in_every
-from degu_tf.paper.data_sets import activity_data
+from degu_tf.paper.data_sets import QUICK_LENGTH, activity_data
 from degu_tf.paper.script import Context, main
 from degu_tf.paper.x02_share_kept import study
 from degu_tf.paper.x02_share_kept.figure import share_kept_figure
@@ -34,6 +34,7 @@ PRESETS = {
         sizes=(1000, 4000),
         steps=2000,
         at_most=(4000, 500, 2000),
+        length=QUICK_LENGTH,
     ),
     "paper": Settings(
         spec=degu.ModelSpec("deepstarr", {"width": 0.25}),
@@ -51,13 +52,13 @@ PARTS = "recipes"
 
 def networks(context: Context) -> None:
     """Teachers and students of each size and recipe."""
-    _, splits = activity_data(context, context.settings.at_most)
+    _, splits = activity_data(context, context.settings.at_most, context.settings.length)
     study.networks(splits, context.settings, context.store, context.seed)
 
 
 def compute(context: Context) -> pd.DataFrame:
     """One row a size, recipe, student and target, and one for the mean over targets."""
-    name, splits = activity_data(context, context.settings.at_most)
+    name, splits = activity_data(context, context.settings.at_most, context.settings.length)
     table = shares(splits, context.settings, context.store, context.seed)
     return table.assign(dataset=name)
 

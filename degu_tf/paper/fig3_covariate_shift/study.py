@@ -18,7 +18,7 @@ from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, Predictor
-from degu_tf.paper.data_sets import activity_data
+from degu_tf.paper.data_sets import SEVERAL_TARGETS, activity_data
 from degu_tf.paper.fig3_covariate_shift.shifted_sets import (
     distance_to_oracle,
     oracle_activity,
@@ -72,6 +72,8 @@ class Setup:
         Architecture and training of all of them.
     sizes
         Maximum number of sequences for train, validation and test; None for all.
+    length
+        Bases of simulated sequences; None for STARR-seq's.
     """
 
     n_members: int
@@ -79,31 +81,27 @@ class Setup:
     spec: ModelSpec
     training: TrainingSettings
     sizes: tuple[int, int, int] | None = None
+    length: int | None = None
+
+
+def _setup(preset: str, n_members: int, n_students: int) -> Setup:
+    several = SEVERAL_TARGETS[preset]
+    return Setup(
+        n_members=n_members,
+        n_students=n_students,
+        spec=several.spec,
+        training=several.training,
+        sizes=several.sizes,
+        length=several.length,
+    )
 
 
 PRESETS: Mapping[str, Setup] = {
-    "smoke": Setup(
-        n_members=2,
-        n_students=1,
-        spec=ModelSpec("deepstarr", {"width": 0.05}),
-        training=TrainingSettings(epochs=1, batch_size=32, steps_per_epoch=2),
-        sizes=(80, 32, 64),
-    ),
-    "quick": Setup(
-        n_members=4,
-        n_students=3,
-        spec=ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2}),
-        training=TrainingSettings(epochs=20, batch_size=32, steps_per_epoch=60, learning_rate=2e-3),
-        sizes=(6000, 500, 1000),
-    ),
-    "paper": Setup(
-        n_members=recipe("starrseq").n_members,
-        n_students=recipe("starrseq").n_students,
-        spec=recipe("starrseq").spec,
-        training=recipe("starrseq").settings,
-    ),
+    "smoke": _setup("smoke", 2, 1),
+    "quick": _setup("quick", 5, 5),
+    "paper": _setup("paper", recipe("starrseq").n_members, recipe("starrseq").n_students),
 }
-"""Settings of the figures' presets; `quick` has teachers of Fig. 5's."""
+"""Settings of the figures' presets; teachers are those of Fig. 5's data of several targets."""
 
 
 class Study:
@@ -123,7 +121,9 @@ class Study:
     def __init__(self, context: Context) -> None:
         self.settings: Setup = context.settings
         self.store, self.seed = context.store, context.seed
-        self.name, self.splits = activity_data(context, context.settings.sizes)
+        self.name, self.splits = activity_data(
+            context, context.settings.sizes, context.settings.length
+        )
 
     @cached_property
     def teachers(self) -> Ensemble:

@@ -88,7 +88,7 @@ def _settings(
 
 PRESETS: Mapping[str, Settings] = {
     "smoke": _settings("smoke", 3, 2, 8, 5),
-    "quick": _settings("quick", 4, 3, 120, 50),
+    "quick": _settings("quick", 5, 5, 120, 50),
     "paper": _settings(
         "paper", recipe("starrseq").n_members, recipe("starrseq").n_students, 1000, 100
     ),

@@ -107,8 +107,8 @@ PRESETS: Mapping[str, Settings] = {
     ),
     "quick": Settings(
         fractions=(0.25, 1.0),
-        n_members=4,
-        n_students=3,
+        n_members=5,
+        n_students=5,
         n_passes=100,
         several_targets=SEVERAL_TARGETS["quick"],
         one_target=ONE_TARGET["quick"],

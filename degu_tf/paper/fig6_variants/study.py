@@ -73,7 +73,7 @@ def _settings(
 
 PRESETS: Mapping[str, Settings] = {
     "smoke": _settings("smoke", 2, 1, 2, 20),
-    "quick": _settings("quick", 4, 3, 4, 500),
+    "quick": _settings("quick", 5, 5, 4, 500),
     "paper": _settings(
         "paper",
         recipe("lentimpra_k562").n_members,

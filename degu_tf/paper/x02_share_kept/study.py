@@ -38,6 +38,8 @@ class Settings:
         steps (the paper's does not); None for the recipe's.
     at_most
         Most training, validation and test sequences that are simulated or taken.
+    length
+        Bases of simulated sequences; None for STARR-seq's.
     """
 
     spec: ModelSpec
@@ -47,6 +49,7 @@ class Settings:
     recipes: tuple[str, ...] = ("paper", "best")
     steps: int | None = None
     at_most: tuple[int, int, int] | None = None
+    length: int | None = None
 
 
 def shares(splits: Splits, settings: Settings, store: Store, seed: int) -> pd.DataFrame:
