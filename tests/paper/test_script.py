@@ -407,7 +407,10 @@ def scores(rows):
 
 
 def fig2_table(student_lead, ensemble_lead, hepg2_lead):
-    """Fig. 2 made up: leads over single models, whose r rises by 0.1 from little data to all."""
+    """Fig. 2 made up: leads over single models, whose r rises by 0.1 from little data to all.
+
+    Those of students are a tenth larger with little data.
+    """
     rows = []
     for dataset, target in (
         ("STARR", "Dev"), ("STARR", "Hk"), ("k562", "activity"), ("hepg2", "activity"),
@@ -415,6 +418,7 @@ def fig2_table(student_lead, ensemble_lead, hepg2_lead):
         for fraction in (0.1, 0.25, 1.0):
             single = 0.4 + 0.1 * (fraction - 0.1) / 0.9
             lead = hepg2_lead if dataset == "hepg2" else student_lead
+            lead *= 1.1 if fraction == 0.1 else 1.0
             place = {"fraction": fraction}
             rows.append((dataset, target, "single", place, single))
             rows.append((dataset, target, "student", place, single + lead))
@@ -425,11 +429,11 @@ def fig2_table(student_lead, ensemble_lead, hepg2_lead):
 class TestFigure2:
     def test_results_like_the_papers_hold(self, fig2):
         judged = judge(fig2.CLAIMS, fig2_table(0.122, 0.125, 0.11))
-        assert judged["verdict"].tolist() == [HOLDS] * 6
+        assert judged["verdict"].tolist() == [HOLDS] * 7
 
     def test_opposite_results_do_not(self, fig2):
         judged = judge(fig2.CLAIMS, fig2_table(-0.05, 0.02, -0.01))
-        assert judged["verdict"].tolist() == [FAILS] * 6
+        assert judged["verdict"].tolist() == [FAILS] * 7
 
     def test_one_bad_panel_is_enough(self, fig2):
         table = fig2_table(0.12, 0.125, 0.10)
@@ -456,7 +460,7 @@ class TestFigure2:
         table = fig2_table(0.12, 0.125, 0.10)
         small = table[(table["dataset"] == "STARR") & (table["fraction"] == 1.0)]
         verdicts = judge(fig2.CLAIMS, small)["verdict"].tolist()
-        assert verdicts == [UNDECIDED, HOLDS, HOLDS, UNDECIDED, UNDECIDED, UNDECIDED]
+        assert verdicts == [UNDECIDED, HOLDS, HOLDS, *[UNDECIDED] * 4]
 
     def test_every_row_has_a_seed(self, fig2, monkeypatch, splits):
         """The ensemble too, or grouping by seed would lose it."""

@@ -241,11 +241,11 @@ def made_up(true=True):
     rng = np.random.default_rng(0)
     rows = []
 
-    def add(method, value, **more):
+    def add(method, value, scale=1.0, **more):
         rows.extend(
             {"dataset": "K562", "target": "K562", "method": method, "seed": seed,
-             "value": value + step, **more}
-            for seed, step in enumerate(rng.uniform(-0.001, 0.001, 3))
+             "value": value + scale * step, **more}
+            for seed, step in enumerate(rng.uniform(-0.001, 0.001, 8))
         )  # fmt: skip
 
     for method in ("single", "student"):
@@ -255,6 +255,7 @@ def made_up(true=True):
     for method, component, r, before, size in (
         ("student", "aleatoric", 0.75, 0.85, 2.0),
         ("student", "epistemic", 0.75, 0.3, 3.0),
+        ("student", "total", 0.75, 0.90, 2.05),
         ("heteroscedastic", "aleatoric", 0.70, 0.94, 2.1),
         ("mc_dropout", "epistemic", 0.68, 0.4, 3.1),
     ):
@@ -265,8 +266,13 @@ def made_up(true=True):
         add(method, 0.95 if true else 0.9, metric="coverage", conformal=AFTER, **more)
         add(method, size, metric="size", conformal=AFTER, **more)
         add(method, size, metric="size", conformal=BEFORE, **more)
-    for method, r in (("student", 0.75), ("heteroscedastic", 0.70)):
-        add(method, r if true else 1.0 - r, metric="pearson")
+    steady = 1.0 if true else 10.0
+    for method, r, scale in (
+        ("single", 0.75, steady),
+        ("student", 0.75, steady),
+        ("heteroscedastic", 0.70, 11.0 - steady),
+    ):
+        add(method, r if true else 1.0 - r, scale, metric="pearson")
     return pd.DataFrame(rows)
 
 
@@ -298,6 +304,7 @@ def test_an_ensemble_alone_does_not_keep_the_conformal_claim_undecided():
 def test_conclusion_has_a_row_for_each_method_and_component():
     text = conclude(made_up())
     assert text.count("epistemic") == 2
+    assert text.count("total") == 1
     assert "0.75" in text
 
 
