@@ -221,8 +221,8 @@ CLAIMS = (
         more_in_k562,
     ),
     Claim(
-        "Students gain most over single models where data are few: more with a tenth of the training data than with all "
-        "(mean over panels).",
+        "Students gain most over single models where data are few: more with a tenth of the "
+        "training data than with all (mean over panels).",
         'Fig. 2a-d; "particularly in low-data regimes" in the same section',
         more_with_little_data,
     ),
