@@ -15,7 +15,7 @@ from degu_tf.data.splits import Splits
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.failures.attempts import learned_anything, with_retries
 from degu_tf.distillation.label_pool import with_label_pool
-from degu_tf.distillation.labels import Validation, student_splits
+from degu_tf.distillation.labels import Validation, check_labels, student_splits
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.distillation.teacher import Teacher, usable_dtype
 from degu_tf.heads import Form, HeadLayout
@@ -23,7 +23,7 @@ from degu_tf.models.predictor import ModelPredictor
 from degu_tf.training.augmentation.mixtures import recombines
 from degu_tf.training.augmentation.schemes import describe
 from degu_tf.training.initial_weights import copy_weights
-from degu_tf.training.losses import DistillationLoss, Weight
+from degu_tf.training.losses import DistillationLoss, Weight, check_weight
 from degu_tf.training.model_spec import Architecture, ModelSpec, as_spec
 from degu_tf.training.objective import Objective
 from degu_tf.training.run import Run
@@ -127,7 +127,8 @@ class DistillationSettings:
     Raises
     ------
     InputError
-        If there is a pool without an augmentation, or labels in it that are not the teachers'.
+        If a value is none of these, or there is a pool without an augmentation, or labels in it
+        that are not the teachers'.
 
     Examples
     --------
@@ -145,6 +146,13 @@ class DistillationSettings:
     init: Literal["random", "best-teacher"] = "random"
 
     def __post_init__(self) -> None:
+        if self.epistemic not in ("std", "log_variance"):
+            raise InputError(
+                f"epistemic is 'std' or 'log_variance'. Received: epistemic={self.epistemic!r}"
+            )
+        check_weight(self.epistemic_weight, "epistemic")
+        check_weight(self.aleatoric_weight, "aleatoric")
+        check_labels(self.validation, self.measured_share)
         if self.init not in ("random", "best-teacher"):
             raise InputError(
                 f"a student starts from 'random' or 'best-teacher'. Received: init={self.init!r}"

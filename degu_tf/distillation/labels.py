@@ -16,6 +16,7 @@ from degu_tf.models.tiling import tiled
 from degu_tf.sequences.encoding import as_tokens
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.files import content_hash
+from degu_tf.utils.whole_numbers import is_between
 
 Validation = Literal["measured", "ensemble"]
 """Which labels a student is validated on."""
@@ -91,15 +92,7 @@ def student_splits(
             f"expected data of the teachers' task, {teachers.heads.task}. "
             f"Received: data of the task {splits.heads.task}"
         )
-    if validation not in ("measured", "ensemble"):
-        raise InputError(
-            "a student is validated on 'measured' or 'ensemble' labels. "
-            f"Received: validation={validation!r}"
-        )
-    if not 0.0 <= measured_share < 1.0:
-        raise InputError(
-            f"measured_share must lie in [0, 1). Received: measured_share={measured_share}"
-        )
+    check_labels(validation, measured_share)
     heads = teachers.heads.student(epistemic)
     if splits.heads == heads:
         _refuse_more(measured_share, extra)
@@ -166,6 +159,29 @@ def _mixed(
         mixed = (1.0 - shares) * columns[..., mean] + shares * activity
         columns[..., mean] = np.where(np.isnan(activity), columns[..., mean], mixed)
     return columns
+
+
+def check_labels(validation: Validation, measured_share: float) -> None:
+    """Refuse names of labels, and a share of the measured ones, that there are not.
+
+    Raises
+    ------
+    InputError
+        If one is none.
+
+    Examples
+    --------
+    >>> check_labels("ensemble", 0.5)
+    """
+    if validation not in ("measured", "ensemble"):
+        raise InputError(
+            "a student is validated on 'measured' or 'ensemble' labels. "
+            f"Received: validation={validation!r}"
+        )
+    if not is_between(measured_share, -1.0, 1.0) or measured_share < 0.0:
+        raise InputError(
+            f"measured_share must lie in [0, 1). Received: measured_share={measured_share!r}"
+        )
 
 
 def _refuse_more(measured_share: float, extra: Any) -> None:

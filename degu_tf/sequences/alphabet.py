@@ -11,7 +11,7 @@ ALPHABET = "ACGT"
 UNKNOWN = 4
 
 _ENOUGH_BASES, _COMMON = 100, 0.05
-"""Tokens from which on a share of unknown bases, with no A at all, is no chance."""
+"""Known bases among which A is not missing by chance, and a share of 4 that is one of T."""
 
 _SAMPLE = 64
 
@@ -189,8 +189,11 @@ def _refuse_counted_from_one(tokens: np.ndarray, names: list[str] | None) -> Non
     """Refuse tokens 1 to 4 for A C G T, which would be read as C, G, T and unknown."""
     if tokens.size < _ENOUGH_BASES or tokens.min() != 1 or tokens.max() != UNKNOWN:
         return
-    share = np.count_nonzero(tokens == UNKNOWN) / tokens.size
-    if share < _COMMON or not all((tokens == base).any() for base in (2, 3)):
+    n_unknown = np.count_nonzero(tokens == UNKNOWN)
+    share = n_unknown / tokens.size
+    if share < _COMMON or tokens.size - n_unknown < _ENOUGH_BASES:
+        return
+    if not all((tokens == base).any() for base in (2, 3)):
         return
     row, position = np.argwhere(tokens == UNKNOWN)[0]
     raise InputError(

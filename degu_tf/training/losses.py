@@ -293,11 +293,28 @@ def _by_target(weight: Weight, role: str, targets: tuple[str, ...]) -> list[floa
         weights = [weight[target] for target in targets]
     else:
         weights = [weight] * len(targets)
-    if not all(is_between(value, -math.inf, math.inf) and value >= 0 for value in weights):
+    check_weight(weight, role)
+    return [float(value) for value in weights]
+
+
+def check_weight(weight: Weight, role: str) -> None:
+    """Refuse weights of a term of the loss that are no finite numbers from 0.
+
+    Raises
+    ------
+    InputError
+        If one is not, or there are none.
+
+    Examples
+    --------
+    >>> check_weight({"Dev": 1.0, "Hk": 0.0}, "epistemic")
+    """
+    weights = list(weight.values()) if isinstance(weight, Mapping) else [weight]
+    finite = (is_between(value, -math.inf, math.inf) and value >= 0 for value in weights)
+    if not weights or not all(finite):
         raise InputError(
             f"loss weights must be finite numbers from 0. Received: {role} weight {weight!r}"
         )
-    return [float(value) for value in weights]
 
 
 def _check_shapes(labels: HeadLayout, y_true: Any, heads: HeadLayout, y_pred: Any) -> None:

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -146,6 +147,23 @@ def test_a_students_run_says_what_made_it(small_student, teachers, splits):
     assert loaded.heads.epistemic == "log_variance"
     assert loaded.fingerprint() == predictor.fingerprint()
     assert predictor.model.count_params() < teachers.members[0].model.count_params()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("epistemic", "evidential", "epistemic is 'std' or 'log_variance'"),
+        ("epistemic_weight", b"1", "loss weights must be finite numbers from 0"),
+        ("aleatoric_weight", {}, "loss weights must be finite numbers from 0"),
+        ("aleatoric_weight", {"Dev": -1.0}, "loss weights must be finite numbers from 0"),
+        ("validation", "test", "validated on 'measured' or 'ensemble' labels"),
+        ("measured_share", "0.5", r"must lie in \[0, 1\)"),
+        ("measured_share", float("nan"), r"must lie in \[0, 1\)"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_when_they_are_made(name, value, message):
+    with pytest.raises(InputError, match=f"{message}.*Received: .*{re.escape(str(value))}"):
+        DistillationSettings(**{name: value})
 
 
 def test_a_student_is_trained_with_the_weighted_loss(teachers, labelled, monkeypatch):

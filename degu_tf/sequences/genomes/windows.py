@@ -16,6 +16,9 @@ NO_ELEMENT = "no element on its contig"
 OUTSIDE = "outside every element"
 """Reasons where only elements of the contigs are known, whose ends are no ends of contigs."""
 
+BEYOND = "its window lies beyond the end of its contig"
+"""The reason for an insertion behind the last base whose window begins there."""
+
 TOO_SHORT = "its element is shorter than the window"
 """The reason where an element could be padded."""
 
@@ -189,6 +192,8 @@ class Windows:
         place = self._place(contig, variant, start, _lost(ref, alt))
         if place is None:
             return TOO_SHORT
+        if place >= self.genome.contigs[contig]:
+            return BEYOND
         index = start - place
         if index + len(ref) > self.length and place < start - self.center + self.offset:
             return "deletes the end of its element"

@@ -3,6 +3,7 @@ import pytest
 
 from degu_tf.sequences.genomes.open import open_genome
 from degu_tf.sequences.genomes.windows import (
+    BEYOND,
     MISMATCH,
     UNKNOWN_BASE,
     Variant,
@@ -147,6 +148,17 @@ def test_a_variant_without_a_window_has_a_reason(variant, reason, genome):
     assert windows.why_not(variant) == reason
     with pytest.raises(InputError, match=f"{reason}.*Received: {variant.contig}"):
         windows.cut(variant)
+
+
+@pytest.mark.parametrize(
+    ("length", "offset", "reason"), [(1, 0, BEYOND), (3, 1, BEYOND), (3, 0, None)]
+)
+def test_an_insertion_behind_the_last_base_has_a_window_if_a_base_is_in_it(
+    genome, bases, length, offset, reason
+):
+    last = genome.contigs["chr1"]
+    inserted = Variant("chr1", last, bases[last - 1], bases[last - 1] + other(bases[last - 1]))
+    assert Windows(genome, length, offset).why_not(inserted) == reason
 
 
 def test_a_reference_that_the_genome_does_not_have_is_a_mismatch(genome, bases):
