@@ -5,29 +5,23 @@ the data after the preset where they are not simulated, and ``weights`` last whe
 opened instead of trained. `degu_tf.cli.reproduce.results_page` writes the page.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from PIL import Image
 
 from degu_tf.cli.reproduce.catalogue import CATALOGUE, Entry
 from degu_tf.paper.record import RECORD
+from degu_tf.paper.results.pictures import small_picture
+from degu_tf.paper.results.verdicts import CLAIMS, read_claims
 from degu_tf.paper.script import SMOKE
 from degu_tf.training.train import write_table
 from degu_tf.utils.files import atomic_write, read_json, write_json
 
-LARGEST = 60_000
-"""Bytes of a published picture at most."""
-
-FIGURE, CLAIMS = "figure.png", "claims.csv"
+FIGURE = "figure.png"
 FOLDER, PAGE = "results", "RESULTS.md"
-
-_WIDTHS = (1200, 1000, 850, 700, 600, 500, 400, 300)
-_COLOURS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,36 +117,8 @@ def published(folder: Path) -> list[Published]:
     found = []
     for entry in CATALOGUE:
         for file in sorted((folder / FOLDER / entry.script).glob(f"*/{RECORD}")):
-            claims = pd.read_csv(file.with_name(CLAIMS), dtype={"over": "str"})
-            claims["over"] = claims["over"].fillna("")
-            found.append(Published(entry, file.parent, read_json(file), claims))
+            found.append(Published(entry, file.parent, read_json(file), read_claims(file.parent)))
     return found
-
-
-def small_picture(file: Path) -> bytes:
-    """A PNG of at most `LARGEST` bytes: scaled down, and of few colours.
-
-    Parameters
-    ----------
-    file
-        A picture.
-    """
-    with Image.open(file) as opened:
-        picture = opened.convert("RGBA")
-    ground = Image.new("RGBA", picture.size, "white")
-    full = Image.alpha_composite(ground, picture).convert("RGB")
-    for width in _WIDTHS:
-        scale = min(1.0, width / full.width)
-        size = (round(full.width * scale), max(1, round(full.height * scale)))
-        # keeps a colour that few dots have, where the median cut would merge it with others
-        reduced = full.resize(size, Image.Resampling.LANCZOS).quantize(
-            _COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=1
-        )
-        held = io.BytesIO()
-        reduced.save(held, format="PNG", optimize=True)
-        if held.tell() <= LARGEST:
-            break
-    return held.getvalue()
 
 
 def _write(file: Path, text: str) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from degu_tf.cli.reproduce.catalogue import CATALOGUE, Entry
 from degu_tf.cli.reproduce.results import FIGURE, Published
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
+from degu_tf.paper.results.verdicts import claims_table, escaped, table_row
 
 NOT_RUN = "*not run yet*"
 
@@ -62,10 +61,10 @@ def headlines(results: Sequence[Published]) -> str:
         own = [each for each in results if each.entry == entry]
         for each in own:
             first = each.claims.iloc[0]
-            cells = (entry.name, _data(each), _escaped(first["claim"]), f"*{first['verdict']}*")
-            rows.append(_row(cells))
+            cells = (entry.name, _data(each), escaped(first["claim"]), f"*{first['verdict']}*")
+            rows.append(table_row(cells))
         if not own:
-            rows.append(_row((entry.name, "", "", NOT_RUN)))
+            rows.append(table_row((entry.name, "", "", NOT_RUN)))
     return "\n".join(rows)
 
 
@@ -86,7 +85,7 @@ def _overview(results: Sequence[Published]) -> str:
     """One row a script and data: how many claims hold, and what it cost."""
     columns = ("figure", "data", "preset", *_VERDICTS, "minutes", "of reused models", "date",
                "commit")  # fmt: skip
-    rows = [_row(columns), _row(["---"] * len(columns))]
+    rows = [table_row(columns), table_row(["---"] * len(columns))]
     totals = dict.fromkeys(_VERDICTS, 0)
     for entry in CATALOGUE:
         own = [each for each in results if each.entry == entry]
@@ -97,10 +96,12 @@ def _overview(results: Sequence[Published]) -> str:
             cells = (_link(entry), _data(each), record["preset"], *map(str, counts),
                      f"{record['processor_minutes']:.1f}", _reused(each), record["date"],
                      f"`{record['commit']}`")  # fmt: skip
-            rows.append(_row(cells))
+            rows.append(table_row(cells))
         if not own:
-            rows.append(_row([_link(entry), NOT_RUN, *[""] * (len(columns) - 2)]))
-    rows.append(_row(["**all**", "", "", *(f"**{n}**" for n in totals.values()), "", "", "", ""]))
+            rows.append(table_row([_link(entry), NOT_RUN, *[""] * (len(columns) - 2)]))
+    rows.append(
+        table_row(["**all**", "", "", *(f"**{n}**" for n in totals.values()), "", "", "", ""])
+    )
     note = (
         "Minutes are processor time of the script's last run; those of *reused models* were spent "
         "before, by it or by the scripts it shares them with. A *+* says that of some models the "
@@ -135,28 +136,7 @@ def _block(each: Published, folder: Path) -> str:
         f"minutes, and {_reused(each)} of reused models · {record['date']} · commit "
         f"`{record['commit']}` · {versions}",
         "",
-        "| claim | where | over | statistic | value | 95 % interval | n | verdict |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *(_claim(row) for _, row in each.claims.iterrows()),
+        claims_table(each.claims),
         "",
     ]
     return "\n".join(lines)
-
-
-def _claim(row: pd.Series) -> str:
-    known = pd.notna(row["low"])
-    interval = f"{row['low']:.3g} to {row['high']:.3g}" if known else "none"
-    threshold = f"; threshold {row['threshold']:.3g}" if row["threshold"] else ""
-    value = f"{row['value']:.3g}" if pd.notna(row["value"]) else "none"
-    statistic = _escaped(f"{row['statistic']}{threshold}")
-    cells = (_escaped(row["claim"]), _escaped(row["where"]), row["over"], statistic, value,
-             interval, str(row["n"]), f"*{row['verdict']}*")  # fmt: skip
-    return _row(cells)
-
-
-def _escaped(text: str) -> str:
-    return str(text).replace("|", "\\|").replace("\n", " ")
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -44,6 +44,14 @@ def figure_three(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@styled
+def toy_figure(table: pd.DataFrame) -> Figure:
+    """Draw the toy alone."""
+    figure = Figure(figsize=(4.6, 5.2), layout="constrained")
+    _draw_toy(figure, table[table["dataset"] == TOY])
+    return figure
+
+
 def _draw_toy(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
     """Networks and their mean above, students of the mean below, with their training points."""
     upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)

@@ -49,15 +49,49 @@ def figure_four(table: pd.DataFrame) -> Figure:
     """
     rows = _measures(table, NONE)
     n_panels = table.groupby(PANEL).ngroups
-    logos = table[table["metric"].isin([LOGO, SITE])]
-    first = logos.groupby(PANEL, sort=False).ngroup() == 0
-    height = 1.35 * logos[first]["method"].nunique() + 0.9
+    logos = _first_logos(table)
+    height = _height_of(logos)
     width = max(COLUMN * n_panels, 3 * COLUMN)
     figure = Figure(figsize=(width, height + ROW * len(rows) + 0.4), layout="constrained")
     above, below = stacked(figure, [height, ROW * len(rows) + 0.4])
-    draw_logos(above, logos[first])
+    draw_logos(above, logos)
     name_panel(above.axes[0], "a")
     _draw_comparison(below, table, rows, letters="bcd")
+    return figure
+
+
+@styled
+def example(table: pd.DataFrame) -> Figure:
+    """Logos of the first panel's first sequence alone.
+
+    Parameters
+    ----------
+    table
+        From `degu_tf.paper.fig4_attribution.study.compare_maps`.
+    """
+    logos = _first_logos(table)
+    figure = Figure(figsize=(3 * COLUMN, _height_of(logos)), layout="constrained")
+    draw_logos(figure, logos)
+    return figure
+
+
+@styled
+def measure(table: pd.DataFrame, metric: str, scaling: str = NONE) -> Figure:
+    """One row of `comparison`.
+
+    Parameters
+    ----------
+    table
+        From `degu_tf.paper.fig4_attribution.study.compare_maps`.
+    metric
+        Which of the measures: that of the maps' distance, of their spread, or of motifs.
+    scaling
+        ``"none"``, or ``"largest"`` for the control.
+    """
+    rows = [row for row in _measures(table, scaling) if (row[1]["metric"] == metric).any()]
+    n_panels = table.groupby(PANEL).ngroups
+    figure = Figure(figsize=(COLUMN * max(n_panels, 2), ROW + 0.4), layout="constrained")
+    _draw_comparison(figure, table, rows)
     return figure
 
 
@@ -79,6 +113,15 @@ def comparison(table: pd.DataFrame, scaling: str = NONE) -> Figure:
     )
     _draw_comparison(figure, table, rows)
     return figure
+
+
+def _first_logos(table: pd.DataFrame) -> pd.DataFrame:
+    logos = table[table["metric"].isin([LOGO, SITE])]
+    return logos[logos.groupby(PANEL, sort=False).ngroup() == 0]
+
+
+def _height_of(logos: pd.DataFrame) -> float:
+    return 1.35 * logos["method"].nunique() + 0.9
 
 
 def _measures(table: pd.DataFrame, scaling: str) -> list[Row]:

@@ -51,6 +51,14 @@ def figure_five(table: pd.DataFrame, target: int = 0) -> Figure:
 
 
 @styled
+def uncertainty_heads(table: pd.DataFrame, target: int = 0) -> Figure:
+    """Panels a and b of Figure 5 alone; `target` as for `figure_five`."""
+    figure = Figure(figsize=(WIDTH, ROW), layout="constrained")
+    _draw_heads(figure, _heads(table, target))
+    return figure
+
+
+@styled
 def intervals_and_accuracy(table: pd.DataFrame) -> Figure:
     """Panels c and d of Figure 5 alone."""
     methods = _intervals(table)

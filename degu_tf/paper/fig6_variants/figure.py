@@ -74,10 +74,9 @@ def figure_six(table: pd.DataFrame) -> Figure:
     table
         From `degu_tf.paper.fig6_variants.study.study`.
     """
-    experiment = _main(table)
+    experiment = main_experiment(table)
     own = table[table["experiment"] == experiment]
-    variants = wide_variants(own, experiment)
-    layers = [each for each in LAYERS if each.column in variants]
+    variants, layers = _maps_of(own)
     maps = len(layers) * STRIP + 0.9
     figure = Figure(figsize=(WIDTH, ROW + maps + 0.7), layout="constrained")
     above, below = stacked(figure, [ROW + 0.7, maps])
@@ -88,10 +87,24 @@ def figure_six(table: pd.DataFrame) -> Figure:
     legend_below(left, [*box_handles(_boxed(own)), _ensemble_line()])
     _draw_strata(right.subplots(1, 2, squeeze=False), own, letter="c")
     legend_below(right, [*box_handles([BEST]), _ensemble_line("Ensemble, all variants")])
-    shown = _densest(variants, BASES)
-    axes = draw_heat_maps(below, shown, layers, unit=unit_of(own))
+    axes = draw_heat_maps(below, variants, layers, unit=unit_of(own))
     name_panel(axes[0], "b")
     figure.suptitle(f"Single-nucleotide variants of {experiment}", fontsize=13)
+    return figure
+
+
+@styled
+def effect_maps(table: pd.DataFrame) -> Figure:
+    """Heat maps of one experiment alone, on the bases with the largest effects.
+
+    Parameters
+    ----------
+    table
+        Rows of one experiment, from `degu_tf.paper.fig6_variants.study.study`.
+    """
+    variants, layers = _maps_of(table)
+    figure = Figure(figsize=(WIDTH, len(layers) * STRIP + 0.9), layout="constrained")
+    draw_heat_maps(figure, variants, layers, unit=unit_of(table))
     return figure
 
 
@@ -136,9 +149,17 @@ def uncertainty_against_effect(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _main(table: pd.DataFrame) -> str:
+def main_experiment(table: pd.DataFrame) -> str:
+    """The experiment that Figure 6 shows: `PREFERRED`, or the first."""
     names = list(dict.fromkeys(table["experiment"]))
     return PREFERRED if PREFERRED in names else names[0]
+
+
+def _maps_of(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Layer]]:
+    """Variants and layers of the heat maps of one experiment's rows."""
+    variants = wide_variants(table, table["experiment"].iloc[0])
+    layers = [each for each in LAYERS if each.column in variants]
+    return _densest(variants, BASES), layers
 
 
 def _boxed(table: pd.DataFrame) -> list[str]:

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from degu_tf.cli.reproduce.catalogue import CATALOGUE, chosen
-from degu_tf.cli.reproduce.results import LARGEST, publish, published, small_picture
+from degu_tf.cli.reproduce.results import publish, published
 from degu_tf.cli.reproduce.results_page import BEGIN, END, NOT_RUN, headlines, page
+from degu_tf.paper.results.pictures import LARGEST
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 
@@ -101,28 +102,6 @@ def test_test_runs_and_unfinished_ones_are_not_published(tmp_path, place):
     (tmp_path / "out" / "s13_conformal" / "record.json").unlink()
     assert publish(chosen(["all"]), tmp_path / "out", place) == []
     assert published(place) == []
-
-
-def test_pictures_are_small(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (900, 1800), np.uint8)
-    Image.fromarray(noise).save(tmp_path / "noise.png")
-    assert (tmp_path / "noise.png").stat().st_size > LARGEST
-    assert len(small_picture(tmp_path / "noise.png")) <= LARGEST
-
-
-def test_pictures_keep_the_colours_of_a_few_dots(tmp_path):
-    rng = np.random.default_rng(0)
-    pixels = np.full((600, 1200, 3), 255)
-    pixels[:, 600:] -= (np.array([0, 100, 200]) * rng.random((600, 600, 1))).astype(int)
-    blue, green = (31, 119, 180), (44, 160, 44)
-    pixels[100:110, 100:110], pixels[100:110, 300:310] = blue, green
-    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "figure.png")
-    (tmp_path / "small.png").write_bytes(small_picture(tmp_path / "figure.png"))
-    small = np.asarray(Image.open(tmp_path / "small.png").convert("RGB")).astype(int)
-    scale = small.shape[1] / 1200
-    for x, colour in ((105, blue), (305, green)):
-        seen = small[round(105 * scale), round(x * scale)]
-        assert np.abs(seen - colour).max() < 40
 
 
 class TestCommitted:

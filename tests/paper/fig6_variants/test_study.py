@@ -492,9 +492,9 @@ def test_units_are_those_of_the_data(table):
 
 
 def test_the_papers_experiment_is_drawn_where_it_is():
-    from degu_tf.paper.fig6_variants.figure import _densest, _main
+    from degu_tf.paper.fig6_variants.figure import _densest, main_experiment
 
-    assert _main(made_up()) == "PKLR-48h"
+    assert main_experiment(made_up()) == "PKLR-48h"
     variants = pd.DataFrame(
         {"position": np.arange(300), "measured": np.r_[np.zeros(170), np.ones(130)]}
     )
