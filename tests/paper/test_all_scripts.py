@@ -30,54 +30,84 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Models that the scripts share, as they do where a user runs one after the other."""
-    return tmp_path_factory.mktemp("runs")
+def results(tmp_path_factory):
+    """Folder of the scripts' results, where notebooks find what is finished."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def printed(results, tmp_path_factory):
+    """What each script printed when all were run, as a user does it: by one command."""
+    log = tmp_path_factory.mktemp("log") / "all.txt"
+    command = [sys.executable, "-m", "degu_tf", "reproduce", "all", "--preset", "smoke"]
+    with log.open("w") as file:
+        subprocess.run(
+            [*command, "--out", str(results)],
+            stdout=file, stderr=subprocess.STDOUT, timeout=3600, check=False,
+        )  # fmt: skip
+    return by_script(log.read_text(errors="replace"))
+
+
+def by_script(text):
+    """Output of `degu reproduce`, by the script that it was running."""
+    head, *parts = re.split(r"^\d+ of \d+: \w+ \((\w+)\)", text, flags=re.MULTILINE)
+    found = dict.fromkeys((script.stem for script in SCRIPTS), head)  # where it ran none: why
+    for script, part in zip(parts[::2], parts[1::2], strict=True):
+        found[script] = found[script] + part
+    return found
+
+
+def test_output_is_told_apart_by_script():
+    """A line of progress begins that of a script; `... failed` has no output of another."""
+    text = (
+        "notice\n1 of 2: fig3 (02_fig3_covariate_shift) ...\nno room\n1 of 2: fig3 "
+        "(02_fig3_covariate_shift) failed: exit code 1\n2 of 2: s3 (s03_evoaug_teachers) ...\nok\n"
+    )
+    found = by_script(text)
+    assert found["02_fig3_covariate_shift"] == "notice\n ...\nno room\n failed: exit code 1\n"
+    assert found["s03_evoaug_teachers"] == "notice\n ...\nok\n"
+    assert found["s04_ensemble_size"] == "notice\n"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_script_runs_at_smoke(script, tmp_path, runs):
-    out = tmp_path / "out"
-    command = [sys.executable, str(script), "--preset", "smoke", "--out", str(out)]
-    command += ["--runs", str(runs)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr
-    assert {
-        "figure.png",
-        "figure.pdf",
-        "table.csv",
-        "claims.csv",
-        "settings.json",
-        "record.json",
-    } <= {file.name for file in out.iterdir()}
+def test_script_runs_at_smoke(script, results, printed):
+    out = results / script.stem
+    assert (out / "record.json").is_file(), printed[script.stem]  # it is written last
+    assert {"figure.png", "figure.pdf", "table.csv", "claims.csv", "settings.json"} <= {
+        file.name for file in out.iterdir()
+    }
     assert len(pd.read_csv(out / "table.csv"))
     claims = pd.read_csv(out / "claims.csv")
     assert len(claims)
     assert set(claims["verdict"]) == {"not judged at smoke"}
     assert json.loads((out / "settings.json").read_text())["preset"] == "smoke"
-    assert not re.search("cuda|oneDNN|absl", done.stderr)
+    assert not re.search("cuda|oneDNN|absl", printed[script.stem])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(notebook, tmp_path, monkeypatch):
-    """With little training, where the notebook has a small form; its kernel sees the variable."""
+def test_notebook_runs(notebook, tmp_path, monkeypatch, results):
+    """With little training, where the notebook has a small form; its kernel sees the variables.
+
+    Scripts that a notebook shows are finished where they were tested before, else it runs its own.
+    """
     import nbformat
     from nbclient import NotebookClient
 
     monkeypatch.setenv("DEGU_NOTEBOOK", "small")
+    monkeypatch.setenv("DEGU_RESULTS", str(results))
     content = nbformat.read(notebook, as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(content, timeout=1200, kernel_name="python3", resources=resources).execute()
     stored = nbformat.read(notebook, as_version=4)
-    made, kept = results(content), results(stored)
+    made, kept = shown_by(content), shown_by(stored)
     assert any("image/png" in output["data"] for output in made)
     # what is printed may hold a warning in one run and not in another
     assert [sorted(output["data"]) for output in kept] == [sorted(each["data"]) for each in made]
 
 
-def results(notebook):
+def shown_by(notebook):
     """Outputs of a notebook's cells, without what they print."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     return [output for cell in cells for output in cell.outputs if "data" in output]

@@ -8,9 +8,7 @@ import pandas as pd
 CLAIMS = "claims.csv"
 """File of a script's claims, from `degu_tf.paper.claims.judge_averages_too`."""
 
-_COLUMNS = (
-    "claim", "where", "over", "statistic", "value", "95 % interval", "n", "verdict",
-)  # fmt: skip
+_COLUMNS = ("claim", "where", "over", "statistic", "value", "95 % interval", "n", "verdict")
 
 
 def read_claims(folder: Path) -> pd.DataFrame:
@@ -34,8 +32,32 @@ def claims_table(claims: pd.DataFrame) -> str:
     >>> print(claims_table(pd.DataFrame([{**words, **numbers}])).splitlines()[-1])
     | A | Fig. 1 |  | r | 0.123 | 0.1 to 0.2 | 5 | *holds* |
     """
-    rows = [_cells(row) for _, row in claims.iterrows()]
-    return "\n".join(table_row(cells) for cells in (_COLUMNS, ["---"] * len(_COLUMNS), *rows))
+    return _table(_COLUMNS, [_cells(row) for _, row in claims.iterrows()])
+
+
+def verdicts_table(claims: pd.DataFrame) -> str:
+    """Claims and verdicts alone as a Markdown table; both verdicts on a claim are in one row.
+
+    Parameters
+    ----------
+    claims
+        From `read_claims`.
+
+    Examples
+    --------
+    >>> over, verdict = ["mean of 2", "each of 2"], ["holds", "does not hold"]
+    >>> claims = pd.DataFrame({"claim": ["A", "A"], "over": over, "verdict": verdict})
+    >>> print(verdicts_table(claims).splitlines()[-1])
+    | A | mean of 2: *holds*; each of 2: *does not hold* |
+    """
+    rows = []
+    for claim, part in claims.groupby("claim", sort=False):
+        words = [
+            f"{over}: *{verdict}*" if over else f"*{verdict}*"
+            for over, verdict in zip(part["over"], part["verdict"], strict=True)
+        ]
+        rows.append((escaped(str(claim)), "; ".join(words)))
+    return _table(("claim", "verdict"), rows)
 
 
 def table_row(cells: Sequence[str]) -> str:
@@ -48,13 +70,20 @@ def escaped(text: str) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(table_row(cells) for cells in (columns, ["---"] * len(columns), *rows))
+
+
 def _cells(row: pd.Series) -> tuple[str, ...]:
     known = pd.notna(row["low"])
-    interval = f"{row['low']:.3g} to {row['high']:.3g}" if known else "none"
     threshold = f"; threshold {row['threshold']:.3g}" if row["threshold"] else ""
-    value = f"{row['value']:.3g}" if pd.notna(row["value"]) else "none"
-    statistic = escaped(f"{row['statistic']}{threshold}")
     return (
-        escaped(row["claim"]), escaped(row["where"]), row["over"], statistic, value, interval,
-        str(row["n"]), f"*{row['verdict']}*",
-    )  # fmt: skip
+        escaped(row["claim"]),
+        escaped(row["where"]),
+        row["over"],
+        escaped(f"{row['statistic']}{threshold}"),
+        f"{row['value']:.3g}" if pd.notna(row["value"]) else "none",
+        f"{row['low']:.3g} to {row['high']:.3g}" if known else "none",
+        str(row["n"]),
+        f"*{row['verdict']}*",
+    )

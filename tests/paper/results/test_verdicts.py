@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from degu_tf.paper.results.verdicts import CLAIMS, claims_table, read_claims
+from degu_tf.paper.results.verdicts import CLAIMS, claims_table, read_claims, verdicts_table
 
 
 @pytest.fixture
@@ -29,3 +29,8 @@ def test_the_table_has_a_row_a_claim(folder):
     assert lines[2] == f"| Students \\| gain. | Fig. 9 | each of 2 | {numbers}"
     assert lines[3].endswith("| r, a - b | none | none | 4 | *holds* |")
     assert len(lines) == 4
+
+
+def test_verdicts_on_one_claim_are_in_one_row(folder):
+    lines = verdicts_table(read_claims(folder)).splitlines()
+    assert lines[2:] == ["| Students \\| gain. | each of 2: *holds*; *holds* |"]
