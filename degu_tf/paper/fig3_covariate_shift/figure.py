@@ -11,10 +11,13 @@ from degu_tf.paper.fig3_covariate_shift import toy
 from degu_tf.paper.fig3_covariate_shift.study import METHODS, SHIFTS
 from degu_tf.plots.groups import box_handles, draw_boxes
 from degu_tf.plots.palette import colour_of
-from degu_tf.plots.style import legend_below, legend_line, name_panel, styled
+from degu_tf.plots.style import legend_below, legend_line, logarithmic, name_panel, styled
 
 TOY = "Toy"
 """What the column `dataset` says of the toy."""
+
+_FAR = 20.0
+"""Largest error over the smallest, from which on axes are logarithmic."""
 
 
 @styled
@@ -36,12 +39,20 @@ def figure_three(table: pd.DataFrame) -> Figure:
         "bcdefgh", right.subplots(1, len(panels), squeeze=False)[0], panels, strict=False
     ):
         draw_boxes(axes, part, "shift", "method", METHODS, SHIFTS)
-        axes.set_ylim(bottom=0)
+        _scale_errors(axes, part["value"])
         axes.set_title(", ".join(key))
         name_panel(axes, letter)
     right.axes[0].set_ylabel("MSE to the oracle")
     legend_below(right, box_handles(METHODS))
     return figure
+
+
+def _scale_errors(axes: Axes, values: pd.Series) -> None:
+    """From zero; logarithmic where one method is so far off that the others would be a line."""
+    if 0.0 < values.min() < values.max() / _FAR:
+        logarithmic(axes.yaxis)
+    else:
+        axes.set_ylim(bottom=0)
 
 
 def _draw_toy(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
