@@ -11,10 +11,16 @@ from degu_tf.paper.fig3_covariate_shift import toy
 from degu_tf.paper.fig3_covariate_shift.study import METHODS, SHIFTS
 from degu_tf.plots.groups import box_handles, draw_boxes
 from degu_tf.plots.palette import colour_of
-from degu_tf.plots.style import legend_below, legend_line, name_panel, styled
+from degu_tf.plots.style import legend_below, legend_line, logarithmic, name_panel, styled
 
 TOY = "Toy"
 """What the column `dataset` says of the toy."""
+
+TOY_WIDTH, WIDTH, HEIGHT = 4.6, 5.6, 5.2
+"""Inches of the toy, of a target's panel, and of all."""
+
+_FAR = 20.0
+"""Largest error over the smallest, from which on axes are logarithmic."""
 
 
 @styled
@@ -26,30 +32,53 @@ def figure_three(table: pd.DataFrame) -> Figure:
     table
         Curves and points of `toy.curves`, whose data set is `TOY`, and rows of `study.distances`.
     """
-    panels = list(table[table["dataset"] != TOY].groupby(PANEL, sort=False))
-    width = 5.6
-    figure = Figure(figsize=(4.6 + width * len(panels), 5.2), layout="constrained")
-    widths = [4.6, width * len(panels)]
+    errors = table[table["dataset"] != TOY]
+    widths = [TOY_WIDTH, WIDTH * errors.groupby(PANEL).ngroups]
+    figure = Figure(figsize=(sum(widths), HEIGHT), layout="constrained")
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=widths)[0]
     _draw_toy(left, table[table["dataset"] == TOY])
-    for letter, axes, (key, part) in zip(
-        "bcdefgh", right.subplots(1, len(panels), squeeze=False)[0], panels, strict=False
-    ):
-        draw_boxes(axes, part, "shift", "method", METHODS, SHIFTS)
-        axes.set_ylim(bottom=0)
-        axes.set_title(", ".join(key))
-        name_panel(axes, letter)
-    right.axes[0].set_ylabel("MSE to the oracle")
-    legend_below(right, box_handles(METHODS))
+    _draw_errors(right, errors)
     return figure
 
 
 @styled
 def toy_figure(table: pd.DataFrame) -> Figure:
     """Draw the toy alone."""
-    figure = Figure(figsize=(4.6, 5.2), layout="constrained")
+    figure = Figure(figsize=(TOY_WIDTH, HEIGHT), layout="constrained")
     _draw_toy(figure, table[table["dataset"] == TOY])
     return figure
+
+
+@styled
+def errors_figure(table: pd.DataFrame) -> Figure:
+    """Draw the panels of the targets alone."""
+    errors = table[table["dataset"] != TOY]
+    width = WIDTH * errors.groupby(PANEL).ngroups
+    figure = Figure(figsize=(width, HEIGHT), layout="constrained")
+    _draw_errors(figure, errors)
+    return figure
+
+
+def _draw_errors(figure: Figure | SubFigure, errors: pd.DataFrame) -> None:
+    """A panel for each target, lettered from b on."""
+    panels = list(errors.groupby(PANEL, sort=False))
+    for letter, axes, (key, part) in zip(
+        "bcdefgh", figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=False
+    ):
+        draw_boxes(axes, part, "shift", "method", METHODS, SHIFTS)
+        _scale_errors(axes, part["value"])
+        axes.set_title(", ".join(key))
+        name_panel(axes, letter)
+    figure.axes[0].set_ylabel("MSE to the oracle")
+    legend_below(figure, box_handles(METHODS))
+
+
+def _scale_errors(axes: Axes, values: pd.Series) -> None:
+    """From zero; logarithmic where one method is so far off that the others would be a line."""
+    if 0.0 < values.min() < values.max() / _FAR:
+        logarithmic(axes.yaxis)
+    else:
+        axes.set_ylim(bottom=0)
 
 
 def _draw_toy(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:

@@ -1,5 +1,7 @@
 """Figure 5 and its supplements, drawn from the table of `degu_tf.paper.fig5_uncertainty.study`."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
@@ -23,6 +25,9 @@ from degu_tf.plots.style import (
 ROW = 3.4
 WIDTH = 10.8
 ACCURACY = "Pearson r of the activity"
+
+SIZE, PEARSON = "size", "pearson"
+"""What coverage is drawn against, in rows from the top."""
 
 
 @styled
@@ -55,6 +60,16 @@ def uncertainty_heads(table: pd.DataFrame, target: int = 0) -> Figure:
     """Panels a and b of Figure 5 alone; `target` as for `figure_five`."""
     figure = Figure(figsize=(WIDTH, ROW), layout="constrained")
     _draw_heads(figure, _heads(table, target))
+    return figure
+
+
+@styled
+def coverage_against(table: pd.DataFrame, x: str) -> Figure:
+    """Panels c or d of Figure 5 alone, of each data set: coverage against `SIZE` or `PEARSON`."""
+    methods = _intervals(table)
+    datasets = list(methods["dataset"].unique())
+    figure = Figure(figsize=(WIDTH, ROW * 1.15 * len(datasets)), layout="constrained")
+    _draw_methods(figure, methods, datasets, (x,))
     return figure
 
 
@@ -127,20 +142,26 @@ def _draw_heads(figure: Figure | SubFigure, rows: pd.DataFrame) -> None:
 
 
 def _draw_methods(
-    figure: Figure | SubFigure, rows: pd.DataFrame, datasets: list[str], *, letters: bool = False
+    figure: Figure | SubFigure,
+    rows: pd.DataFrame,
+    datasets: list[str],
+    against: Sequence[str] = (SIZE, PEARSON),
+    *,
+    letters: bool = False,
 ) -> None:
-    """For each data set a row of coverage against size and one of accuracy."""
-    grid = figure.subplots(2 * len(datasets), len(BOTH), squeeze=False)
+    """For each data set a row of coverage against size and one of accuracy, or one of them."""
+    grid = figure.subplots(len(against) * len(datasets), len(BOTH), squeeze=False)
     for place, dataset in enumerate(datasets):
         own = rows[rows["dataset"] == dataset]
-        size = with_unit("Mean interval size", unit_of(own))
-        for line, (x, label) in enumerate((("size", size), ("pearson", ACCURACY))):
-            for axes, component in zip(grid[2 * place + line], BOTH, strict=True):
+        labels = {SIZE: with_unit("Mean interval size", unit_of(own)), PEARSON: ACCURACY}
+        for line, x in enumerate(against):
+            number = len(against) * place + line
+            for axes, component in zip(grid[number], BOTH, strict=True):
                 part = own[own["component"] == component]
                 calibration.draw_coverage(axes, part, x, LEVEL)
-                axes.set_xlabel(label)
+                axes.set_xlabel(labels[x])
                 axes.set_title(f"{dataset}, {component}" if line == 0 else "", fontsize=10.5)
-            first = grid[2 * place + line, 0]
+            first = grid[number, 0]
             first.set_ylabel(f"Coverage of {LEVEL:.0%} intervals")
             if letters and place == 0:
                 name_panel(first, "cd"[line])

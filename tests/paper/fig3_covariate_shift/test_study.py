@@ -321,6 +321,10 @@ class TestFigure3:
         legends = [each.legends[0].get_window_extent() for each in figure.subfigs]
         assert not any(legend.overlaps(box) for legend in legends for box in boxes)
         assert "Toy" not in fig3.conclude(table)
+        assert {axes.get_yscale() for axes in figure.axes} == {"linear"}
+        far = (table["method"] == "dynamic_shuffle") & (table["target"] == "Dev")
+        table.loc[far, "value"] *= 50.0  # and still leaves the others their room
+        assert [axes.get_yscale() for axes in fig3.draw(table).axes[2:]] == ["log", "linear"]
 
 
 def s05_table(large_mean, large_spread):
