@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 
 from degu_tf.metrics.intervals import COMPONENTS
 from degu_tf.plots.palette import MARKERS, colour_of, label_of
@@ -85,8 +85,8 @@ def is_wide(values: pd.Series) -> bool:
 
 
 def percent(axis: Axis) -> None:
-    """Format an axis as percentages."""
-    axis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
+    """Format an axis as percentages, with decimals where ticks are nearer than whole ones."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100.0 * value:.4g}%"))
 
 
 def method_handle(method: str, **style: Any) -> Line2D:

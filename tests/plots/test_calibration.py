@@ -242,6 +242,15 @@ def test_sizes_of_different_orders_have_a_logarithmic_axis(covered):
     assert calibration.coverage_against_size(covered).axes[0].get_xscale() == "linear"
 
 
+def test_ticks_of_a_narrow_axis_differ(covered):
+    narrow = covered[covered["component"] == "total"]
+    near = narrow["value"].where(narrow["metric"] != "coverage", 0.95 + narrow["value"] / 50)
+    figure = calibration.coverage_against_size(narrow.assign(value=near))
+    figure.draw_without_rendering()
+    words = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert len(set(words)) == len(words) > 2
+
+
 def test_reliability_draws_means_and_ranges_over_models(curves, figures):
     axes = figures["reliability"].axes[2]
     own = curves[

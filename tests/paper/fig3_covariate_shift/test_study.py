@@ -325,6 +325,8 @@ class TestFigure3:
         far = (table["method"] == "dynamic_shuffle") & (table["target"] == "Dev")
         table.loc[far, "value"] *= 50.0  # and still leaves the others their room
         assert [axes.get_yscale() for axes in fig3.draw(table).axes[2:]] == ["log", "linear"]
+        alone = fig3.figure.toy_figure(table), fig3.figure.errors_figure(table)
+        assert [axes.get_title() for each in alone for axes in each.axes] == titles
 
 
 def s05_table(large_mean, large_spread):

@@ -342,6 +342,25 @@ def test_figure_four_has_a_column_for_each_panel_and_p_values(table):
     assert sum(word.startswith("p = ") for word in words) == 4
 
 
+@pytest.mark.parametrize(
+    ("metric", "words"), [(RMSE, "RMSE to"), (STD, "std of maps"), (AUROC, "AUROC of")]
+)
+def test_measures_are_drawn_one_at_a_time(metric, words):
+    first, second = attribution_figures.measure(made_up(), metric).axes
+    assert first.get_ylabel().startswith(words)
+    assert first.get_title() == "a\nDev, DeepSHAP"
+    assert second.get_title() == "b\nK562, saliency"
+
+
+@pytest.mark.slow
+def test_the_example_is_the_first_panels_sequence(table):
+    other = table.assign(dataset="later")
+    figure = attribution_figures.example(pd.concat([table, other], ignore_index=True))
+    assert [axes.get_title() for axes in figure.axes] == [
+        "Standard training", "DEGU student", "Ensemble",
+    ]  # fmt: skip
+
+
 def test_the_control_is_drawn_from_scaled_maps():
     rows = made_up()
     scaled = rows["scaling"] == LARGEST

@@ -338,3 +338,17 @@ def test_sizes_of_intervals_have_the_unit_of_the_data():
         drawn = figure.intervals_and_accuracy(table.assign(dataset=dataset))
         labels = {axes.get_xlabel() for axes in drawn.axes}
         assert labels == {f"Mean interval size ({unit})", figure.ACCURACY}
+
+
+@pytest.mark.parametrize("x", [figure.SIZE, figure.PEARSON])
+def test_rows_of_intervals_are_drawn_one_at_a_time(x):
+    metrics = {"coverage": 0.9, "size": 2.0, "pearson": 0.5}
+    table = pd.DataFrame({"metric": metrics.keys(), "value": metrics.values()}).assign(
+        dataset="mpra", target="counts", method="student", seed=0, component="total",
+        conformal="before", head=None,
+    )  # fmt: skip
+    both = figure.intervals_and_accuracy(table).axes
+    line = slice(0, 3) if x == figure.SIZE else slice(3, 6)
+    alone = figure.coverage_against(table, x).axes
+    assert [each.get_xlabel() for each in alone] == [each.get_xlabel() for each in both[line]]
+    assert [each.get_title() for each in alone] == [each.get_title() for each in both[:3]]

@@ -457,6 +457,9 @@ def test_figures_are_drawn(table, s15):
     assert [letter for letter in titles if letter] == ["a", "c", "b"]
     labels = [axes.get_ylabel() for axes in figure.axes]
     assert "Measured\neffect" in labels
+    maps = variant_figures.effect_maps(pair[pair["experiment"] == "element 1"])
+    alone = [axes.get_ylabel() for axes in maps.axes]
+    assert alone == labels[-len(alone) :]
     strata = next(axes for axes in figure.axes if len(axes.get_xticklabels()) == 4
                   and axes.get_xlabel().startswith("Percentile"))  # fmt: skip
     assert [each.get_text() for each in strata.get_xticklabels()] == [
