@@ -30,10 +30,13 @@ def test_pictures_keep_the_colours_of_a_few_dots(tmp_path):
         assert np.abs(seen - colour).max() < 40
 
 
-def test_bytes_and_colours_are_as_asked(tmp_path):
+def test_bytes_colours_and_width_are_as_asked(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (900, 1800, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     small = small_picture(tmp_path / "noise.png", largest=30_000, colours=16)
     assert len(small) <= 30_000
     with Image.open(io.BytesIO(small)) as picture:
         assert len(picture.getcolors()) <= 16
+    Image.new("RGB", (1800, 900), "white").save(tmp_path / "plain.png")
+    with Image.open(io.BytesIO(small_picture(tmp_path / "plain.png", widest=680))) as picture:
+        assert picture.size == (680, 340)
