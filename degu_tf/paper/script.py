@@ -30,6 +30,7 @@ from degu_tf.paper.record import RECORD, processor_seconds, write_record
 from degu_tf.paper.step_times import MEASURED, StepTimes, plan_text
 from degu_tf.paper.store import Store
 from degu_tf.paper.weights import Needs, ReleasedWeights
+from degu_tf.plots.style import letter_panels
 from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
@@ -236,6 +237,7 @@ class Script:
             table = self.compute(context)
         write_table(out / "table.csv", table)
         figure = self.draw(table)
+        letter_panels(figure)
         note_absent(figure, table)
         for suffix in ("png", "pdf"):
             with atomic_write(out / f"figure.{suffix}") as temporary:

@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from string import ascii_lowercase
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
@@ -284,3 +285,24 @@ def metric_label(metric: str, head: str) -> str:
     """Axis label of a metric of a head."""
     name = METRICS.get(metric, metric)
     return name if head == "activity" else f"{name}, {head} std"
+
+
+def letter_panels(figure: Figure) -> None:
+    """Letter the panels that have a title in reading order, but for a lone one.
+
+    A figure that has letters keeps them.
+
+    Examples
+    --------
+    >>> figure = Figure()
+    >>> for axes in figure.subplots(1, 2):
+    ...     _ = axes.set_title("target")
+    >>> letter_panels(figure)
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['a', 'b']
+    """
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    if len(panels) < 2 or any(axes.get_title(loc="left") for axes in figure.axes):
+        return
+    for letter, axes in zip(ascii_lowercase, panels, strict=False):
+        name_panel(axes, letter)

@@ -111,7 +111,7 @@ def comparison(table: pd.DataFrame, scaling: str = NONE) -> Figure:
     figure = Figure(
         figsize=(COLUMN * max(n_panels, 2), ROW * len(rows) + 0.4), layout="constrained"
     )
-    _draw_comparison(figure, table, rows)
+    _draw_comparison(figure, table, rows, letters="abc")
     return figure
 
 
