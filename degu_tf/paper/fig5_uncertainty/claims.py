@@ -164,12 +164,12 @@ def best_after_conformal(table: pd.DataFrame) -> Verdict:
 def heteroscedastic_is_less_steady(part: pd.DataFrame) -> Verdict:
     """Levene's test (Brown and Forsythe's form) of how much accuracy differs between seeds."""
     rows = judged(part, "pearson")
-    spread = [
+    heteroscedastic, single = (
         (values - values.median()).abs()
         for method in ("heteroscedastic", "single")
         for values in [rows[rows["method"] == method]["value"]]
-    ]
-    return greater(*spread, "|r - median r|, heteroscedastic - single")
+    )
+    return greater(heteroscedastic, single, "|r - median r|, heteroscedastic - single")
 
 
 def nearly_perfect(part: pd.DataFrame) -> Verdict:
