@@ -51,7 +51,7 @@ def figure_five(table: pd.DataFrame, target: int = 0) -> Figure:
     figure = Figure(figsize=(WIDTH, ROW * (1.15 + 2.1 * len(datasets))), layout="constrained")
     above, below = stacked(figure, [1.15, 2.1 * len(datasets)])
     _draw_heads(above, heads)
-    _draw_methods(below, methods, datasets, letters=True)
+    _draw_methods(below, methods, datasets, letters="cd")
     return figure
 
 
@@ -79,7 +79,7 @@ def intervals_and_accuracy(table: pd.DataFrame) -> Figure:
     methods = _intervals(table)
     datasets = list(methods["dataset"].unique())
     figure = Figure(figsize=(WIDTH, ROW * 2.1 * len(datasets)), layout="constrained")
-    _draw_methods(figure, methods, datasets)
+    _draw_methods(figure, methods, datasets, letters="ab")
     return figure
 
 
@@ -147,7 +147,7 @@ def _draw_methods(
     datasets: list[str],
     against: Sequence[str] = (SIZE, PEARSON),
     *,
-    letters: bool = False,
+    letters: str = "",
 ) -> None:
     """For each data set a row of coverage against size and one of accuracy, or one of them."""
     grid = figure.subplots(len(against) * len(datasets), len(BOTH), squeeze=False)
@@ -164,5 +164,5 @@ def _draw_methods(
             first = grid[number, 0]
             first.set_ylabel(f"Coverage of {LEVEL:.0%} intervals")
             if letters and place == 0:
-                name_panel(first, "cd"[line])
+                name_panel(first, letters[line])
     legend_below(figure, calibration.coverage_handles(rows))
