@@ -58,7 +58,7 @@ CATALOGUE = (
     Entry("fig4", "03_fig4_attribution", 1, ("fig5",)),
     Entry("fig5", "04_fig5_uncertainty", 14, ("fig3",)),
     Entry("fig6", "05_fig6_variant_effects", 9, ("fig5",)),
-    Entry("s1", "s01_atac_profiles", 10),
+    Entry("s1", "s01_atac_profiles", 8),
     Entry("s2", "s02_dream_rnn", 12),
     Entry("s3", "s03_evoaug_teachers", 2, ("fig3",)),
     Entry("s4", "s04_ensemble_size", 13, ("fig3",)),
@@ -76,7 +76,7 @@ CATALOGUE = (
     Entry("s16", "s16_confident_variants", 1, ("fig6",)),
     Entry("table_s1", "table_s1_cost", 4),
     Entry("x1", "x01_attribution_of_uncertainty", 1, ("fig4",)),
-    Entry("x2", "x02_share_kept"),
+    Entry("x2", "x02_share_kept", 11),
 )
 """Every script, in the order of the paper."""
 
