@@ -59,7 +59,7 @@ CATALOGUE = (
     Entry("fig5", "04_fig5_uncertainty", 14, ("fig3",)),
     Entry("fig6", "05_fig6_variant_effects", 9, ("fig5",)),
     Entry("s1", "s01_atac_profiles", 8),
-    Entry("s2", "s02_dream_rnn", 12),
+    Entry("s2", "s02_dream_rnn", 10),
     Entry("s3", "s03_evoaug_teachers", 2, ("fig3",)),
     Entry("s4", "s04_ensemble_size", 13, ("fig3",)),
     Entry("s5", "s05_shifted_activity", 1, ("fig3",)),
