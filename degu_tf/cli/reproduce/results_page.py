@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from degu_tf.cli.reproduce.catalogue import CATALOGUE, Entry
 from degu_tf.cli.reproduce.results import FIGURE, Published
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
@@ -60,8 +62,9 @@ def headlines(results: Sequence[Published]) -> str:
             continue
         own = [each for each in results if each.entry == entry]
         for each in own:
-            first = each.claims.iloc[0]
-            cells = (entry.name, _data(each), escaped(first["claim"]), f"*{first['verdict']}*")
+            claim = each.claims["claim"].iloc[0]
+            verdicts = each.claims[each.claims["claim"] == claim]
+            cells = (entry.name, _data(each), escaped(claim), _in_words(verdicts))
             rows.append(table_row(cells))
         if not own:
             rows.append(table_row((entry.name, "", "", NOT_RUN)))
@@ -79,6 +82,12 @@ def with_headlines(text: str, table: str) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     return f"{before}{begin}\n\n{table}\n\n{end}{after}" if begin and end else text
+
+
+def _in_words(verdicts: pd.DataFrame) -> str:
+    """The verdicts on one claim, each with what it is over."""
+    words = zip(verdicts["verdict"], verdicts["over"], strict=True)
+    return "; ".join(f"*{verdict}*" + (f" ({over})" if over else "") for verdict, over in words)
 
 
 def _overview(results: Sequence[Published]) -> str:
