@@ -17,7 +17,8 @@ from degu_tf.paper.weight_sets import open_member
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),
     pytest.mark.filterwarnings("ignore:.*catastrophic cancellation:RuntimeWarning"),
-    # outputs of random networks hardly vary
+    # outputs of random networks hardly vary, if at all
+    pytest.mark.filterwarnings("ignore:.*maps are zero everywhere:UserWarning"),
     pytest.mark.filterwarnings("default::degu_tf.attribution.convergence.ConvergenceWarning"),
 ]
 
