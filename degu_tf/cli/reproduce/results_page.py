@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from degu_tf.cli.reproduce.catalogue import CATALOGUE, Entry
 from degu_tf.cli.reproduce.results import FIGURE, Published
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
-from degu_tf.paper.results.verdicts import claims_table, escaped, table_row
+from degu_tf.paper.results.verdicts import claims_table, escaped, table_row, verdict_words
 
 NOT_RUN = "*not run yet*"
 
@@ -64,7 +62,7 @@ def headlines(results: Sequence[Published]) -> str:
         for each in own:
             claim = each.claims["claim"].iloc[0]
             verdicts = each.claims[each.claims["claim"] == claim]
-            cells = (entry.name, _data(each), escaped(claim), _in_words(verdicts))
+            cells = (entry.name, _data(each), escaped(claim), verdict_words(verdicts))
             rows.append(table_row(cells))
         if not own:
             rows.append(table_row((entry.name, "", "", NOT_RUN)))
@@ -82,12 +80,6 @@ def with_headlines(text: str, table: str) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     return f"{before}{begin}\n\n{table}\n\n{end}{after}" if begin and end else text
-
-
-def _in_words(verdicts: pd.DataFrame) -> str:
-    """The verdicts on one claim, each with what it is over."""
-    words = zip(verdicts["verdict"], verdicts["over"], strict=True)
-    return "; ".join(f"*{verdict}*" + (f" ({over})" if over else "") for verdict, over in words)
 
 
 def _overview(results: Sequence[Published]) -> str:

@@ -50,14 +50,15 @@ def verdicts_table(claims: pd.DataFrame) -> str:
     >>> print(verdicts_table(claims).splitlines()[-1])
     | A | mean of 2: *holds*; each of 2: *does not hold* |
     """
-    rows = []
-    for claim, part in claims.groupby("claim", sort=False):
-        words = [
-            f"{over}: *{verdict}*" if over else f"*{verdict}*"
-            for over, verdict in zip(part["over"], part["verdict"], strict=True)
-        ]
-        rows.append((escaped(str(claim)), "; ".join(words)))
+    parts = claims.groupby("claim", sort=False)
+    rows = [(escaped(str(claim)), verdict_words(part)) for claim, part in parts]
     return _table(("claim", "verdict"), rows)
+
+
+def verdict_words(verdicts: pd.DataFrame) -> str:
+    """The verdicts on one claim, each after what it is over."""
+    pairs = zip(verdicts["over"], verdicts["verdict"], strict=True)
+    return "; ".join(f"{over}: *{verdict}*" if over else f"*{verdict}*" for over, verdict in pairs)
 
 
 def table_row(cells: Sequence[str]) -> str:
