@@ -4,6 +4,7 @@ Numbers are held against scipy called directly. Claims of the scripts are judged
 that say what the paper says, and on results that say the opposite.
 """
 
+import dataclasses
 import json
 import math
 import os
@@ -271,6 +272,20 @@ class TestScript:
         said = capsys.readouterr().out
         assert "HOLDS: It is positive. (Fig. 9)" in said
         assert "3 values." in said
+
+    @pytest.mark.parametrize(
+        ("titles", "given", "letters"),
+        [(["Dev", "Hk"], "", ["a", "b"]), (["Dev", "Hk"], "c", ["c", ""]), (["Dev"], "", [""])],
+    )
+    def test_panels_have_letters_where_there_are_several(self, tmp_path, titles, given, letters):
+        figure = Figure(figsize=(1, 1))
+        panels = figure.subplots(1, len(titles), squeeze=False)[0]
+        for axes, title in zip(panels, titles, strict=True):
+            axes.set_title(title)
+        panels[0].set_title(given, loc="left")
+        script = dataclasses.replace(make_script(), draw=lambda table: figure)
+        assert script.main(["--out", str(tmp_path / "out")]) == 0
+        assert [axes.get_title(loc="left") for axes in panels] == letters
 
     def test_runs_again_into_its_own_folder_and_no_other(self, tmp_path, capsys):
         out = ["--out", str(tmp_path / "results")]
