@@ -16,8 +16,9 @@ import pandas as pd
 import degu_tf as degu
 from degu_tf.paper.claims import Claim, Verdict, greater
 from degu_tf.paper.correlations import correlations
-from degu_tf.paper.data_sets import Setup, best_setup, read_measured, small_setup
+from degu_tf.paper.data_sets import read_measured
 from degu_tf.paper.fig2_performance.study import trained
+from degu_tf.paper.networks.setups import Setup, best_setup, small_setup
 from degu_tf.paper.quickstart.figure import quickstart_figure
 from degu_tf.paper.quickstart.measures import accuracy, distance, inside, percent, spreads
 from degu_tf.paper.script import Context, main

@@ -20,15 +20,7 @@ from degu_tf.paper.claims import (
     greater,
     in_every,
 )
-from degu_tf.paper.data_sets import (
-    PANEL,
-    QUICK_LENGTH,
-    Setup,
-    best_setup,
-    data_sets,
-    published_setup,
-    small_setup,
-)
+from degu_tf.paper.data_sets import PANEL, data_sets
 from degu_tf.paper.fig2_performance import figure
 from degu_tf.paper.fig2_performance.claims import (
     activity,
@@ -40,6 +32,13 @@ from degu_tf.paper.fig2_performance.claims import (
     values,
 )
 from degu_tf.paper.fig2_performance.study import compare, trained
+from degu_tf.paper.networks.setups import (
+    QUICK_LENGTH,
+    Setup,
+    best_setup,
+    published_setup,
+    small_setup,
+)
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context, main
 

@@ -22,13 +22,7 @@ from degu_tf.paper.claims import (
     greater,
     in_every,
 )
-from degu_tf.paper.data_sets import (
-    PANEL,
-    Setup,
-    data_sets,
-    published_setup,
-    small_setup,
-)
+from degu_tf.paper.data_sets import PANEL, data_sets
 from degu_tf.paper.fig2_performance.claims import (
     activity,
     at,
@@ -38,6 +32,7 @@ from degu_tf.paper.fig2_performance.claims import (
     students_match_ensemble,
 )
 from degu_tf.paper.fig2_performance.study import compare, trained
+from degu_tf.paper.networks.setups import Setup, published_setup, small_setup
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context, main
 

@@ -20,11 +20,12 @@ from degu_tf.paper.claims import (
     greater,
     in_every,
 )
-from degu_tf.paper.data_sets import SEVERAL_TARGETS, activity_data
+from degu_tf.paper.data_sets import activity_data
+from degu_tf.paper.networks.setups import SEVERAL_TARGETS
+from degu_tf.paper.networks.trained_models import student_seed
 from degu_tf.paper.recipes import ENSEMBLE_SIZES, recipe
 from degu_tf.paper.s04_ensemble_size.study import ensembles
 from degu_tf.paper.script import Context, main
-from degu_tf.paper.trained_models import student_seed
 
 DATA_HELP = (
     "HDF5 file (paper: STARR-seq) made by `degu prepare` or released. Simulated data without"

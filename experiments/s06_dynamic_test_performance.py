@@ -21,8 +21,8 @@ from degu_tf.paper.fig3_covariate_shift.study import (
     scores,
     values,
 )
+from degu_tf.paper.networks.trained_models import DYNAMIC
 from degu_tf.paper.script import Context, main
-from degu_tf.paper.trained_models import DYNAMIC
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP

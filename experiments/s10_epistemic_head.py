@@ -18,8 +18,8 @@ from degu_tf.paper.claims import (
 from degu_tf.paper.correlations import correlations
 from degu_tf.paper.fig5_uncertainty import study
 from degu_tf.paper.fig5_uncertainty.claims import PANEL, SECTION, STRONG
+from degu_tf.paper.networks.weights import Needs
 from degu_tf.paper.script import Context, main
-from degu_tf.paper.weights import Needs
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP

@@ -12,8 +12,8 @@ import degu_tf as degu
 from degu_tf.paper import data_sets
 from degu_tf.paper.fig5_uncertainty import study
 from degu_tf.paper.fig5_uncertainty.claims import PANEL, epistemic_follows, heads
+from degu_tf.paper.networks.weights import Needs
 from degu_tf.paper.script import Context, main
-from degu_tf.paper.weights import Needs
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP

@@ -9,8 +9,8 @@ the paper). Trained models are shared with Figure 5.
 import pandas as pd
 
 from degu_tf.paper.fig5_uncertainty import claims, figure, study
+from degu_tf.paper.networks.weights import Needs
 from degu_tf.paper.script import Context, main
-from degu_tf.paper.weights import Needs
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP

@@ -8,8 +8,8 @@ are those of Figure 6.
 import pandas as pd
 
 from degu_tf.paper.fig6_variants import claims, compare, figure, study
+from degu_tf.paper.networks.weights import Needs
 from degu_tf.paper.script import Context, main
-from degu_tf.paper.weights import Needs
 
 PRESETS = study.PRESETS
 DATA_HELP = study.DATA_HELP

@@ -10,7 +10,8 @@ import pandas as pd
 
 import degu_tf as degu
 from degu_tf.paper.claims import Claim, Verdict, above, greater, in_every
-from degu_tf.paper.data_sets import QUICK_LENGTH, activity_data
+from degu_tf.paper.data_sets import activity_data
+from degu_tf.paper.networks.setups import QUICK_LENGTH
 from degu_tf.paper.script import Context, main
 from degu_tf.paper.x02_share_kept import study
 from degu_tf.paper.x02_share_kept.figure import share_kept_figure

@@ -28,7 +28,7 @@ from degu_tf.heads import HeadLayout  # noqa: E402
 from degu_tf.models import build  # noqa: E402
 from degu_tf.models.released.load import load_released  # noqa: E402
 from degu_tf.models.released.output_heads import columns_layout  # noqa: E402
-from degu_tf.paper.store import Store  # noqa: E402
+from degu_tf.paper.networks.store import Store  # noqa: E402
 from degu_tf.training.model_spec import ModelSpec  # noqa: E402
 from degu_tf.training.settings import TrainingSettings  # noqa: E402
 from degu_tf.utils.errors import InputError  # noqa: E402

@@ -1,8 +1,7 @@
 """Data sets of the paper's figures: which are used, how much of them, and how they are set up."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,15 +11,11 @@ import pandas as pd
 from degu_tf.data.hdf5.splits_file import read_splits
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.data.splits import FRACTION_SEED, Splits
-from degu_tf.distillation.recipes import BEST, Recipe
 from degu_tf.heads import HeadLayout
-from degu_tf.paper.recipes import recipe
+from degu_tf.paper.networks.setups import OpenedSetup, Setup
 from degu_tf.paper.script import Context
-from degu_tf.paper.weights import DataWeights
 from degu_tf.plots.style import LOG2
 from degu_tf.plots.style import unit_of as unit_in
-from degu_tf.training.model_spec import ModelSpec
-from degu_tf.training.settings import TrainingSettings
 from degu_tf.utils.errors import InputError
 
 PANEL = ["dataset", "target"]
@@ -31,152 +26,8 @@ Sizes: TypeAlias = tuple[int | None, int | None, int | None]
 LENGTHS = (249, 230)
 """Bases of sequences of each assay."""
 
-QUICK_LENGTH = 120
-"""Bases of simulated sequences at the preset `quick`."""
-
 SIMULATED = ("Simulated STARR-seq", "Simulated lentiMPRA")
 """Names of the data that scripts simulate, one for each assay."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """An architecture, how it is trained, and how much data there is.
-
-    Attributes
-    ----------
-    spec
-        Architecture of teachers and, but for what a recipe changes, students.
-    training
-        How both are trained where there is no recipe.
-    sizes
-        Most training, validation and test sequences; None for all.
-    recipe
-        How teachers and students are trained instead.
-    length
-        Bases of simulated sequences; None for the assay's.
-    """
-
-    spec: ModelSpec
-    training: TrainingSettings = field(default_factory=TrainingSettings)
-    sizes: tuple[int, int, int] | None = None
-    recipe: Recipe | None = None
-    length: int | None = None
-
-    def teacher_settings(self, splits: Splits) -> TrainingSettings:
-        """How teachers of these data are trained."""
-        return self.training if self.recipe is None else self.recipe.teacher_settings(splits)
-
-    def student(self, splits: Splits) -> dict[str, Any]:
-        """Arguments of `Store.student` for a student of these data, but for its seed."""
-        if self.recipe is None:
-            return {"spec": self.spec, "settings": self.training}
-        spec = self.recipe.student_spec(self.spec)
-        return {
-            "spec": spec,
-            "settings": self.recipe.student_settings(splits, spec),
-            "distillation": self.recipe.student_labels(splits),
-        }
-
-    def at(self, fraction: float) -> "Setup":
-        """The setup of a share of the training data: the same."""
-        return self
-
-    def shares(self, fractions: tuple[float, ...]) -> tuple[float, ...]:
-        """Of shares of the training data those that there are models of: all."""
-        return fractions
-
-
-@dataclass(frozen=True)
-class OpenedSetup(Setup):
-    """A setup whose models are opened from weights; nothing is trained.
-
-    Attributes
-    ----------
-    weights
-        Those of its data set.
-    """
-
-    weights: DataWeights = field(kw_only=True)
-
-    def at(self, fraction: float) -> "OpenedSetup":
-        """The weights of that share of the training data."""
-        return dataclasses.replace(self, weights=self.weights.at(fraction))
-
-    def shares(self, fractions: tuple[float, ...]) -> tuple[float, ...]:
-        """Shares of which there are teachers, whatever a preset's are."""
-        return self.weights.fractions
-
-
-def small_setup(
-    name: str,
-    options: dict,
-    epochs: int,
-    steps: int,
-    sizes: tuple[int, int, int],
-    learning_rate: float = 2e-3,
-    length: int | None = None,
-) -> Setup:
-    """Little data and time: a higher rate, and the same number of steps at every share."""
-    training = TrainingSettings(
-        epochs=epochs, batch_size=32, steps_per_epoch=steps, learning_rate=learning_rate
-    )
-    return Setup(ModelSpec(name, options), training, sizes, length=length)
-
-
-def quick_setup(sizes: tuple[int, int, int]) -> Setup:
-    """The paper's training in 3,000 steps, at a higher rate that falls along half a cosine.
-
-    Chosen on teachers alone, before any student was trained: with 12,000 simulated sequences of
-    120 bases all single models learn (r .80 to .83 and .85 on two targets, where a ridge on counts
-    of 5-mers has .81 and .85), and three of them together gain .02 and .01. So short a sequence
-    takes half the time of an assay's.
-    """
-    training = TrainingSettings(
-        epochs=20,
-        batch_size=32,
-        steps_per_epoch=150,
-        learning_rate=4e-3,
-        schedule="cosine",
-        patience=None,
-    )
-    spec = ModelSpec("deepstarr", {"width": 0.25, "dropout": 0.2})
-    return Setup(spec, training, sizes, length=QUICK_LENGTH)
-
-
-def best_setup(
-    name: str,
-    options: dict,
-    steps: int,
-    sizes: tuple[int, int, int],
-    length: int | None = None,
-) -> Setup:
-    """The recipe `best` in so many steps, of teachers and of students each."""
-    recipe = dataclasses.replace(BEST, teacher_steps=steps, student_steps=steps)
-    return Setup(ModelSpec(name, options), sizes=sizes, recipe=recipe, length=length)
-
-
-def published_setup(name: str) -> Setup:
-    """Architecture and training of a recipe, on all data."""
-    return Setup(recipe(name).spec, recipe(name).settings)
-
-
-SEVERAL_TARGETS: Mapping[str, Setup] = {
-    "smoke": small_setup("deepstarr", {"width": 0.05}, 1, 2, (80, 32, 64)),
-    "quick": quick_setup((12_000, 500, 1000)),
-    "paper": published_setup("starrseq"),
-}
-"""For each preset, how data with several targets are trained: models that Figs. 3 to 6 share."""
-
-ONE_TARGET: Mapping[str, Setup] = {
-    "smoke": small_setup("deepstarr", {"width": 0.05}, 1, 2, (80, 40, 64)),
-    "quick": quick_setup((12_000, 1000, 2000)),
-    "paper": published_setup("lentimpra_k562"),
-}
-"""The same for data with one target.
-
-At `quick` they have a DeepSTARR too, which learns from a few thousand sequences where ResidualBind
-does not.
-"""
 
 
 def data_sets(

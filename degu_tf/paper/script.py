@@ -23,28 +23,29 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from degu_tf.distillation.recipes import RECIPES
 from degu_tf.paper.absent import note_absent
 from degu_tf.paper.claims import Claim, judge_averages_too, not_judged
-from degu_tf.paper.planned_store import Planned, PlannedStore
+from degu_tf.paper.networks.planned_store import Planned, PlannedStore
+from degu_tf.paper.networks.setups import by_recipe
+from degu_tf.paper.networks.step_times import MEASURED, StepTimes, plan_text
+from degu_tf.paper.networks.store import Store
+from degu_tf.paper.networks.weights import Needs, ReleasedWeights
+from degu_tf.paper.output_folder import SETTINGS, claim_folder, plain
 from degu_tf.paper.record import RECORD, processor_seconds, write_record
-from degu_tf.paper.step_times import MEASURED, StepTimes, plan_text
-from degu_tf.paper.store import Store
-from degu_tf.paper.weights import Needs, ReleasedWeights
 from degu_tf.plots.style import letter_panels
 from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.files import UNFINISHED, atomic_write, read_json, write_json
+from degu_tf.utils.files import atomic_write, read_json
 from degu_tf.utils.processes.engines import engine
-from degu_tf.utils.processes.locks import LOCK, alone
+from degu_tf.utils.processes.locks import alone
 
 REQUIRED = ("PRESETS", "compute", "draw", "CLAIMS")
 """Names that every script has at module level."""
 
 SMOKE = "smoke"
 """The preset that shows that a script runs, and judges nothing."""
-
-_SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ class Script:
         settings = self._settings(options)
         out = Path(options.out)
         weights = self._weights(options)
-        _claim_folder(out, self._identity(options, weights))
+        claim_folder(out, self._identity(options, weights))
         (out / RECORD).unlink(missing_ok=True)
         with engine(options.workers, options.dask) as executor:
             store = Store(runs_of(options), executor)
@@ -264,10 +265,10 @@ class Script:
         """Whether the output folder that arguments name holds the finished results they ask for."""
         options = self._parser().parse_args(arguments)
         out = Path(options.out)
-        if not (out / RECORD).is_file() or not (out / _SETTINGS).is_file():
+        if not (out / RECORD).is_file() or not (out / SETTINGS).is_file():
             return False
         identity = self._identity(options, self._weights(options))
-        return read_json(out / _SETTINGS) == _plain(identity)
+        return read_json(out / SETTINGS) == plain(identity)
 
     def _weights(self, options: argparse.Namespace) -> ReleasedWeights | None:
         """The files that networks are opened from, if any were given."""
@@ -286,12 +287,19 @@ class Script:
                 "expected no --only beside --weights: all that the folders hold is shown. "
                 f"{received}, --only {' '.join(options.only)}"
             )
+        if options.recipe is not None:
+            raise InputError(
+                "expected no --recipe beside --weights: nothing is trained. "
+                f"{received}, --recipe {options.recipe}"
+            )
         return ReleasedWeights(options.weights, self.weights, options.members)
 
     def _asked(
         self, options: argparse.Namespace, weights: ReleasedWeights | None
     ) -> dict[str, Any]:
         given = {} if weights is None else {"weights": weights.record()}
+        if options.recipe is not None:
+            given["recipe"] = options.recipe
         return {
             "script": self.name,
             "preset": options.preset,
@@ -308,6 +316,8 @@ class Script:
 
     def _settings(self, options: argparse.Namespace) -> Any:
         settings = self._chosen(self.presets[options.preset], options.only)
+        if options.recipe is not None:
+            settings = by_recipe(settings, options.recipe)
         if options.members is None:
             return settings
         if not hasattr(settings, "n_members"):
@@ -391,6 +401,12 @@ class Script:
             "--weights", type=Path, nargs="+", default=(), metavar="PATH",
             help=weights_help.replace("%", "%%"),
         )  # fmt: skip
+        parser.add_argument(
+            "--recipe",
+            choices=sorted(RECIPES),
+            help="train teachers and students so instead of as the preset does: paper, to the "
+            "letter; best, this package's, in as many steps as the preset takes",
+        )
         what = "this figure has none" if self.parts is None else f"some of its {self.parts}"
         parser.add_argument(
             "--only", nargs="+", default=(), metavar="PART", help=f"parts to run: {what}"
@@ -412,30 +428,3 @@ def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1. Received: {text}")
     return int(text)
-
-
-def _claim_folder(out: Path, identity: Mapping[str, Any]) -> None:
-    settings = out / _SETTINGS
-    plain = _plain(identity)
-    if settings.is_file():
-        if read_json(settings) != plain:
-            raise InputError(
-                "the output folder holds results of other settings; name another --out or remove "
-                f"it. Received: {out}"
-            )
-    elif any(not file.name.startswith((LOCK, UNFINISHED)) for file in out.iterdir()):
-        raise InputError(f"the output folder holds other files. Received: {out}")
-    else:
-        write_json(settings, plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, str | int | float):
-        return value
-    from degu_tf.training.augmentation.schemes import describe
-
-    return describe(value)  # an augmentation of a recipe

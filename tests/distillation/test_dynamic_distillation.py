@@ -20,7 +20,7 @@ from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.labels import student_splits
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.distillation.teacher import Bfloat16Warning
-from degu_tf.paper.store import Store
+from degu_tf.paper.networks.store import Store
 from degu_tf.training.augmentation.names import SCHEMES, scheme
 from degu_tf.training.augmentation.operations import RandomMutation
 from degu_tf.training.augmentation.schemes import describe
@@ -358,13 +358,13 @@ def test_schemes_go_to_workers(name):
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
     """A store whose trainings give back the folder and what else they were asked for."""
-    monkeypatch.setattr("degu_tf.paper.store.student_splits", lambda *_, **__: None)
+    monkeypatch.setattr("degu_tf.paper.networks.store.student_splits", lambda *_, **__: None)
     monkeypatch.setattr(
-        "degu_tf.paper.store.train_student",
+        "degu_tf.paper.networks.store.train_student",
         lambda _, __, ___, settings, run, *, distillation: (run.folder, settings, distillation),
     )
     monkeypatch.setattr(
-        "degu_tf.paper.store.train_ensemble",
+        "degu_tf.paper.networks.store.train_ensemble",
         lambda _, __, ___, settings, run, **____: (run.folder, settings),
     )
     return Store(tmp_path, progress=False)
@@ -438,13 +438,13 @@ def test_a_dynamic_student_of_the_store_is_found_again(
     dynamic = DistillationSettings(augmentation=Augmentation(MUTAGENESIS))
     folders = []
     with monkeypatch.context() as patch:
-        patch.setattr("degu_tf.paper.store.student_splits", lambda *_, **__: labelled)
+        patch.setattr("degu_tf.paper.networks.store.student_splits", lambda *_, **__: labelled)
         patch.setattr(
-            "degu_tf.paper.store.train_student",
+            "degu_tf.paper.networks.store.train_student",
             lambda *given, **_: folders.append(shutil.copytree(run[0], given[4].folder)),
         )
         store.student(teachers, splits, None, BOTH, 3, distillation=dynamic)
-    monkeypatch.setattr("degu_tf.paper.store.student_splits", None)
+    monkeypatch.setattr("degu_tf.paper.networks.store.student_splits", None)
     found = store.student(teachers, splits, None, BOTH, 3, distillation=dynamic)
     assert found.fingerprint() == run[1].fingerprint()
     assert len(folders) == 1

@@ -19,7 +19,7 @@ from degu_tf.distillation.teacher import Teacher
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor, StrandAveraged
 from degu_tf.models.tiling import Tiled, tiled, tiles
-from degu_tf.paper.store import Store
+from degu_tf.paper.networks.store import Store
 from degu_tf.sequences.encoding import one_hot
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.losses import DistillationLoss

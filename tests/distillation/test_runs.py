@@ -10,7 +10,7 @@ from degu_tf.distillation.evaluation import evaluate_run
 from degu_tf.distillation.runs import open_run, teachers_of
 from degu_tf.metrics.activity import rmse
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.paper.store import Store
+from degu_tf.paper.networks.store import Store
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.run_folder import RunFolder
@@ -64,7 +64,7 @@ def times(folder):
 def test_what_exists_is_not_trained_again(
     store, teachers, student, splits, spec, quick, student_folder, monkeypatch
 ):
-    monkeypatch.setattr("degu_tf.paper.store.student_splits", None)
+    monkeypatch.setattr("degu_tf.paper.networks.store.student_splits", None)
     before = times(store.root)
     again = Store(store.root, progress=False)
     assert again.teachers(splits, spec, 2, quick, seed=5).fingerprint() == teachers.fingerprint()
@@ -131,7 +131,7 @@ def test_students_of_the_same_teachers_share_the_labels(
     store, teachers, splits, quick, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(
-        "degu_tf.paper.store.train_student", lambda _, labelled, *__, **___: labelled
+        "degu_tf.paper.networks.store.train_student", lambda _, labelled, *__, **___: labelled
     )
     fresh = Store(tmp_path, progress=False)
     first, second = (fresh.student(teachers, splits, seed=seed) for seed in (10, 11))

@@ -33,7 +33,7 @@ LOADED = loaded_processes(
         "degu_tf.distillation.distill",
         "degu_tf.distillation.evaluation",
         "degu_tf.models.genome_tracks",
-        "degu_tf.paper.store",
+        "degu_tf.paper.networks.store",
         "degu_tf.uncertainty.calibration",
         "degu_tf.variants.vcf.score",
         "keras",

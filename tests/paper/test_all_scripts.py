@@ -20,7 +20,8 @@ from degu_tf import cli
 from degu_tf.data.simulation.atac import simulate_profiles
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build
-from degu_tf.paper.script import REQUIRED, _plain
+from degu_tf.paper.output_folder import plain
+from degu_tf.paper.script import REQUIRED
 from degu_tf.sequences.encoding import decode
 from degu_tf.sequences.fasta import write_fasta
 
@@ -163,8 +164,8 @@ def test_a_script_names_what_its_figure_is_made_of(script):
 def test_settings_of_every_preset_are_known_again(script):
     """They are written to the output folder as JSON, by which a later run knows its own."""
     for preset, settings in runpy.run_path(str(script))["PRESETS"].items():
-        plain = _plain(dataclasses.asdict(settings))
-        assert json.loads(json.dumps(plain)) == plain, preset
+        known = plain(dataclasses.asdict(settings))
+        assert json.loads(json.dumps(known)) == known, preset
 
 
 def test_every_script_is_listed():

@@ -35,8 +35,8 @@ from degu_tf.paper.claims import (
 )
 from degu_tf.paper.data_sets import at_most
 from degu_tf.paper.fig2_performance import study
+from degu_tf.paper.networks.trained_models import student_seed
 from degu_tf.paper.script import REQUIRED, Context, Script, main
-from degu_tf.paper.trained_models import student_seed
 from degu_tf.training.run import member_seed
 from degu_tf.utils.errors import InputError
 

@@ -11,8 +11,8 @@ from released_folders import write_cell, write_fly
 from users_files import element, random_splits, write
 
 from degu_tf.paper.absent import ABSENT
+from degu_tf.paper.networks.weight_sets import open_member
 from degu_tf.paper.script import Script
-from degu_tf.paper.weight_sets import open_member
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),
@@ -64,7 +64,7 @@ def ten_of_all(tmp_path_factory):
 def opened_once():
     """The scripts' networks are opened once for all scripts of the module."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("degu_tf.paper.weights.open_member", functools.cache(open_member))
+        patch.setattr("degu_tf.paper.networks.weights.open_member", functools.cache(open_member))
         yield
 
 

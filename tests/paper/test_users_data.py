@@ -17,7 +17,7 @@ from degu_tf.data.tracks import replicate_columns
 from degu_tf.paper.data_sets import activity_data, data_sets, read_measured
 from degu_tf.paper.fig4_attribution.logo_table import LOGO, SITE, site_rows
 from degu_tf.paper.fig5_uncertainty.study import PRESETS
-from degu_tf.paper.planned_store import PlannedStore
+from degu_tf.paper.networks.planned_store import PlannedStore
 from degu_tf.paper.script import Context, Script
 from degu_tf.utils.errors import InputError
 

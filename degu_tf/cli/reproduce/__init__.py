@@ -37,6 +37,10 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     several(reproduce, "--data", "FILE", what)
     what = "folders or files of released weights that networks are opened from instead of trained, "
     several(reproduce, "--weights", "PATH", f"{what}for fig4 to fig6 and s7 to s16; needs --data")
+    what = "train teachers and students so instead of as the preset does: paper, to the letter; "
+    what += "best, this package's, in as many steps as the preset takes; for the quickstart, fig2, "
+    what += "fig4 to fig6, s2 and s7 to s16 (default: as the preset does)"
+    reproduce.add_argument("--recipe", choices=("best", "paper"), help=what)
     where = "output folder: one folder a script, and `runs` for the models they share"
     option(reproduce, "--out", "FOLDER", where, default="results")
     option(reproduce, "--seed", "N", "random seed", whole_number(0), 0)
@@ -117,6 +121,7 @@ def _reproduce(entries: "list[Entry]", options: argparse.Namespace) -> dict[str,
         options.workers,
         options.dask,
         tuple(map(Path, options.weights or ())),
+        options.recipe,
     )
     if options.dry_run:
         from degu_tf.cli.reproduce.dry_run import dry_run

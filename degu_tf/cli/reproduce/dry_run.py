@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from degu_tf.cli.reproduce.catalogue import Entry
 from degu_tf.cli.reproduce.running import Request
-from degu_tf.paper.planned_store import PlannedStore
+from degu_tf.paper.networks.planned_store import PlannedStore
+from degu_tf.paper.networks.step_times import MEASURED, StepTimes, plan_text, summary
 from degu_tf.paper.script import Script
-from degu_tf.paper.step_times import MEASURED, StepTimes, plan_text, summary
 from degu_tf.utils.errors import InputError
 
 

@@ -1,8 +1,9 @@
 """Published results: a small picture, the verdicts and the record of each finished script.
 
 They lie in ``results/<script>/<preset>/`` of the folder they are published in, with the names of
-the data after the preset where they are not simulated, and ``weights`` last where networks were
-opened instead of trained. `degu_tf.cli.reproduce.results_page` writes the page.
+the data after the preset where they are not simulated, the recipe where one was named, and
+``weights`` last where networks were opened instead of trained. The page of all is written by
+`degu_tf.cli.reproduce.results_page`.
 """
 
 from collections.abc import Sequence
@@ -56,6 +57,7 @@ class Published:
         given = self.record
         parts = [f"degu reproduce {self.entry.name} --preset {given['preset']}"]
         parts += [f"--data {' '.join(given['data'])}"] if given["data"] else []
+        parts += [f"--recipe {given['recipe']}"] if given.get("recipe") else []
         parts += ["--weights FOLDER"] if given.get("weights") else []
         parts += [f"--seed {given['seed']}"] if given["seed"] else []
         return " ".join(parts)
@@ -93,8 +95,10 @@ def publish(entries: Sequence[Entry], out: Path, to: Path) -> list[str]:
             continue
         record["data"] = [Path(file).name for file in record["data"]]
         stems = [Path(file).stem for file in record["data"]]
+        recipe = [record["recipe"]] if record.get("recipe") else []
         opened = ["weights"] if record.get("weights") else []
-        place = to / FOLDER / entry.script / "-".join([record["preset"], *stems, *opened])
+        parts = [record["preset"], *stems, *recipe, *opened]
+        place = to / FOLDER / entry.script / "-".join(parts)
         place.mkdir(parents=True, exist_ok=True)
         with atomic_write(place / FIGURE) as temporary:
             temporary.write_bytes(small_picture(source / "figure.png"))

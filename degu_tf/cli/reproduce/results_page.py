@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from degu_tf.cli.reproduce.catalogue import CATALOGUE, Entry
 from degu_tf.cli.reproduce.results import FIGURE, Published
@@ -62,7 +63,8 @@ def headlines(results: Sequence[Published]) -> str:
         for each in own:
             claim = each.claims["claim"].iloc[0]
             verdicts = each.claims[each.claims["claim"] == claim]
-            cells = (entry.name, _data(each), escaped(claim), verdict_words(verdicts))
+            data = ", ".join([_data(each), *_recipe(each.record)])
+            cells = (entry.name, data, escaped(claim), verdict_words(verdicts))
             rows.append(table_row(cells))
         if not own:
             rows.append(table_row((entry.name, "", "", NOT_RUN)))
@@ -94,7 +96,7 @@ def _overview(results: Sequence[Published]) -> str:
             counts = [int((each.claims["verdict"] == verdict).sum()) for verdict in _VERDICTS]
             totals = {name: totals[name] + n for name, n in zip(_VERDICTS, counts, strict=True)}
             record = each.record
-            cells = (_link(entry), _data(each), record["preset"], *map(str, counts),
+            cells = (_link(entry), _data(each), _preset(record), *map(str, counts),
                      f"{record['processor_minutes']:.1f}", _reused(each), record["date"],
                      f"`{record['commit']}`")  # fmt: skip
             rows.append(table_row(cells))
@@ -109,6 +111,15 @@ def _overview(results: Sequence[Published]) -> str:
         "time is not known."
     )
     return "\n".join(rows) + f"\n\n{note}\n"
+
+
+def _preset(record: dict[str, Any]) -> str:
+    """The preset, and the recipe where one was named."""
+    return ", ".join([record["preset"], *_recipe(record)])
+
+
+def _recipe(record: dict[str, Any]) -> list[str]:
+    return [f"recipe {record['recipe']}"] if record.get("recipe") else []
 
 
 def _link(entry: Entry) -> str:
@@ -131,7 +142,7 @@ def _block(each: Published, folder: Path) -> str:
     picture = (each.folder / FIGURE).relative_to(folder).as_posix()
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     lines = [
-        f"![{each.entry.name}, {record['preset']}, {_data(each)}]({picture})",
+        f"![{each.entry.name}, {_preset(record)}, {_data(each)}]({picture})",
         "",
         f"`{each.command}` · data: {_data(each)} · {record['processor_minutes']:.1f} processor "
         f"minutes, and {_reused(each)} of reused models · {record['date']} · commit "

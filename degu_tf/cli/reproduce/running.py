@@ -36,6 +36,8 @@ class Request:
         Cluster on which it does.
     weights
         Folders or files of weights that networks are opened from.
+    recipe
+        Name of the recipe that networks are trained by, in place of the preset's way.
     """
 
     preset: str
@@ -45,6 +47,7 @@ class Request:
     workers: int = 1
     dask: str | None = None
     weights: tuple[Path, ...] = ()
+    recipe: str | None = None
 
     def arguments(self, entry: Entry) -> list[str]:
         """A script's command line."""
@@ -53,7 +56,8 @@ class Request:
         numbers = ["--seed", str(self.seed), "--workers", str(self.workers)]
         dask = [] if self.dask is None else ["--dask", self.dask]
         weights = ["--weights", *map(str, self.weights)] if self.weights else []
-        return ["--preset", self.preset, *numbers, *dask, *data, *weights, *out]
+        recipe = [] if self.recipe is None else ["--recipe", self.recipe]
+        return ["--preset", self.preset, *numbers, *dask, *data, *weights, *recipe, *out]
 
 
 def reproduce(

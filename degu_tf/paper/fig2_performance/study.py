@@ -11,9 +11,9 @@ from degu_tf.distillation.evaluation import evaluate_ensemble
 from degu_tf.metrics.activity import score
 from degu_tf.metrics.kmer_ridge import KmerRidge
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.paper.data_sets import Setup
+from degu_tf.paper.networks.setups import Setup
+from degu_tf.paper.networks.trained_models import student_seed
 from degu_tf.paper.script import Context
-from degu_tf.paper.trained_models import student_seed
 
 
 def trained(
@@ -21,11 +21,12 @@ def trained(
 ) -> tuple[Ensemble, Iterator[ModelPredictor]]:
     """Teachers and their students, which are trained when they are taken."""
     settings, store, seed = context.settings, context.store, context.seed
+    spec = setup.teacher_spec(splits)
     teachers = store.teachers(
-        splits, setup.spec, settings.n_members, setup.teacher_settings(splits), seed
+        splits, spec, settings.n_members, setup.teacher_settings(splits), seed
     )
     seeds = [student_seed(seed, index) for index in range(settings.n_students)]
-    return teachers, store.students(teachers, splits, seeds, **setup.student(splits))
+    return teachers, store.students(teachers, splits, seeds, **setup.student(splits, spec))
 
 
 def compare(splits: Splits, setup: Setup, context: Context) -> pd.DataFrame:

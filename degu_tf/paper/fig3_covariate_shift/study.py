@@ -18,15 +18,16 @@ from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.activity import score
 from degu_tf.models.predictor import ModelPredictor, Predictor
-from degu_tf.paper.data_sets import SEVERAL_TARGETS, activity_data
+from degu_tf.paper.data_sets import activity_data
 from degu_tf.paper.fig3_covariate_shift.shifted_sets import (
     distance_to_oracle,
     oracle_activity,
     shifted_sets,
 )
+from degu_tf.paper.networks.setups import SEVERAL_TARGETS
+from degu_tf.paper.networks.trained_models import DYNAMIC, student_seed
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
-from degu_tf.paper.trained_models import DYNAMIC, student_seed
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import member_seed

@@ -26,13 +26,14 @@ from degu_tf.attribution.methods import Method
 from degu_tf.attribution.motifs import motif_auroc, relevant_sites
 from degu_tf.data.simulation.grammar import find_motifs
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.paper.data_sets import ONE_TARGET, SEVERAL_TARGETS, Setup, data_sets
+from degu_tf.paper.data_sets import data_sets
 from degu_tf.paper.fig4_attribution.logo_table import logo_rows, site_rows
+from degu_tf.paper.networks.setups import ONE_TARGET, SEVERAL_TARGETS, Setup
+from degu_tf.paper.networks.stored_maps import Kind, stored_maps
+from degu_tf.paper.networks.trained_models import TrainedModels
+from degu_tf.paper.networks.weights import Needs
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
-from degu_tf.paper.stored_maps import Kind, stored_maps
-from degu_tf.paper.trained_models import TrainedModels
-from degu_tf.paper.weights import Needs
 
 SALIENCY, DEEPSHAP = "saliency", "deepshap"
 EXPLAINERS = (DEEPSHAP, SALIENCY)

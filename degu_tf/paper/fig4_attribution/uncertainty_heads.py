@@ -22,8 +22,8 @@ from degu_tf.paper.data_sets import data_sets
 from degu_tf.paper.fig4_attribution.claims import rows_of
 from degu_tf.paper.fig4_attribution.logo_table import logo_rows, motif_sites, site_rows
 from degu_tf.paper.fig4_attribution.study import DEEPSHAP, RESAMPLES, Models
+from degu_tf.paper.networks.stored_maps import stored_maps
 from degu_tf.paper.script import Context
-from degu_tf.paper.stored_maps import stored_maps
 
 SITE_SCORE = "site_score"
 """Metric: summed score of the bases of a site, mean over the sites of a motif."""

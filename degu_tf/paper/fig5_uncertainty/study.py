@@ -20,16 +20,12 @@ from degu_tf.metrics.intervals import LEVELS, coverage, reliability_curve
 from degu_tf.metrics.uncertainty import proper_scores, sparsification_scores
 from degu_tf.models.predictor import Predictor
 from degu_tf.paper.absent import absent_row
-from degu_tf.paper.data_sets import (
-    ONE_TARGET,
-    SEVERAL_TARGETS,
-    Setup,
-    data,
-)
+from degu_tf.paper.data_sets import data
+from degu_tf.paper.networks.setups import ONE_TARGET, SEVERAL_TARGETS, Setup
+from degu_tf.paper.networks.trained_models import TrainedModels
+from degu_tf.paper.networks.weights import Needs
 from degu_tf.paper.recipes import FRACTIONS, recipe
 from degu_tf.paper.script import Context
-from degu_tf.paper.trained_models import TrainedModels
-from degu_tf.paper.weights import Needs
 from degu_tf.uncertainty.conformal.conformal import Conformal
 from degu_tf.uncertainty.conformal.ranks import points_needed
 from degu_tf.uncertainty.mc_dropout import MCDropout
@@ -183,7 +179,8 @@ class Methods(TrainedModels):
     def _noise_models(self, name: str) -> Ensemble:
         if self.weights is not None:
             return self.weights.ensemble(name)
-        spec, training = with_noise_model(name, self._setup.spec, self._setup.training)
+        training = self._setup.teacher_settings(self.splits)
+        spec, training = with_noise_model(name, self._setup.spec, training)
         n = max(self._settings.n_members, 2)
         return self._store.teachers(self.splits, spec, n, training, self._seed)
 

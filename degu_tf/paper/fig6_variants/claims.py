@@ -30,7 +30,7 @@ from degu_tf.paper.fig6_variants.compare import (
     UNCERTAIN,
 )
 from degu_tf.paper.fig6_variants.experiments import MEASURED, TRUTH
-from degu_tf.paper.trained_models import DYNAMIC
+from degu_tf.paper.networks.trained_models import DYNAMIC
 
 SECTION = 'Results, "Uncertainty-aware zero-shot variant effect generalization"'
 BEST = "dynamic_mutagenesis"

@@ -13,21 +13,15 @@ from degu_tf.data.splits import Splits
 from degu_tf.models.predictor import Predictor
 from degu_tf.paper import data_sets
 from degu_tf.paper.absent import absent_row
-from degu_tf.paper.data_sets import (
-    ONE_TARGET,
-    SEVERAL_TARGETS,
-    Setup,
-    at_most,
-    read_measured,
-    shown_sizes,
-)
+from degu_tf.paper.data_sets import at_most, read_measured, shown_sizes
 from degu_tf.paper.fig6_variants import experiments as variant_data
 from degu_tf.paper.fig6_variants.compare import compare
 from degu_tf.paper.fig6_variants.experiments import Experiment
+from degu_tf.paper.networks.setups import ONE_TARGET, SEVERAL_TARGETS, Setup
+from degu_tf.paper.networks.trained_models import DYNAMIC, TrainedModels
+from degu_tf.paper.networks.weights import Needs
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
-from degu_tf.paper.trained_models import DYNAMIC, TrainedModels
-from degu_tf.paper.weights import Needs
 from degu_tf.utils.errors import InputError
 
 METHODS = ("single", "student", *DYNAMIC, "ensemble")

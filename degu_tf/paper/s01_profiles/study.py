@@ -26,11 +26,11 @@ from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.metrics.profiles import ProfileScore
 from degu_tf.models.predictor import ModelPredictor, Predictor
 from degu_tf.models.tiling import Tiled
+from degu_tf.paper.networks.store import KEY_LENGTH
+from degu_tf.paper.networks.stored_maps import stored_maps
+from degu_tf.paper.networks.trained_models import student_seed
 from degu_tf.paper.recipes import recipe
 from degu_tf.paper.script import Context
-from degu_tf.paper.store import KEY_LENGTH
-from degu_tf.paper.stored_maps import stored_maps
-from degu_tf.paper.trained_models import student_seed
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.settings import PROFILE_SETTINGS, TrainingSettings
 from degu_tf.utils.errors import InputError

@@ -14,8 +14,8 @@ from degu_tf.metrics.correlation import correlation
 from degu_tf.metrics.kmer_ridge import KmerRidge
 from degu_tf.metrics.share_kept import MEAN, share_kept
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.paper.store import Store
-from degu_tf.paper.trained_models import student_seed
+from degu_tf.paper.networks.store import Store
+from degu_tf.paper.networks.trained_models import student_seed
 from degu_tf.training.model_spec import ModelSpec
 
 

@@ -13,7 +13,7 @@ from degu_tf.cli.reproduce.running import Request
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """Steps are not timed."""
-    monkeypatch.setattr("degu_tf.paper.step_times.StepTimes.step", lambda *_: 3600.0)
+    monkeypatch.setattr("degu_tf.paper.networks.step_times.StepTimes.step", lambda *_: 3600.0)
 
 
 def test_networks_that_figures_share_are_counted_once(tmp_path):
@@ -56,3 +56,11 @@ def test_weights_reach_the_scripts(tmp_path):
     request = Request("smoke", tmp_path, weights=(tmp_path / "w",))
     arguments = request.arguments(chosen(["fig5"])[0])
     assert arguments[arguments.index("--weights") + 1] == str(tmp_path / "w")
+
+
+def test_a_recipe_reaches_the_scripts_and_one_of_one_way_says_so(tmp_path):
+    entries, said = chosen(["fig3", "s10"]), []
+    failed = dry_run(entries, Request("smoke", tmp_path, recipe="best"), said.append)
+    assert list(failed) == ["fig3"]
+    assert "expected no --recipe" in failed["fig3"]
+    assert any("student" in line for line in said if line.startswith("s10"))

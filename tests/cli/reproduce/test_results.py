@@ -17,7 +17,7 @@ from degu_tf.paper.results.pictures import LARGEST
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 
 
-def finish(out, name, preset="quick", data=(), verdict="holds"):
+def finish(out, name, preset="quick", data=(), verdict="holds", recipe=None):
     """Results of a script as it would leave them."""
     (entry,) = chosen([name])
     folder = out / entry.script
@@ -43,6 +43,8 @@ def finish(out, name, preset="quick", data=(), verdict="holds"):
         "processor_minutes_of_reused": 4.25, "models_of_unknown_cost": 1, "date": "2026-01-02",
         "commit": "abc1234567", "versions": {"python": "3.11.7", "keras": "3.0"},
     }  # fmt: skip
+    if recipe is not None:
+        record["recipe"] = recipe
     (folder / "record.json").write_text(json.dumps(record))
 
 
@@ -81,6 +83,21 @@ def test_real_data_stand_beside_simulated_ones_and_a_new_run_replaces_the_old(tm
         "degu reproduce fig3 --preset quick --data k562.h5": "does not hold",
     }
     assert "somewhere" not in (place / "RESULTS.md").read_text()
+
+
+def test_recipes_stand_beside_each_other(tmp_path, place):
+    finish(tmp_path / "a", "fig4", data=["k562.h5"])
+    finish(tmp_path / "b", "fig4", data=["k562.h5"], recipe="best")
+    for out in "ab":
+        publish(chosen(["fig4"]), tmp_path / out, place)
+    commands = [each.command for each in published(place)]
+    plain = "degu reproduce fig4 --preset quick --data k562.h5"
+    assert sorted(commands) == [plain, f"{plain} --recipe best"]
+    text = (place / "RESULTS.md").read_text()
+    assert "| k562.h5 | quick |" in text
+    assert "| k562.h5 | quick, recipe best |" in text
+    assert "(results/03_fig4_attribution/quick-k562-best/figure.png)" in text
+    assert "| fig4 | k562.h5, recipe best |" in (tmp_path / "README.md").read_text()
 
 
 def test_the_readme_gets_the_headlines_and_keeps_the_rest(tmp_path, place):

@@ -20,7 +20,6 @@ from degu_tf.paper.claims import (
     UNDECIDED,
     judge,
 )
-from degu_tf.paper.data_sets import SEVERAL_TARGETS
 from degu_tf.paper.fig3_covariate_shift import study as covariate_shift
 from degu_tf.paper.fig3_covariate_shift import toy
 from degu_tf.paper.fig3_covariate_shift.shifted_sets_file import DATASETS
@@ -31,8 +30,9 @@ from degu_tf.paper.fig3_covariate_shift.study import (
     SHIFTS,
     Study,
 )
+from degu_tf.paper.networks.setups import SEVERAL_TARGETS
+from degu_tf.paper.networks.trained_models import DYNAMIC
 from degu_tf.paper.script import Context, main
-from degu_tf.paper.trained_models import DYNAMIC
 from degu_tf.sequences.encoding import as_float
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.augmentation.schemes import describe

@@ -22,7 +22,7 @@ from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.claims import judge as decide
-from degu_tf.paper.data_sets import Setup, one_target
+from degu_tf.paper.data_sets import one_target
 from degu_tf.paper.fig4_attribution import figure as attribution_figures
 from degu_tf.paper.fig4_attribution import study, uncertainty_heads
 from degu_tf.paper.fig4_attribution.claims import (
@@ -42,8 +42,9 @@ from degu_tf.paper.fig4_attribution.study import (
     compare_panel,
     panels,
 )
+from degu_tf.paper.networks.setups import Setup
+from degu_tf.paper.networks.store import Store
 from degu_tf.paper.script import Context
-from degu_tf.paper.store import Store
 from degu_tf.sequences.encoding import as_tokens, decode
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import member_seed

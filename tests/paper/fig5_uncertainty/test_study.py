@@ -17,7 +17,6 @@ from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper import data_sets
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.claims import judge as decide
-from degu_tf.paper.data_sets import Setup
 from degu_tf.paper.fig5_uncertainty import figure, study
 from degu_tf.paper.fig5_uncertainty.claims import CONFORMAL, FIGURE_FIVE, conclude
 from degu_tf.paper.fig5_uncertainty.study import (
@@ -29,8 +28,9 @@ from degu_tf.paper.fig5_uncertainty.study import (
     Methods,
     judge,
 )
+from degu_tf.paper.networks.setups import Setup
+from degu_tf.paper.networks.store import Store
 from degu_tf.paper.script import Context
-from degu_tf.paper.store import Store
 from degu_tf.training.objective import measured_objective
 from degu_tf.training.run import member_seed
 from degu_tf.uncertainty.mc_dropout import MCDropout

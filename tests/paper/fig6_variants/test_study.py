@@ -25,7 +25,6 @@ from degu_tf.paper.claims import (
     UNDECIDED,
     judge,
 )
-from degu_tf.paper.data_sets import Setup
 from degu_tf.paper.fig6_variants import experiments as variant_data
 from degu_tf.paper.fig6_variants import figure as variant_figures
 from degu_tf.paper.fig6_variants import study
@@ -53,8 +52,9 @@ from degu_tf.paper.fig6_variants.experiments import (
     simulated,
 )
 from degu_tf.paper.fig6_variants.study import METHODS, PRESETS
+from degu_tf.paper.networks.setups import Setup
+from degu_tf.paper.networks.store import Store
 from degu_tf.paper.script import Context
-from degu_tf.paper.store import Store
 from degu_tf.sequences.genomes import elements as variant_data_elements
 from degu_tf.training.run import member_seed
 from degu_tf.utils.errors import InputError

@@ -12,7 +12,7 @@ from degu_tf.distillation.distill import DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.paper.store import Store, student_spec
+from degu_tf.paper.networks.store import Store, student_spec
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.objective import measured_objective
 from degu_tf.training.run import member_folder

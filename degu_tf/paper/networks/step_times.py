@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from degu_tf.heads import HeadLayout
-from degu_tf.paper.planned_store import Planned
+from degu_tf.paper.networks.planned_store import Planned
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.utils.readable import aligned
 
@@ -108,7 +108,7 @@ def plan_text(plan: Sequence[Planned], times: StepTimes) -> str:
     Parameters
     ----------
     plan
-        From `degu_tf.paper.planned_store.PlannedStore`.
+        From `degu_tf.paper.networks.planned_store.PlannedStore`.
     times
         Takes the measurements; those it has are not made again.
     """

@@ -7,10 +7,10 @@ import pytest
 from numbered_scripts import EXPERIMENTS, load
 
 from degu_tf.distillation.distill import Augmentation, DistillationSettings
-from degu_tf.paper.planned_store import PlannedStore
+from degu_tf.paper.networks.planned_store import PlannedStore
+from degu_tf.paper.networks.step_times import StepTimes, plan_text
+from degu_tf.paper.networks.store import Store
 from degu_tf.paper.script import Script
-from degu_tf.paper.step_times import StepTimes, plan_text
-from degu_tf.paper.store import Store
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.settings import TrainingSettings
 
@@ -80,7 +80,7 @@ def test_steps_and_hours_are_those_of_the_settings(tmp_path, splits, spec):
 
 
 def test_steps_are_timed_once_for_each_kind_of_network(tmp_path, splits, spec, monkeypatch):
-    monkeypatch.setattr("degu_tf.paper.step_times.SECONDS", 0.0)
+    monkeypatch.setattr("degu_tf.paper.networks.step_times.SECONDS", 0.0)
     store, times = PlannedStore(tmp_path), StepTimes()
     for seed in (0, 1):
         store.teachers(splits, spec, 2, SHORT, seed=seed)
@@ -108,7 +108,7 @@ def test_only_chooses_parts_and_is_part_of_the_identity(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_dry_run_says_how_its_hours_were_reckoned(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("degu_tf.paper.step_times.SECONDS", 0.0)
+    monkeypatch.setattr("degu_tf.paper.networks.step_times.SECONDS", 0.0)
     script = Script.of(vars(load("s15_effect_and_uncertainty")))
     assert script.main(["--preset", "smoke", "--dry-run", "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out

@@ -10,7 +10,7 @@ from degu_tf.attribution.map_files import read_scores
 from degu_tf.attribution.methods import Method, fingerprint
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.paper.store import KEY_LENGTH, Store
+from degu_tf.paper.networks.store import KEY_LENGTH, Store
 from degu_tf.utils.files import content_hash
 
 Kind = Literal["scores", "hypothetical"]

@@ -6,8 +6,8 @@ import pytest
 from released_folders import ACTIVITY, FLY, deepstarr, residualbind, write_cell, write_set
 
 from degu_tf.heads import HeadLayout
-from degu_tf.paper.weight_sets import Described
-from degu_tf.paper.weights import Needs, ReleasedWeights, layout_of, method_of
+from degu_tf.paper.networks.weight_sets import Described
+from degu_tf.paper.networks.weights import Needs, ReleasedWeights, layout_of, method_of
 from degu_tf.utils.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")

@@ -14,7 +14,7 @@ from degu_tf.data.splits import Splits
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.paper.weight_sets import Described, WeightSet, find_sets, open_member
+from degu_tf.paper.networks.weight_sets import Described, WeightSet, find_sets, open_member
 from degu_tf.plots.palette import label_of
 from degu_tf.utils.errors import InputError
 

@@ -8,7 +8,7 @@ from released_folders import FLY, deepstarr, write_set
 
 from degu_tf.heads import HeadLayout
 from degu_tf.models.released.card import convert
-from degu_tf.paper.weight_sets import WeightSet, find_sets, open_member
+from degu_tf.paper.networks.weight_sets import WeightSet, find_sets, open_member
 from degu_tf.utils.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")

@@ -12,10 +12,10 @@ from degu_tf.distillation.distill import Augmentation, DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import Form
 from degu_tf.models.predictor import ModelPredictor
-from degu_tf.paper.data_sets import OpenedSetup, Setup
+from degu_tf.paper.networks.setups import OpenedSetup, Setup
+from degu_tf.paper.networks.store import Store
+from degu_tf.paper.networks.weights import DataWeights
 from degu_tf.paper.script import Context
-from degu_tf.paper.store import Store
-from degu_tf.paper.weights import DataWeights
 from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.run import member_seed
 
@@ -55,9 +55,9 @@ class TrainedModels:
             return self.weights.ensemble()
         return self._store.teachers(
             self.splits,
-            self._setup.spec,
+            self._setup.teacher_spec(self.splits),
             self._settings.n_members,
-            self._setup.training,
+            self._setup.teacher_settings(self.splits),
             self._seed,
         )
 
@@ -66,12 +66,13 @@ class TrainedModels:
         if self.weights is not None:
             yield from self.weights.models(method)
             return
+        teachers = self.teachers_of(method)
+        distillation = distillation_of(method)
         yield from self._store.students(
-            self.teachers_of(method),
+            teachers,
             self.splits,
             [student_seed(self._seed, index) for index in range(self._settings.n_students)],
-            settings=self._setup.training,
-            distillation=distillation_of(method),
+            **self._setup.student(self.splits, teachers.spec or self._setup.spec, distillation),
         )
 
     def teachers_of(self, method: str) -> Ensemble:
