@@ -70,7 +70,7 @@ _QUICK = small_setup(
 )
 PRESETS = {
     "smoke": Settings((1.0,), 2, 1, _SMOKE, _SMOKE),
-    "quick": Settings((0.25, 1.0), 5, 5, _QUICK, _QUICK),
+    "quick": Settings((0.25, 1.0), 3, 3, _QUICK, _QUICK),
     "paper": Settings(
         FRACTIONS,
         recipe("dream_rnn_starrseq").n_members,
