@@ -6,6 +6,7 @@ the data after the preset where they are not simulated, the recipe where one was
 `degu_tf.cli.reproduce.results_page`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from degu_tf.utils.files import atomic_write, read_json, write_json
 
 FIGURE = "figure.png"
 FOLDER, PAGE = "results", "RESULTS.md"
+HDF5 = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ def publish(entries: Sequence[Entry], out: Path, to: Path) -> list[str]:
         if record["preset"] == SMOKE:
             continue
         record["data"] = [Path(file).name for file in record["data"]]
-        stems = [Path(file).stem for file in record["data"]]
+        stems = [Path(name).stem for name in short_names(record["data"])]
         recipe = [record["recipe"]] if record.get("recipe") else []
         opened = ["weights"] if record.get("weights") else []
         parts = [record["preset"], *stems, *recipe, *opened]
@@ -123,6 +125,18 @@ def published(folder: Path) -> list[Published]:
         for file in sorted((folder / FOLDER / entry.script).glob(f"*/{RECORD}")):
             found.append(Published(entry, file.parent, read_json(file), read_claims(file.parent)))
     return found
+
+
+def short_names(files: Sequence[str]) -> list[str]:
+    """Names of data files as they are shown: of tables and genomes their first word, each once.
+
+    Examples
+    --------
+    >>> short_names(["k562.h5", "PKLR_satmut.tsv.gz", "SORT1_satmut.tsv.gz", "PKLR_element.fa"])
+    ['k562.h5', 'PKLR', 'SORT1']
+    """
+    names = [name if name.endswith(HDF5) else re.split(r"[_.]", name)[0] for name in files]
+    return list(dict.fromkeys(names))
 
 
 def _write(file: Path, text: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from degu_tf.cli.reproduce.catalogue import CATALOGUE, Entry
-from degu_tf.cli.reproduce.results import FIGURE, Published
+from degu_tf.cli.reproduce.results import FIGURE, Published, short_names
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.results.verdicts import claims_table, escaped, table_row, verdict_words
 
@@ -128,7 +128,7 @@ def _link(entry: Entry) -> str:
 
 
 def _data(each: Published) -> str:
-    return "simulated" if each.simulated else ", ".join(each.record["data"])
+    return "simulated" if each.simulated else ", ".join(short_names(each.record["data"]))
 
 
 def _reused(each: Published) -> str:
