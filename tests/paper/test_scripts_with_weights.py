@@ -177,6 +177,9 @@ def test_weights_go_with_data_and_with_figures_that_open_them(two, tmp_path, cap
     both = ["--weights", str(two / "weights"), "--data", str(two / "k562.h5"), "--only", "1.0"]
     assert script.main([*both, "--out", str(tmp_path / "a")]) == 2
     assert "expected no --only beside --weights" in capsys.readouterr().err
+    both[-2:] = ["--recipe", "best"]
+    assert script.main([*both, "--out", str(tmp_path / "a")]) == 2
+    assert "expected no --recipe beside --weights" in capsys.readouterr().err
     other = Script.of(vars(load("s04_ensemble_size")))
     assert other.main(["--weights", str(two), "--out", str(tmp_path / "b")]) == 2
     assert "expected no --weights, for this figure trains" in capsys.readouterr().err

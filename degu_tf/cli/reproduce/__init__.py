@@ -39,7 +39,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     several(reproduce, "--weights", "PATH", f"{what}for fig4 to fig6 and s7 to s16; needs --data")
     what = "train teachers and students so instead of as the preset does: paper, to the letter; "
     what += "best, this package's, in as many steps as the preset takes; for the quickstart, fig2, "
-    what += "fig4 to fig6, s2 and s7 to s16 (default: as the preset does)"
+    what += "fig4 to fig6, s2, s7 to s16 and x1 (default: as the preset does)"
     reproduce.add_argument("--recipe", choices=("best", "paper"), help=what)
     where = "output folder: one folder a script, and `runs` for the models they share"
     option(reproduce, "--out", "FOLDER", where, default="results")

@@ -84,10 +84,7 @@ class Setup:
 
         In as many steps as the setup's own training takes, where both count in steps.
         """
-        chosen, steps = training_recipe(name), self._steps
-        if steps is not None and chosen.teacher_steps is not None:
-            chosen = in_steps_of(chosen, steps)
-        return dataclasses.replace(self, recipe=chosen)
+        return dataclasses.replace(self, recipe=in_steps_of(training_recipe(name), self._steps))
 
     @property
     def _steps(self) -> int | None:
@@ -175,8 +172,13 @@ def best_setup(
     return Setup(ModelSpec(name, options), sizes=sizes, recipe=recipe, length=length)
 
 
-def in_steps_of(recipe: Recipe, steps: int) -> Recipe:
-    """A recipe whose teachers and whose students each take so many steps."""
+def in_steps_of(recipe: Recipe, steps: int | None) -> Recipe:
+    """A recipe whose teachers and whose students each take so many steps.
+
+    As it is for None, and where the recipe counts in epochs, as the paper's does.
+    """
+    if steps is None or recipe.teacher_steps is None:
+        return recipe
     return dataclasses.replace(recipe, teacher_steps=steps, student_steps=steps)
 
 

@@ -1,19 +1,20 @@
 """Teachers and students of two recipes on training sets of several sizes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.distillation.recipes import RECIPES, Recipe
+from degu_tf.distillation.recipes import RECIPES
 from degu_tf.heads import Prediction
 from degu_tf.metrics.correlation import correlation
 from degu_tf.metrics.kmer_ridge import KmerRidge
 from degu_tf.metrics.share_kept import MEAN, share_kept
 from degu_tf.models.predictor import ModelPredictor
+from degu_tf.paper.networks.setups import in_steps_of
 from degu_tf.paper.networks.store import Store
 from degu_tf.paper.networks.trained_models import student_seed
 from degu_tf.training.model_spec import ModelSpec
@@ -75,12 +76,6 @@ def shares(splits: Splits, settings: Settings, store: Store, seed: int) -> pd.Da
     return pd.concat(tables, ignore_index=True)
 
 
-def _shortened(recipe: Recipe, steps: int | None) -> Recipe:
-    if steps is None or recipe.teacher_steps is None:
-        return recipe
-    return replace(recipe, teacher_steps=steps, student_steps=steps)
-
-
 def networks(splits: Splits, settings: Settings, store: Store, seed: int) -> None:
     """Teachers and students of every size and recipe."""
     for size in settings.sizes:
@@ -94,7 +89,7 @@ def trained(
     splits: Splits, name: str, settings: Settings, store: Store, seed: int
 ) -> tuple[Ensemble, Iterator[ModelPredictor]]:
     """Teachers and students of a recipe; students are trained when they are taken."""
-    recipe = _shortened(RECIPES[name], settings.steps)
+    recipe = in_steps_of(RECIPES[name], settings.steps)
     teachers = store.teachers(
         splits, settings.spec, settings.n_members, recipe.teacher_settings(splits), seed
     )
