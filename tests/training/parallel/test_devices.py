@@ -55,18 +55,16 @@ def test_batches_that_do_not_divide(monkeypatch):
 
 @pytest.mark.slow
 def test_two_devices_learn_what_one_does():
-    """As close as one device comes to itself where layers sum in another order."""
+    """To the rounding of some twenty steps, which sum gradients in another order."""
     ran = subprocess.run(
         [sys.executable, SCRIPTS / "devices_script.py"], capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr[-4000:]
     found = dict(json.loads(line) for line in ran.stdout.splitlines())
-    rounding = found.pop("rounding")
-    assert found.pop("without batch normalisation")["loss"] < 1e-6
-    assert len(found) == 14
+    assert len(found) == 15
     for name, each in found.items():
-        assert each["loss"] < 5 * rounding["loss"], name
-        assert each["weights"] < 5 * rounding["weights"], name
+        assert each["loss"] < 1e-5, name
+        assert each["weights"] < 1e-5, name
 
 
 def free_ports(number):
