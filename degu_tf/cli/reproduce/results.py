@@ -96,11 +96,7 @@ def publish(entries: Sequence[Entry], out: Path, to: Path) -> list[str]:
         if record["preset"] == SMOKE:
             continue
         record["data"] = [Path(file).name for file in record["data"]]
-        stems = [Path(name).stem for name in short_names(record["data"])]
-        recipe = [record["recipe"]] if record.get("recipe") else []
-        opened = ["weights"] if record.get("weights") else []
-        parts = [record["preset"], *stems, *recipe, *opened]
-        place = to / FOLDER / entry.script / "-".join(parts)
+        place = _place(to / FOLDER / entry.script, record)
         place.mkdir(parents=True, exist_ok=True)
         with atomic_write(place / FIGURE) as temporary:
             temporary.write_bytes(small_picture(source / "figure.png"))
@@ -125,6 +121,19 @@ def published(folder: Path) -> list[Published]:
         for file in sorted((folder / FOLDER / entry.script).glob(f"*/{RECORD}")):
             found.append(Published(entry, file.parent, read_json(file), read_claims(file.parent)))
     return found
+
+
+def _place(folder: Path, record: dict[str, Any]) -> Path:
+    """Where among a script's results these lie: by whole names where other data have the short."""
+    recipe = [record["recipe"]] if record.get("recipe") else []
+    opened = ["weights"] if record.get("weights") else []
+    for names in (short_names(record["data"]), record["data"]):
+        stems = [Path(name).stem for name in names]
+        place = folder / "-".join([record["preset"], *stems, *recipe, *opened])
+        held = place / RECORD
+        if not held.is_file() or read_json(held)["data"] == record["data"]:
+            break
+    return place
 
 
 def short_names(files: Sequence[str]) -> list[str]:

@@ -100,6 +100,14 @@ def test_recipes_stand_beside_each_other(tmp_path, place):
     assert "| fig4 | k562.h5, recipe best |" in (tmp_path / "README.md").read_text()
 
 
+def test_tables_whose_names_begin_alike_stand_beside_each_other(tmp_path, place):
+    for out, name in (("a", "mpra_one.tsv"), ("b", "mpra_two.tsv"), ("c", "mpra_two.tsv")):
+        finish(tmp_path / out, "fig3", data=[name], verdict=f"that of {out}")
+        publish(chosen(["fig3"]), tmp_path / out, place)
+    verdicts = {each.folder.name: each.claims["verdict"][0] for each in published(place)}
+    assert verdicts == {"quick-mpra": "that of a", "quick-mpra_two": "that of c"}
+
+
 def test_the_readme_gets_the_headlines_and_keeps_the_rest(tmp_path, place):
     finish(tmp_path / "out", "fig3")
     finish(tmp_path / "out", "s13")
