@@ -2,7 +2,9 @@
 
 The gradient of a bias before batch normalisation is nought but for rounding, and Adam, which
 divides a gradient by its size, makes whole steps of it. So Adam's epsilon is larger here than such
-gradients, and what is left between one and two devices is rounding alone. A process of its own, because devices are set before TensorFlow begins. Cases are named on the
+gradients, and what is left between one and two devices is rounding alone.
+
+A process of its own, because devices are set before TensorFlow begins. Cases are named on the
 command line; each prints the largest difference of losses, and of weights, as JSON.
 """
 
