@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from cases import every_other
 
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build
@@ -64,7 +65,7 @@ np.save(sys.argv[2], model(x, training=False).numpy())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", every_other(SETTINGS))
 def test_programs_give_the_same_numbers_under_any_setting(name, weights, tmp_path):
     found = []
     for variables, settings in (({}, {}), SETTINGS[name]):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from cases import every_other
 from evoaug_tf.augment import RandomRC
 from faults.damage import DETECTED, HARMLESS, SILENT, Counts, damages, write
 
@@ -77,14 +78,6 @@ def check(begin, folder, stops=((3, 3), (5, None))):
     assert names[0].isdisjoint(STATES)
 
 
-def slow_after(number, names):
-    """Names of cases, of which so many run in every test of the package."""
-    return [
-        pytest.param(name, marks=[pytest.mark.slow] if place >= number else [])
-        for place, name in enumerate(names)
-    ]
-
-
 TEACHERS = {
     "plateau and early stopping": PAPER,
     "EvoAug, then a second stage": replace(
@@ -99,7 +92,7 @@ TEACHERS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", slow_after(1, TEACHERS))
+@pytest.mark.parametrize("name", every_other(TEACHERS))
 def test_teachers_resume(name, splits, spec, tmp_path):
     settings = TEACHERS[name]
     if settings.likelihood is not None:
@@ -128,7 +121,8 @@ STUDENTS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_after(0, STUDENTS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", every_other(STUDENTS))
 def test_students_resume(name, teachers, splits, tmp_path):
     chosen = STUDENTS[name]
     settings = replace(COSINE, ema=0.9, standardise=name == "from the best teacher")
