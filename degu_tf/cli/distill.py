@@ -112,7 +112,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     validation = "labels that choose the best epoch: measured, as in the paper, or the ensemble's"
     validation += " (default: the recipe's)"
     labels.add_argument("--validate-on", choices=("measured", "ensemble"), help=validation)
-    share_of = "weight of the measured activity in the training labels, beside the teachers' "
+    share_of = "weight of the measured activity beside the teachers' in the labels of the training "
+    share_of += "sequences as they are, which are one in K + 1 of a pool of K copies "
     option(labels, "--measured-share", "SHARE", f"{share_of}(default: the recipe's)", below_one)
     extra = "FASTA, table or HDF5 of more sequences for the teachers to label and the student to "
     option(labels, "--extra", "FILE", f"{extra}learn from")
@@ -149,8 +150,9 @@ def _augmentation_options(distill: argparse.ArgumentParser) -> None:
     choice(augmentation, "--labels", labels, ("teachers", "static"))
     append = "train on the original sequences too, appended to each minibatch"
     flag(augmentation, "--append", append)
-    dtype = "precision of the teachers' predictions; bfloat16 is faster on processors that have it"
-    dtype += "; auto: bfloat16 on GPUs that have it, else float32"
+    dtype = "precision of teachers that label each minibatch; bfloat16 is faster where "
+    dtype += "processors have it; auto: bfloat16 on GPUs that have it, else float32. Labels made "
+    dtype += "once, as of a pool, are in float32"
     choice(augmentation, "--teacher-dtype", dtype, ("auto", "float32", "bfloat16"))
     finetuning_options(augmentation)
 
@@ -187,6 +189,8 @@ def run(options: argparse.Namespace) -> None:
     spec, n_train = _student_spec(options, teachers, chosen), len(splits.train)
     base = default_settings(teachers, chosen, splits, spec)
     settings = training_settings(options, base, n_train)
+    extra = _extra(options, splits)
+    labels = chosen.student_labels(splits, settings, 0 if extra is None else len(extra))
     students = train(
         options,
         teachers,
@@ -195,8 +199,8 @@ def run(options: argparse.Namespace) -> None:
         replace(settings, finetune=finetuning_settings(options, base, n_train)),
         subset=subset,
         recipe=chosen,
-        distillation=distillation_settings(options, chosen.student_labels(splits, settings)),
-        extra=_extra(options, splits),
+        distillation=distillation_settings(options, labels),
+        extra=extra,
     )
     for student, folder in zip(students, folders_of(options), strict=True):
         say(f"Student of {teachers.n_members} teachers in {folder}")

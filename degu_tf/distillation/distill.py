@@ -1,8 +1,6 @@
 """Distil an ensemble into one student: the teachers' mean and spread are its labels."""
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -16,6 +14,7 @@ from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.failures.attempts import learned_anything, with_retries
 from degu_tf.distillation.label_pool import with_label_pool
 from degu_tf.distillation.labels import Validation, check_labels, student_splits
+from degu_tf.distillation.runs import whereabouts
 from degu_tf.distillation.student_model import DistillationModel
 from degu_tf.distillation.teacher import Teacher, usable_dtype
 from degu_tf.heads import Form, HeadLayout
@@ -32,6 +31,9 @@ from degu_tf.training.standardisation import Standardisation
 from degu_tf.training.train import train
 from degu_tf.utils.errors import InputError
 from degu_tf.utils.whole_numbers import is_whole
+
+STUDENT_LOSSES = ("mse", "poisson")
+"""What a student's activity is compared with its labels by."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Augmentation:
     teacher_dtype
         ``"float32"``, or ``"bfloat16"`` for faster labels where the processor has arithmetic for
         it; ``"auto"`` is bfloat16 on GPUs that have it (compute capability 8.0), else float32.
+        Labels that are made once, for a pool or static ones, are in float32.
 
     Raises
     ------
@@ -86,15 +89,16 @@ class Augmentation:
                 "a recombined sequence has no label but its teachers'. Received: labels='static'"
             )
 
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values, for a run's identity."""
+    def to_dict(self, in_pool: bool = False) -> dict[str, Any]:
+        """The settings as plain values, for a run's identity; a pool's labels are in float32."""
         described: dict[str, Any] = {
             "scheme": None if self.scheme is None else describe(self.scheme),
             "labels": self.labels,
             "append": self.append,
         }
         if self.labels == "teachers":
-            described["teacher_dtype"] = usable_dtype(self.teacher_dtype)
+            dtype = "float32" if in_pool else usable_dtype(self.teacher_dtype)
+            described["teacher_dtype"] = dtype
         return described
 
 
@@ -115,7 +119,8 @@ class DistillationSettings:
         Labels that choose the best epoch, ``"measured"`` or the ``"ensemble"``'s
         (`degu_tf.distillation.labels.student_splits`).
     measured_share
-        Weight of the measured activity in the training labels, as in `student_splits`.
+        Weight of the measured activity in the labels of the training sequences as they are, as in
+        `student_splits`: of what a pool of K copies holds they are one in K + 1.
     pool
         Augmented copies of the training sequences that the teachers label once for all students
         (`degu_tf.distillation.label_pool.with_label_pool`); an epoch then is as many steps as one
@@ -157,16 +162,31 @@ class DistillationSettings:
             raise InputError(
                 f"a student starts from 'random' or 'best-teacher'. Received: init={self.init!r}"
             )
+        chosen = self.augmentation
         if self.pool is None:
+            if self.measured_share and chosen and chosen.labels == "teachers" and not chosen.append:
+                raise InputError(
+                    "where teachers label each minibatch no label is measured: add the originals "
+                    "(append=True), or take static labels or a pool. "
+                    f"Received: measured_share={self.measured_share:g}",
+                    "where teachers label each minibatch no label is measured: add the originals "
+                    "(--append), or take --labels static or --pool 1. "
+                    f"Received: --measured-share {self.measured_share:g}",
+                )
             return
         if not is_whole(self.pool, 1):
             raise InputError(f"pool must be a whole number from 1. Received: {self.pool!r}")
-        chosen = self.augmentation
         if chosen is None or chosen.scheme is None or chosen.labels != "teachers" or chosen.append:
             raise InputError(
                 "a pool holds augmented sequences with the teachers' labels, and the originals: "
                 "name an Augmentation with a scheme, labels='teachers', append=False. "
                 f"Received: {chosen!r}"
+            )
+        if chosen.teacher_dtype == "bfloat16":
+            raise InputError(
+                "labels of a pool are made once, in float32. Received: teacher_dtype='bfloat16'",
+                "labels of a pool are made once, in float32; --pool 0 makes them for each "
+                "minibatch. Received: --teacher-dtype bfloat16",
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -174,7 +194,7 @@ class DistillationSettings:
         weights = {"epistemic": self.epistemic_weight, "aleatoric": self.aleatoric_weight}
         described: dict[str, Any] = {"loss_weights": weights}
         if self.augmentation is not None:
-            described["augmentation"] = self.augmentation.to_dict()
+            described["augmentation"] = self.augmentation.to_dict(self.pool is not None)
         if self.validation != "measured":
             described["validation"] = self.validation
         if self.measured_share:
@@ -251,7 +271,6 @@ def distill(
         measured_share=distillation.measured_share,
         extra=extra,
     )
-
     return attempt_student(teachers, labelled, spec, settings, run, distillation=distillation)
 
 
@@ -344,7 +363,7 @@ def train_student(
         labelled,
         _of_student(spec) if spec is teachers.spec else spec,
         settings,
-        _of_student_run(run).recording(provenance, _whereabouts(teachers, run.folder)),
+        _of_student_run(run).recording(provenance, whereabouts(teachers, run.folder)),
         objective=Objective(labelled.heads, loss),
         learner=learner,
         prepare=prepare,
@@ -388,7 +407,7 @@ def _check_student(
     augmentation: Augmentation | None,
 ) -> None:
     """Refuse settings of teachers, and what suits numbers but not profiles."""
-    if settings.likelihood is not None:
+    if settings.loss not in STUDENT_LOSSES:
         raise InputError(
             "a student learns its teachers' labels, by loss='mse' or 'poisson'. "
             f"Received: loss={settings.loss!r}"
@@ -428,20 +447,3 @@ def _learner(
     return DistillationModel(
         student, heads, teacher, augmentation.scheme, augmentation.append, seed
     )
-
-
-def _whereabouts(teachers: Ensemble, folder: Path | None) -> dict[str, Any]:
-    """Where the teachers are, as the manifest has it: their run, or their files and columns."""
-    if not teachers.sources:
-        return {"teachers": _relative(teachers.folder, folder)}
-    return {
-        "teachers_files": [_relative(source, folder) for source in teachers.sources],
-        "teachers_heads": teachers.heads.to_dict(),
-    }
-
-
-def _relative(teachers: Path | None, folder: Path | None) -> str | None:
-    """From one folder to the other, links followed: so it is read from where the files are."""
-    if teachers is None or folder is None:
-        return None
-    return os.path.relpath(os.path.realpath(teachers), os.path.realpath(folder))

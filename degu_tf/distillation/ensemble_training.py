@@ -12,12 +12,13 @@ from degu_tf.distillation.failures.members import (
     Unlearned,
     attempt_member,
     check_unlearned,
+    further_members,
     in_manifest,
+    is_complete,
     naming_dead_members,
     numbers_below,
     outcome_in,
     sorted_out,
-    to_train,
     warn_of_failed,
 )
 from degu_tf.metrics.activity import score
@@ -53,11 +54,11 @@ def train_ensemble(
     loaded, and asking for more members than it has trains the missing ones.
     A folder in which another process trains is waited for.
 
-    A member that diverges or runs out of memory is trained again from seeds derived from its own,
-    `run.retries` times, and one that did not learn (it predicts no target of the validation set
-    better than the mean does) likewise. Those that fail to the end are left out: the ensemble is
-    that of the others, `Ensemble.failed` and a warning say whom it lacks, and the same call with
-    more retries trains them.
+    A member that diverges is trained again from seeds derived from its own, `run.retries` times,
+    and one that did not learn (it predicts no target of the validation set better than the mean
+    does) likewise; one that runs out of memory is, from the same seed. Those that fail to the end
+    are left out: the ensemble is that of the others, `Ensemble.failed` and a warning say whom it
+    lacks, and the same call with more retries trains them.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def train_ensemble(
     2
     """
     run = run or Run()
-    with run.alone(n_members):
+    with run.alone(lambda folder: is_complete(folder, run, n_members, unlearned)):
         return _train_ensemble(splits, spec, n_members, settings, run, executor, unlearned)
 
 
@@ -120,11 +121,11 @@ def _train_ensemble(
         if not folder.finished:
             initial_model(splits, spec, settings, objective.heads, run.of_member(0))
         folder.begin(run_settings("ensemble", splits, spec, settings, objective.heads, run))
-        if folder.finished and not to_train(folder.manifest(), run, n_members, unlearned):
+        if is_complete(folder, run, n_members, unlearned):
             return Ensemble.load(run.folder, numbers=numbers_below(n_members, folder.manifest()))
     tasks = [(splits, spec, settings, run.of_member(i), objective) for i in range(n_members)]
     with naming_dead_members(run, n_members):
-        outcomes = _train_members(tasks, run.progress, executor)
+        outcomes = _train_members(tasks, run.progress, executor) + further_members(run, n_members)
     members, failed = sorted_out(outcomes, run, splits, unlearned)
     ensemble = Ensemble([*members.values()], spec, run.folder, numbers=[*members], failed=failed)
     if run.folder is not None:
@@ -133,7 +134,9 @@ def _train_ensemble(
         table = score(prediction, test.targets, splits.heads, split=splits.test_name)
         write_table(folder / METRICS, table)
         warn_where_threads_differ(member_folder(run.folder, i) for i in members)
-        folder.finish(n_members=ensemble.n_members, **in_manifest(failed), **run.notes)
+        folder.finish(n_members=ensemble.n_members, **in_manifest(failed, unlearned), **run.notes)
+    if len(outcomes) > n_members:
+        return Ensemble.load(run.folder, numbers=numbers_below(n_members, folder.manifest()))
     warn_of_failed(failed)
     return ensemble
 

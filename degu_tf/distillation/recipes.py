@@ -107,7 +107,7 @@ class Recipe:
         return replace(settings, learning_rate=rate)
 
     def student_labels(
-        self, splits: Splits, settings: TrainingSettings | None = None
+        self, splits: Splits, settings: TrainingSettings | None = None, n_extra: int = 0
     ) -> DistillationSettings:
         """What a student of these data learns from, with the copies of its label pool.
 
@@ -118,6 +118,9 @@ class Recipe:
         settings
             How the student is trained, if not in this recipe's steps: the pool holds no more than
             it sees.
+        n_extra
+            Sequences that nothing was measured of, which `distill` adds to the training data
+            (`extra`): the pool holds copies of them too, and is no larger for it.
 
         Examples
         --------
@@ -133,7 +136,7 @@ class Recipe:
         steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
         seen = settings.epochs * steps * settings.batch_size
         size = self.pool_size * min(2.0, self._more(n))
-        return replace(self.distillation, pool=math.ceil(min(size, seen) / n))
+        return replace(self.distillation, pool=math.ceil(min(size, seen) / (n + n_extra)))
 
     def _student_settings(self, n_train: int) -> TrainingSettings:
         """How a student is trained that has batch normalisation."""

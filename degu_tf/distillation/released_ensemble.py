@@ -83,7 +83,7 @@ def released_ensemble(
                     f"{other.source.name} with {two!r}"
                 )
     spec = ModelSpec(first.architecture, dict(first.options))
-    return Ensemble([member.predictor() for member in members], spec, Path(folder))
+    return Ensemble([member.predictor() for member in members], spec, sources=files[:n_members])
 
 
 def member_files(folder: str | os.PathLike, pattern: str = "*") -> list[Path]:

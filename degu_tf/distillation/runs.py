@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -93,3 +94,20 @@ def teachers_of(folder: str | os.PathLike) -> Ensemble | None:
             f"expected the teachers of {folder}. Received: another ensemble in {paths[0]}"
         )
     return teachers
+
+
+def whereabouts(teachers: Ensemble, folder: Path | None) -> dict[str, Any]:
+    """Where the teachers are, as the manifest has it: their run, or their files and columns."""
+    if not teachers.sources:
+        return {"teachers": _relative(teachers.folder, folder)}
+    return {
+        "teachers_files": [_relative(source, folder) for source in teachers.sources],
+        "teachers_heads": teachers.heads.to_dict(),
+    }
+
+
+def _relative(teachers: Path | None, folder: Path | None) -> str | None:
+    """From one folder to the other, links followed: so it is read from where the files are."""
+    if teachers is None or folder is None:
+        return None
+    return os.path.relpath(os.path.realpath(teachers), os.path.realpath(folder))

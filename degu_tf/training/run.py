@@ -127,17 +127,23 @@ class Run:
             object.__setattr__(self, attribute, value)
 
     @contextmanager
-    def alone(self, n_members: int = 1) -> Iterator[None]:
-        """Lock the folder, if there is one and the run in it is not finished, with its members.
+    def alone(self, complete: Callable[[RunFolder], bool] | None = None) -> Iterator[None]:
+        """Lock the folder, if there is one and the run in it is not complete.
 
         Another process that trains in it is waited for, and named on standard error. A lock that
         one left which was killed once the run was finished is taken, and so removed.
+
+        Parameters
+        ----------
+        complete
+            Whether nothing is left to do in a folder; whether the run is finished by default.
         """
         if self.folder is None:
             yield
             return
         left = (self.folder / LOCK).exists()
-        if not left and _is_finished(RunFolder(self.folder), n_members):
+        folder = RunFolder(self.folder)
+        if not left and (folder.finished if complete is None else complete(folder)):
             yield
             return
         with alone(self.folder, progress=self.progress):
@@ -202,10 +208,6 @@ class Run:
             provenance={**provenance, **self.provenance},
             notes={**notes, **self.notes},
         )
-
-
-def _is_finished(folder: RunFolder, n_members: int) -> bool:
-    return folder.finished and folder.manifest().get("n_members", 1) >= n_members
 
 
 def _checked(callbacks: Any) -> "list[Callback]":

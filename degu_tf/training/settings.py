@@ -157,7 +157,8 @@ class TrainingSettings:
                 f"{', '.join(ERRORS)}, or one of {sorted(LIKELIHOODS)}. "
                 f"Received: standardise=True, loss={self.loss!r}"
             )
-        for name, what in (("standardise", "units"), ("precision", "precision")):
+        alike = (("standardise", "units"), ("precision", "precision"), ("loss", "way"))
+        for name, what in alike:
             value = getattr(self, name)
             if self.finetune is not None and getattr(self.finetune, name) != value:
                 raise InputError(

@@ -3,11 +3,17 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from degu_tf.distillation.distill import DistillationSettings, distill, train_student
+from degu_tf.distillation.distill import (
+    Augmentation,
+    DistillationSettings,
+    distill,
+    train_student,
+)
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.ensemble_training import train_ensemble
 from degu_tf.distillation.labels import student_splits
@@ -16,6 +22,7 @@ from degu_tf.distillation.teacher import Teacher
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.sequences.encoding import as_float
+from degu_tf.training.augmentation.names import scheme
 from degu_tf.training.losses import DistillationLoss
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run
@@ -164,6 +171,29 @@ def test_a_students_run_says_what_made_it(small_student, teachers, splits):
 def test_settings_that_mean_nothing_are_refused_when_they_are_made(name, value, message):
     with pytest.raises(InputError, match=f"{message}.*Received: .*{re.escape(str(value))}"):
         DistillationSettings(**{name: value})
+
+
+def test_measured_labels_that_nothing_would_learn_from_are_refused():
+    on_the_fly = Augmentation(scheme("mutagenesis"))
+    with pytest.raises(InputError, match=r"append=True.*Received: measured_share=0\.3"):
+        DistillationSettings(augmentation=on_the_fly, measured_share=0.3)
+    for labels in (replace(on_the_fly, append=True), replace(on_the_fly, labels="static"), None):
+        DistillationSettings(augmentation=labels, measured_share=0.3)
+    DistillationSettings(augmentation=on_the_fly, measured_share=0.3, pool=1)
+
+
+def test_a_pool_is_labelled_in_float32():
+    half = Augmentation(scheme("mutagenesis"), teacher_dtype="bfloat16")
+    with pytest.raises(InputError, match=r"float32\. Received: teacher_dtype='bfloat16'"):
+        DistillationSettings(augmentation=half, pool=1)
+    whole = DistillationSettings(augmentation=Augmentation(scheme("mutagenesis")), pool=1)
+    assert whole.to_dict()["augmentation"]["teacher_dtype"] == "float32"
+
+
+@pytest.mark.parametrize("loss", ["huber", "mae", "gaussian_nll"])
+def test_losses_that_no_student_has_are_refused(teachers, labelled, loss):
+    with pytest.raises(InputError, match=f"'mse' or 'poisson'. Received: loss='{loss}'"):
+        train_student(teachers, labelled, settings=TrainingSettings(loss=loss))
 
 
 def test_a_student_is_trained_with_the_weighted_loss(teachers, labelled, monkeypatch):

@@ -70,6 +70,8 @@ def test_students_of_large_data_learn_longer(n_train, steps, pool):
     settings = RECIPES["best"].student_settings(splits, ModelSpec(_nested))
     assert settings.epochs * settings.steps_per_epoch == pytest.approx(steps, rel=0.02)
     assert RECIPES["best"].student_labels(splits).pool == pool
+    with_extra = RECIPES["best"].student_labels(splits, n_extra=3 * n_train).pool
+    assert with_extra == pytest.approx(pool / 4, abs=1)
 
 
 def test_students_of_the_best_recipe(spec):

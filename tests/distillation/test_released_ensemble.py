@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from degu_tf.distillation.distributed.portable import PortableEnsemble
 from degu_tf.distillation.released_ensemble import member_files, released_ensemble
+from degu_tf.distillation.teacher_files import open_teachers
 from degu_tf.heads import HeadLayout
 from degu_tf.models import build
 from degu_tf.utils.errors import InputError
@@ -46,7 +48,10 @@ def test_a_folder_loads_as_an_ensemble(folder):
         "options": {"width": 0.03},
         "init": None,
     }
-    assert ensemble.folder == folder
+    assert ensemble.folder is None  # which is that of a run
+    assert [file.name[0] for file in ensemble.sources] == ["1", "2", "3"]
+    assert open_teachers(ensemble.sources).fingerprint() == ensemble.fingerprint()
+    assert PortableEnsemble.of(ensemble).open().fingerprint() == ensemble.fingerprint()
     assert ensemble.heads == STARRSEQ
 
 

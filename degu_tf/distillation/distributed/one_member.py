@@ -3,7 +3,12 @@
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.ensemble_training import train_ensemble
-from degu_tf.distillation.failures.members import Unlearned, attempt_member, is_settled
+from degu_tf.distillation.failures.members import (
+    Unlearned,
+    attempt_member,
+    is_settled,
+    present_members,
+)
 from degu_tf.training.initial_weights import initial_model
 from degu_tf.training.model_spec import Architecture, as_spec
 from degu_tf.training.objective import measured_objective, settings_for_task
@@ -28,8 +33,8 @@ def train_member(
     """Train one member of the run that `train_ensemble` would train whole.
 
     Members are trained in any order, at the same time, by any machine that shares the folder; a
-    finished one is left as it is. Whoever finds that all of them are finished, or failed in all
-    their attempts, completes the run.
+    finished one is left as it is, and those that a finished run lacks are trained. Whoever finds
+    that all of them are finished, or failed in all their attempts, completes the run.
 
     Parameters
     ----------
@@ -79,8 +84,9 @@ def train_member(
     folder = RunFolder(run.folder)
     if not folder.finished:
         initial_model(splits, spec, settings, objective.heads, run.of_member(member))
-        with alone(folder.path, progress=run.progress):
-            folder.begin(run_settings("ensemble", splits, spec, settings, objective.heads, run))
+    with alone(folder.path, progress=run.progress):
+        folder.begin(run_settings("ensemble", splits, spec, settings, objective.heads, run))
+    if not folder.finished or member not in present_members(folder.manifest()):
         attempt_member(splits, spec, settings, run.of_member(member), objective)
     if not all(is_settled(run.of_member(i)) for i in range(n_members)):
         return None

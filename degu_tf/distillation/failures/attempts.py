@@ -1,7 +1,8 @@
 """Trainings that fail: why, from which seed, and the attempts from derived seeds that follow.
 
 A seed that diverged, or whose model did not learn, does so again: it is recorded in the run's
-folder and not tried again. Whatever else fails (memory) is no fault of the seed, and is not.
+folder and not tried again. Lack of memory is no fault of the seed: the same one is tried again, as
+often as there are retries, and anew when the run goes on.
 """
 
 import shutil
@@ -76,11 +77,16 @@ class FailedTraining(InputError):
         self.name, self.attempts = name, tuple(attempts)
         said = "; ".join(_told(each) for each in attempts)
         n = len(attempts)
+        if attempts[-1].reason in OF_THE_SEED:
+            python = f"Run(retries={n}) trains it from another seed"
+            command_line = f"--retries {n} trains it from another seed"
+        else:
+            python = "a smaller batch_size or width takes less; the same call tries again"
+            command_line = "a smaller --batch-size or --width takes less; the same command tries "
+            command_line += "again"
         super().__init__(
-            f"{name} {said}. Run(retries={n}) trains it from another seed. "
-            f"Received: retries={n - 1}",
-            f"{name} {said}. --retries {n} trains it from another seed. "
-            f"Received: --retries {n - 1}",
+            f"{name} {said}. {python}. Received: retries={n - 1}",
+            f"{name} {said}. {command_line}. Received: --retries {n - 1}",
         )
 
     def __reduce__(self) -> tuple:
@@ -128,21 +134,23 @@ def _attempts(
     learned: Callable[[ModelPredictor], bool],
 ) -> ModelPredictor:
     """Make attempts until one gives a model, while no other process does in this folder."""
-    failed = failed_attempts(run.folder)
-    for _ in range(run.retries + 1):
-        failed = [each for each in failed if each.reason in OF_THE_SEED]
-        number = len(failed)
-        attempt = run.of_attempt(number)
-        if number > run.retries and not _begun(attempt):
+    failed = [each for each in failed_attempts(run.folder) if each.reason in OF_THE_SEED]
+    tried = False
+    while True:
+        of_seeds = [each for each in failed if each.reason in OF_THE_SEED]
+        attempt = run.of_attempt(len(of_seeds))
+        if len(failed) > run.retries and (tried or not _begun(attempt)):
             break
+        tried = True
         _record(run.folder, failed)
-        _clear(run.folder, {each.seed for each in failed})
+        _clear(run.folder, {each.seed for each in of_seeds})
         try:
             model = train_once(attempt)
         except _FAILURES as error:
             failure = FailedAttempt(attempt.seed, _reason(error), _first_line(error))
         else:
-            if number >= run.retries or learned(model):
+            if len(failed) >= run.retries or learned(model):
+                _record(run.folder, of_seeds)
                 return model
             failure = FailedAttempt(attempt.seed, UNLEARNED)
         failed = [*failed, failure]

@@ -49,7 +49,7 @@ class FailedMember:
     seed
         The seed that was tried last.
     attempts
-        Seeds that were tried.
+        How many seeds were tried.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def _check_enough(failed: Mapping[int, FailedMember], n_members: int) -> None:
 
 def _failed_member(failure: FailedTraining) -> FailedMember:
     last = failure.attempts[-1]
-    return FailedMember(last.reason, last.seed, len(failure.attempts))
+    return FailedMember(last.reason, last.seed, len({each.seed for each in failure.attempts}))
 
 
 def _unlearned_member(run: Run) -> FailedMember:
@@ -182,17 +182,24 @@ def _unlearned_member(run: Run) -> FailedMember:
     return FailedMember(UNLEARNED, seed, len(failed_attempts(run.folder)) + 1)
 
 
-def in_manifest(failed: Mapping[int, FailedMember]) -> dict[str, Any]:
+def in_manifest(
+    failed: Mapping[int, FailedMember], unlearned: Unlearned = "keep"
+) -> dict[str, Any]:
     """What the manifest of an ensemble says of members that failed: nothing where there are none.
+
+    And that those which did not learn were looked for, where they are left out.
 
     Examples
     --------
     >>> in_manifest({1: FailedMember("diverged", 17)})
     {'failed': {'1': {'reason': 'diverged', 'seed': 17, 'attempts': 1}}}
+    >>> in_manifest({}, "leave-out")
+    {'unlearned': 'leave-out'}
     """
-    if not failed:
-        return {}
-    return {"failed": {str(i): vars(each) for i, each in failed.items()}}
+    said: dict[str, Any] = {} if unlearned == "keep" else {"unlearned": unlearned}
+    if failed:
+        said["failed"] = {str(i): vars(each) for i, each in failed.items()}
+    return said
 
 
 def of_manifest(manifest: Mapping[str, Any]) -> dict[int, FailedMember]:
@@ -252,18 +259,32 @@ def chosen_members(
     return chosen, failed
 
 
-def to_train(manifest: Mapping[str, Any], run: Run, n_members: int, unlearned: Unlearned) -> bool:
-    """Whether a finished ensemble lacks members that training, or keeping them, would give it."""
+def is_complete(folder: RunFolder, run: Run, n_members: int, unlearned: Unlearned) -> bool:
+    """Whether an ensemble is finished and is what it would be if it were trained on."""
+    if not folder.finished:
+        return False
+    manifest = folder.manifest()
     failed = of_manifest(manifest)
     if manifest["n_members"] + len(failed) < n_members:
-        return True
-    return any(
+        return False
+    if unlearned == "leave-out" and manifest.get("unlearned") != unlearned:
+        return False  # members that did not learn were not looked for
+    return not any(
         each.reason not in OF_THE_SEED
         or each.attempts <= run.retries
         or (each.reason == UNLEARNED and unlearned == "keep")
         for i, each in failed.items()
         if i < n_members
     )
+
+
+def further_members(run: Run, n_members: int) -> list[Outcome]:
+    """What came of the members of a finished ensemble beyond so many, which stay in it."""
+    if run.folder is None or not (folder := RunFolder(run.folder)).finished:
+        return []
+    manifest = folder.manifest()
+    held = manifest["n_members"] + len(of_manifest(manifest))
+    return [outcome_in(run.of_member(i)) for i in range(n_members, held)]
 
 
 def numbers_below(n_members: int, manifest: Mapping[str, Any]) -> list[int]:

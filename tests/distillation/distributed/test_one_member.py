@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import pytest
@@ -32,6 +33,19 @@ def test_the_last_job_was_killed_as_it_completed_the_run(tmp_path, splits, spec,
     run = Run(folder, 5, progress=False)
     assert train_member(splits, spec, 2, 0, quick, run).fingerprint() == teachers.fingerprint()
     assert RunFolder(folder).finished
+
+
+@pytest.mark.slow
+def test_a_finished_run_grows_by_its_jobs(tmp_path, splits, spec, quick, teachers):
+    folder = shutil.copytree(teachers.folder, tmp_path / "run")
+    run = Run(folder, 5, progress=False)
+    assert train_member(splits, spec, 4, 3, quick, run) is None
+    assert Ensemble.load(folder).n_members == 2
+    whole = train_member(splits, spec, 4, 2, quick, run)
+    assert whole.n_members == Ensemble.load(folder).n_members == 4
+    other = replace(quick, epochs=quick.epochs + 1)
+    with pytest.raises(InputError, match="epochs"):
+        train_member(splits, spec, 5, 4, other, run)
 
 
 def test_what_is_refused(tmp_path, splits, spec, quick):

@@ -16,6 +16,7 @@ from degu_tf.distillation.failures.attempts import (
     unlearned_targets,
     with_retries,
 )
+from degu_tf.distillation.failures.members import is_settled
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.training.model_spec import ModelSpec
 from degu_tf.training.run import Run, attempt_seed, member_seed
@@ -68,16 +69,30 @@ def test_memory_is_no_fault_of_the_seed(error, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_want_of_memory_is_an_attempt_like_others(tmp_path):
+    """Of one call: it settles a member, and the next call tries the seed again."""
+    run = quiet(tmp_path, retries=1)
+    training = Training(MemoryError(), MemoryError(), MemoryError(), FloatingPointError("a"))
+    for _ in range(2):
+        with pytest.raises(FailedTraining) as caught:
+            with_retries(training, run)
+        assert len(caught.value.attempts) == len(failed_attempts(tmp_path)) == 2
+        assert is_settled(run)
+    assert training.seeds == [7, 7, 7, 7]
+    assert with_retries(training, run) == "model"
+    assert training.seeds[4:] == [attempt_seed(7, 1)]
+
+
 def test_the_last_attempt_names_all_seeds(tmp_path):
     training = Training(FloatingPointError("a"), MemoryError())
     with pytest.raises(FailedTraining) as caught:
         with_retries(training, quiet(tmp_path, retries=1))
     second = attempt_seed(7, 1)
     assert str(caught.value) == (
-        f"member 3 (seed 7) diverged: a; (seed {second}) ran out of memory. Run(retries=2) trains "
-        "it from another seed. Received: retries=1"
+        f"member 3 (seed 7) diverged: a; (seed {second}) ran out of memory. a smaller "
+        "batch_size or width takes less; the same call tries again. Received: retries=1"
     )
-    assert "--retries 2 trains it" in caught.value.command_line
+    assert "--batch-size or --width" in caught.value.command_line
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     assert [each.reason for each in failed_attempts(tmp_path)] == ["diverged", "out of memory"]
 

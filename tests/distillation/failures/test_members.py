@@ -204,9 +204,30 @@ def test_those_left_out_can_be_kept_after_all(ask):
 
 
 @pytest.mark.slow
+def test_those_that_did_not_learn_can_be_left_out_after_all(ask):
+    seed = seed_where(1)
+    assert ask(idle, seed, unlearned="keep").n_members == 4
+    with lacking():
+        assert ask(idle, seed, unlearned="leave-out").numbers == (0, 2, 3)
+    assert Ensemble.load(ask.folder).numbers == (0, 2, 3)
+
+
+@pytest.mark.slow
+def test_members_beyond_those_asked_for_stay_in_the_run(ask):
+    """Also where one of the first is trained again."""
+    seed = seed_where(1)
+    with lacking():
+        ask(diverging, seed)
+    before = contents(ask.folder / "member_03")
+    assert ask(diverging, seed, n_members=3, retries=1).numbers == (0, 1, 2)
+    assert Ensemble.load(ask.folder).numbers == (0, 1, 2, 3)
+    assert contents(ask.folder / "member_03") == before
+
+
+@pytest.mark.slow
 def test_without_failures_retries_change_no_file(ask):
     seed = seed_where()
-    for folder, options in (("a", {}), ("b", {"retries": 2, "unlearned": "leave-out"})):
+    for folder, options in (("a", {}), ("b", {"retries": 2})):
         ask(idle, seed, folder=folder, **options)
     assert contents(ask.folder.parent / "a") == contents(ask.folder.parent / "b")
     assert in_manifest({}) == {}
