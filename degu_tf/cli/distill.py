@@ -115,8 +115,8 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     share_of = "weight of the measured activity beside the teachers' in the labels of the training "
     share_of += "sequences as they are, which are one in K + 1 of a pool of K copies "
     option(labels, "--measured-share", "SHARE", f"{share_of}(default: the recipe's)", below_one)
-    extra = "FASTA, table or HDF5 of more sequences for the teachers to label and the student to "
-    option(labels, "--extra", "FILE", f"{extra}learn from")
+    extra = "FASTA, table (column seq) or HDF5 (all its splits) of more sequences for the teachers "
+    option(labels, "--extra", "FILE", f"{extra}to label and the student to learn from")
     shuffles = "add dinucleotide shuffles of this share of the training sequences, labelled alike"
     option(labels, "--extra-shuffles", "SHARE", shuffles, positive_share)
     _augmentation_options(distill)
@@ -250,13 +250,11 @@ def _extra(options: argparse.Namespace, splits: "Splits") -> "np.ndarray | None"
     """Sequences of `--extra` and `--extra-shuffles`, as tokens; None without them."""
     import numpy as np
 
-    from degu_tf.data.sources.sequences import read_sequences
     from degu_tf.sequences.encoding import as_tokens, shuffle_dinucleotides
 
     found = []
     if options.extra is not None:
-        length = splits.input_shape[0]
-        found.append(as_tokens(read_sequences(options.extra, length=length).sequences))
+        found.append(_tokens_of(options, splits.input_shape[0]))
         say(f"{len(found[0]):,} extra sequences from {options.extra}")
     if options.extra_shuffles is not None:
         rng = np.random.default_rng(options.seed)
@@ -264,6 +262,27 @@ def _extra(options: argparse.Namespace, splits: "Splits") -> "np.ndarray | None"
         rows = rng.permutation(len(tokens))[: round(options.extra_shuffles * len(tokens))]
         found.append(shuffle_dinucleotides(tokens[rows], rng))
     return np.concatenate(found) if found else None
+
+
+def _tokens_of(options: argparse.Namespace, length: int) -> "np.ndarray":
+    """Tokens of all sequences of `--extra`, of every split of HDF5."""
+    import numpy as np
+
+    from degu_tf.data.hdf5.splits_file import read_splits
+    from degu_tf.data.sources.sequences import read_sequences
+    from degu_tf.sequences.encoding import as_tokens
+    from degu_tf.utils.file_types import file_type
+
+    if file_type(options.extra) != "HDF5":
+        return as_tokens(read_sequences(options.extra, length=length).sequences)
+    stored = read_splits(options.extra, options.targets, missing_targets="keep")
+    if stored.input_shape[0] != length:
+        raise InputError(
+            f"expected sequences of {length} bases, as the data have. "
+            f"Received: {stored.input_shape[0]} bases in --extra {options.extra}"
+        )
+    parts = [stored.train, stored.validation, *([stored.test] if stored.has_test else [])]
+    return np.concatenate([as_tokens(part.sequences) for part in parts])
 
 
 def _student_spec(

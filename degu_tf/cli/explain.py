@@ -125,7 +125,8 @@ def run(options: argparse.Namespace) -> None:
     heads = options.head or list(predictor.heads.targets)
     ranking = None
     if options.rank_by == "measured":
-        ranking = measured_values(options.sequences, options.split, options.targets, heads)
+        length = predictor.input_length
+        ranking = measured_values(options.sequences, options.split, options.targets, heads, length)
         ranking = {head: _ranked(values, head, options.top) for head, values in ranking.items()}
     background = DINUCLEOTIDE
     if options.method == "deepshap":
@@ -206,9 +207,11 @@ def _report(options: argparse.Namespace, head: str, folder: Path, n_sequences: i
 
 
 def measured_values(
-    path: str, split: str, targets: list[str] | None, heads: list[str]
+    path: str, split: str, targets: list[str] | None, heads: list[str], length: int | None = None
 ) -> "dict[str, np.ndarray]":
     """Measured values `(N,)` of each head in a split of an HDF5 file.
+
+    Of profiles the mean over as many bases in their middle as the model takes, which are explained.
 
     Raises
     ------
@@ -219,7 +222,7 @@ def measured_values(
 
     with blaming("--rank-by measured"):
         splits = read_splits(path, targets, missing_targets="keep")
-        part, layout = getattr(splits, split), splits.heads
+        part, layout = getattr(splits, split).centred(length), splits.heads
         columns = {head: part.targets[..., layout.column(head)] for head in heads}
     return {
         head: values if values.ndim == 1 else values.mean(axis=1)
@@ -272,7 +275,13 @@ def references(
         if path is None:
             return DINUCLEOTIDE, f"{shuffled}, since {why_no_data(options.run)}; {_HOW}"
         with blaming(f"the run's data; {_HOW}"):
-            found = read_sequences(path, split="test", length=predictor.input_length, crop=True)
+            found = read_sequences(
+                path,
+                split="test",
+                targets=options.targets or predictor.heads.targets,
+                length=predictor.input_length,
+                crop=True,
+            )
         n = min(options.references, len(found.names))
     else:
         n = options.references

@@ -121,7 +121,8 @@ def run(options: argparse.Namespace) -> None:
                     uncertainty=options.uncertainty,
                     conformal=conformal,
                     level=options.level,
-                    pad=options.pad,
+                    # what is as long as the model needs none, and has no flanks
+                    pad=options.pad if options.pad != "flanks" or any(element.flanks) else None,
                 )
                 table = placed(table, element)
             table.to_csv(file, sep="\t", index=False, header=number == 0, float_format="%.6g")

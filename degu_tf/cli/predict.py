@@ -82,7 +82,7 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     flag(predict, "--force", FORCE)
     strands_option(predict)
     interval_options(predict)
-    interval_source_options(predict, " (not needed with --bigwig)")
+    interval_source_options(predict, ", which --bigwig does not read")
     _window_options(fitting_options(predict))
     work = predict.add_argument_group("computation; the output does not depend on it")
     engine_options(work, "number of processes, each with a part of the sequences")

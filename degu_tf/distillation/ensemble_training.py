@@ -135,7 +135,7 @@ def _train_ensemble(
         write_table(folder / METRICS, table)
         warn_where_threads_differ(member_folder(run.folder, i) for i in members)
         folder.finish(n_members=ensemble.n_members, **in_manifest(failed, unlearned), **run.notes)
-    if len(outcomes) > n_members:
+    if run.folder is not None and len(outcomes) > n_members:
         return Ensemble.load(run.folder, numbers=numbers_below(n_members, folder.manifest()))
     warn_of_failed(failed)
     return ensemble

@@ -192,6 +192,10 @@ def test_more_sequences_from_a_file_and_from_shuffles(work, tmp_path):
     said = done(*command, "--extra-shuffles", 0.5, "--out", tmp_path / "y").out
     assert "9 extra sequences" in said
     assert settings(tmp_path / "y")["data"]["n_train"] == 40 + 9 + 20
+    stored = ("distill", work.x, work.data, "--augment", "off", "--extra", work.data)
+    said = done(*stored, "--out", tmp_path / "h").out  # every split of a file
+    assert "130 extra sequences" in said
+    assert settings(tmp_path / "h")["data"]["n_train"] == 40 + 130
     (tmp_path / "more.fa").write_text(">s\nACGT\n")
     refused = degu(*command, "--out", tmp_path / "z")
     assert refused.code == 2

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 from command_line import degu
@@ -13,9 +14,11 @@ from degu_tf.attribution.explain_run import TOP, explain_run
 from degu_tf.attribution.map_files import read_maps
 from degu_tf.attribution.methods import METHODS, Method
 from degu_tf.attribution.shap_values import deepshap
-from degu_tf.cli.explain import data_file
+from degu_tf.cli.explain import data_file, measured_values
 from degu_tf.data.hdf5.splits_file import write_splits
-from degu_tf.sequences.encoding import decode
+from degu_tf.data.splits import Split, Splits
+from degu_tf.heads import HeadLayout
+from degu_tf.sequences.encoding import as_float, decode
 from degu_tf.sequences.fasta import write_fasta
 
 
@@ -146,6 +149,32 @@ def test_the_experiment_may_rank(work, splits, tmp_path):
     done = explain(work / "run", work / "s.fa", *ranked, "--out", tmp_path / "x")
     assert done.code == 2
     assert "degu: error: --rank-by measured: " in done.err
+
+
+def test_references_of_a_file_that_leaves_its_columns_open(work, splits, tmp_path):
+    """The run knows what they mean."""
+    with h5py.File(tmp_path / "flat.h5", "w") as file:
+        parts = (splits.train, splits.validation, splits.test)
+        for name, part in zip(("Train", "Valid", "Test"), parts, strict=True):
+            file[f"X_{name}"] = as_float(part.sequences)
+            file[f"y_{name}"] = part.targets[:, :2]
+    moved = shutil.copytree(work / "run", tmp_path / "run")
+    manifest = json.loads((moved / "manifest.json").read_text())
+    manifest["data_file"] = "../flat.h5"
+    (moved / "manifest.json").write_text(json.dumps(manifest))
+    done = explain(moved, work / "s.fa", "--references", "3", "--logos", "0", "--head", "Dev",
+                   "--out", tmp_path / "m")  # fmt: skip
+    assert done.code == 0, done.err
+    assert f"References: 3 random sequences of the {len(splits.test)} in" in done.out
+
+
+def test_profiles_are_ranked_by_the_bases_that_are_explained(tmp_path):
+    targets = np.zeros((2, 8, 1), "f")
+    targets[0, :2], targets[1, 3] = 50.0, 1.0
+    part = Split(np.zeros((2, 8), np.uint8), targets)
+    write_splits(tmp_path / "p.h5", Splits(part, part, part, HeadLayout(("ATAC",))))
+    found = measured_values(tmp_path / "p.h5", "test", None, ["ATAC"], length=4)
+    assert found["ATAC"].tolist() == [0.0, 0.25]
 
 
 @pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients", "ism"])

@@ -340,6 +340,16 @@ def same(table, expected):
     )
 
 
+def test_only_short_intervals_are_filled_up_with_the_genome(run, genome, tmp_path):
+    lines = ("chr1\t50\t70\tshort", "chr1\t80\t112\texact", "chr1\t120\t170\tlong")
+    done, table = of_intervals(run, genome, tmp_path, lines, "--pad", "flanks")
+    assert done.code == 0, done.err
+    assert table["name"].value_counts().to_dict() == {"long": 150, "exact": 96, "short": 60}
+    for line, name in zip(lines[1:], ("exact", "long"), strict=True):
+        alone = of_intervals(run, genome, tmp_path, [line])[1]
+        same(table[table["name"] == name], alone)
+
+
 def test_intervals_of_a_genome_are_mutated_on_their_strand(run, student, genome, tmp_path):
     lines = ("chr1\t50\t90\tlong\t0\t+", "chr1\t100\t132\tback\t0\t-")
     done, table = of_intervals(run, genome, tmp_path, lines)

@@ -19,6 +19,8 @@ OUTSIDE = "outside every element"
 BEYOND = "its window lies beyond the end of its contig"
 """The reason for an insertion behind the last base whose window begins there."""
 
+SHORT_FLANKS = "the flanks are shorter than its window needs"
+
 TOO_SHORT = "its element is shorter than the window"
 """The reason where an element could be padded."""
 
@@ -194,6 +196,8 @@ class Windows:
             return TOO_SHORT
         if place >= self.genome.contigs[contig]:
             return BEYOND
+        if not self._flanks_reach(contig, variant, place, _lost(ref, alt)):
+            return SHORT_FLANKS
         index = start - place
         if index + len(ref) > self.length and place < start - self.center + self.offset:
             return "deletes the end of its element"
@@ -231,6 +235,15 @@ class Windows:
         if self.fitting.pad is None:
             return None
         return low - max(0, self.length - (bounds[1] - bounds[0])) // 2
+
+    def _flanks_reach(self, contig: str, variant: Variant, place: int, lost: int) -> bool:
+        """Whether the flanks, if they are to, fill a window from there on up."""
+        bounds = self.genome.bounds(contig, variant.start)
+        if self.fitting.pad != "flanks" or bounds is None:
+            return True
+        before, behind = self.fitting.flanks
+        end = place + self.length + lost
+        return len(before) >= bounds[0] - place and len(behind) >= end - bounds[1]
 
 
 class _Placed(NamedTuple):

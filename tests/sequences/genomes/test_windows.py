@@ -239,6 +239,9 @@ def test_shorter_elements_stand_in_the_middle_of_padded_windows(element, bases, 
     assert window.alt == deleted
     longer = Variant("1", 70, bases[69], bases[69] + "GATC")
     assert windows.why_not(longer) is None
+    exact = Windows(element, length, pad="flanks", flanks=(before[:left], behind[:right]))
+    assert exact.cut(Variant("1", 70, bases[69], other(bases[69]))).ref == exact.cut(longer).ref
+    assert exact.why_not(deletion) == "the flanks are shorter than its window needs"
 
 
 def test_padding_leaves_windows_of_longer_elements_where_they_are(element, genome, bases):
