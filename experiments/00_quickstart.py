@@ -16,7 +16,7 @@ import pandas as pd
 import degu_tf as degu
 from degu_tf.paper.claims import Claim, Verdict, greater
 from degu_tf.paper.correlations import correlations
-from degu_tf.paper.data_sets import read_measured
+from degu_tf.paper.data_sets import check_one_file, read_measured
 from degu_tf.paper.fig2_performance.study import trained
 from degu_tf.paper.networks.setups import Setup, best_setup, small_setup
 from degu_tf.paper.quickstart.figure import quickstart_figure
@@ -79,6 +79,7 @@ def networks(context: Context) -> None:
 
 
 def _splits(context: Context) -> degu.Splits:
+    check_one_file(context)
     if context.data:
         return read_measured(context.data[0])
     setup = context.settings.setup

@@ -23,8 +23,8 @@ def share_kept(
 
     The share is `(student - single) / (ensemble - single)`, where `single` is the mean r of the
     members and `ensemble` the r of their mean: 0 for a student as good as a single model, 1 for one
-    as good as the ensemble. Intervals are percentiles over resampled test sequences; that students
-    and teachers of other seeds differ is not in them.
+    as good as the ensemble; NaN where that is no better than its members. Intervals are percentiles
+    over resampled test sequences; that students and teachers of other seeds differ is not in them.
 
     Parameters
     ----------
@@ -81,6 +81,7 @@ def share_kept(
     r = np.stack(parts, axis=2)  # (1 + resampled, 2 + members, targets), the data as they are first
     single = r[:, 2:].mean(axis=1)
     shares = (r[:, 0] - single) / (r[:, 1] - single)
+    shares[:, r[0, 1] <= single[0]] = np.nan  # no gain, of which a share could be kept
     low, high = np.quantile(shares[1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
     low_mean, high_mean = np.quantile(shares[1:].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
     return pd.DataFrame(

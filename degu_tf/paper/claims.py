@@ -226,7 +226,22 @@ def _average(verdicts: Sequence[Verdict]) -> Verdict:
     )
     fewest = min(each.n for each in verdicts)
     over = f"mean of {len(verdicts)}"
-    return Verdict(verdicts[0].statistic, value, low, high, float("nan"), fewest, threshold, over)
+    name = _common_name([each.statistic for each in verdicts])
+    return Verdict(name, value, low, high, float("nan"), fewest, threshold, over)
+
+
+def _common_name(statistics: Sequence[str]) -> str:
+    """What statistics of several parts are together: the words that differ are left open.
+
+    Examples
+    --------
+    >>> _common_name(["r, student - single", "r, dynamic - single"])
+    'r, … - single'
+    """
+    words = [each.split(" ") for each in statistics]
+    if len({len(each) for each in words}) > 1:
+        return "; ".join(dict.fromkeys(statistics))
+    return " ".join(each[0] if len(set(each)) == 1 else "…" for each in zip(*words, strict=True))
 
 
 def _unknown(what: str, value: float, n: int, threshold: float = 0.0) -> Verdict:

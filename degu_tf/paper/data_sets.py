@@ -141,6 +141,18 @@ def read_measured(path: Path) -> Splits:
     return splits
 
 
+def check_one_file(context: Context) -> None:
+    """Refuse several files where a figure is of one data set.
+
+    Raises
+    ------
+    InputError
+        If there is more than one file.
+    """
+    if len(context.data) > 1:
+        raise InputError(f"expected one file. Received: --data {' '.join(map(str, context.data))}")
+
+
 def activity_data(
     context: Context, sizes: tuple[int, int, int] | None, length: int | None = None
 ) -> tuple[str, Splits]:
@@ -160,8 +172,7 @@ def activity_data(
     InputError
         If there is more than one file, or the paper preset has none.
     """
-    if len(context.data) > 1:
-        raise InputError(f"expected one file. Received: --data {' '.join(map(str, context.data))}")
+    check_one_file(context)
     if context.data:
         splits = at_most(read_measured(context.data[0]), sizes)
         return context.data[0].stem, splits.without_uncertainty()

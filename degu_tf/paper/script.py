@@ -37,7 +37,7 @@ from degu_tf.plots.style import letter_panels
 from degu_tf.training.train import write_table
 from degu_tf.utils import quiet
 from degu_tf.utils.errors import InputError
-from degu_tf.utils.files import atomic_write, read_json
+from degu_tf.utils.files import atomic_write, file_hash, read_json
 from degu_tf.utils.processes.engines import engine
 from degu_tf.utils.processes.locks import alone
 
@@ -312,7 +312,8 @@ class Script:
         self, options: argparse.Namespace, weights: ReleasedWeights | None
     ) -> dict[str, Any]:
         settings = dataclasses.asdict(self._settings(options))
-        return {**self._asked(options, weights), **settings}
+        hashes = {"data_hashes": [file_hash(path) for path in options.data]} if options.data else {}
+        return {**self._asked(options, weights), **hashes, **settings}
 
     def _settings(self, options: argparse.Namespace) -> Any:
         settings = self._chosen(self.presets[options.preset], options.only)

@@ -33,6 +33,14 @@ def test_a_member_keeps_nothing_and_the_ensemble_all():
     assert share_kept(MEMBERS.mean(axis=0), MEMBERS, TRUTH, ("a", "b"))["low"].min() > 1 - 1e-9
 
 
+def test_no_share_is_kept_of_a_gain_that_there_is_not():
+    """As where the ensemble's mean is that of members which contradict each other."""
+    members = np.stack([TRUTH, TRUTH, -4.0 * TRUTH])
+    table = share_kept(STUDENT, members, TRUTH, ("a", "b"))
+    assert (table["ensemble"] < table["single"]).all()
+    assert table[["share", "low", "high"]].isna().all(axis=None)
+
+
 @pytest.mark.slow
 def test_intervals_are_scipys_bootstrap():
     table = share_kept(STUDENT, MEMBERS, TRUTH, ("a", "b"), n_bootstrap=4000, level=0.9)

@@ -333,6 +333,17 @@ class TestScript:
             make_script(fail).main(arguments)
         assert not script.finished(arguments)
 
+    def test_other_data_under_the_same_name_are_other_data(self, tmp_path, capsys):
+        data, out = tmp_path / "d.h5", tmp_path / "out"
+        data.write_bytes(b"one")
+        script, arguments = make_script(), ["--data", str(data), "--out", str(out)]
+        assert script.main(arguments) == 0
+        assert script.finished(arguments)
+        data.write_bytes(b"two")
+        assert not script.finished(arguments)
+        assert script.main(arguments) == 2
+        assert "results of other settings" in capsys.readouterr().err
+
     def test_takes_up_a_folder_in_which_it_was_killed_at_its_first_file(self, tmp_path):
         (tmp_path / ".writing-000000abcdef-settings.json").write_text("{")
         os.utime(tmp_path / ".writing-000000abcdef-settings.json", (1, 1))
@@ -481,7 +492,10 @@ class TestFigure2:
         """The ensemble too, or grouping by seed would lose it."""
         scored = pd.DataFrame({"method": ["single", "ensemble"], "member": [0.0, np.nan]})
         monkeypatch.setattr(study, "evaluate_ensemble", lambda *args: scored)
-        store = SimpleNamespace(teachers=lambda *args: None, students=lambda *args, **more: [])
+        nothing = {"teachers": lambda *args, **more: None, "students": lambda *args, **more: []}
+        store = SimpleNamespace(**nothing)
+            teachers=lambda *args, **more: None, students=lambda *args, **more: []
+        )
         context = SimpleNamespace(
             settings=SimpleNamespace(n_members=2, n_students=0), store=store, seed=0
         )

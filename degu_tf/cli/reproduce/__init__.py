@@ -10,6 +10,7 @@ from degu_tf.utils.errors import InputError
 
 if TYPE_CHECKING:
     from degu_tf.cli.reproduce.catalogue import Entry
+    from degu_tf.cli.reproduce.running import Request
 
 
 def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -77,11 +78,14 @@ def run(options: argparse.Namespace) -> None:
                 "Received: --preset smoke"
             )
         check_out_folder(options.publish)
-    failed = _reproduce(entries, options)
+    request = _request(options)
+    failed = _reproduce(entries, request, options.dry_run)
     if options.publish is not None and not options.dry_run:
         from degu_tf.cli.reproduce.results import publish
+        from degu_tf.cli.reproduce.running import is_finished
 
-        done = publish(entries, Path(options.out), Path(options.publish))
+        finished = [entry for entry in entries if is_finished(entry, request)]
+        done = publish(finished, Path(options.out), Path(options.publish))
         say(f"Published {len(done)} of {len(entries)} in {options.publish}/RESULTS.md")
     if options.dry_run and failed:
         raise FailedScriptsError(f"{len(failed)} of {len(entries)} scripts cannot be run so")
@@ -99,8 +103,9 @@ class FailedScriptsError(InputError):
     exit_code = 1
 
 
-def _reproduce(entries: "list[Entry]", options: argparse.Namespace) -> dict[str, str]:
-    from degu_tf.cli.reproduce.catalogue import in_running_order
+def _request(options: argparse.Namespace) -> "Request":
+    """What is asked of every script; files that are not there are refused."""
+    from degu_tf.cli.reproduce.running import Request
     from degu_tf.utils import quiet
 
     for name in ("data", "weights"):
@@ -110,10 +115,8 @@ def _reproduce(entries: "list[Entry]", options: argparse.Namespace) -> dict[str,
                     f"expected a file. Received: --{name} {file}, where there is nothing"
                 )
     quiet.tensorflow()
-    from degu_tf.cli.reproduce.running import Request, reproduce
-
     data = tuple(map(Path, options.data or ()))
-    request = Request(
+    return Request(
         options.preset,
         Path(options.out),
         data,
@@ -123,7 +126,13 @@ def _reproduce(entries: "list[Entry]", options: argparse.Namespace) -> dict[str,
         tuple(map(Path, options.weights or ())),
         options.recipe,
     )
-    if options.dry_run:
+
+
+def _reproduce(entries: "list[Entry]", request: "Request", dry: bool) -> dict[str, str]:
+    from degu_tf.cli.reproduce.catalogue import in_running_order
+    from degu_tf.cli.reproduce.running import reproduce
+
+    if dry:
         from degu_tf.cli.reproduce.dry_run import dry_run
 
         return dry_run(in_running_order(entries), request, say)

@@ -23,7 +23,12 @@ def trained(
     settings, store, seed = context.settings, context.store, context.seed
     spec = setup.teacher_spec(splits)
     teachers = store.teachers(
-        splits, spec, settings.n_members, setup.teacher_settings(splits), seed
+        splits,
+        spec,
+        settings.n_members,
+        setup.teacher_settings(splits),
+        seed,
+        unlearned=setup.unlearned,
     )
     seeds = [student_seed(seed, index) for index in range(settings.n_students)]
     return teachers, store.students(teachers, splits, seeds, **setup.student(splits, spec))

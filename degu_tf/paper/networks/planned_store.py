@@ -10,6 +10,7 @@ from typing import Any
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import DistillationSettings
 from degu_tf.distillation.ensemble import Ensemble
+from degu_tf.distillation.failures.members import Unlearned
 from degu_tf.heads import HeadLayout
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.networks.store import Store, student_spec
@@ -128,6 +129,7 @@ class PlannedStore(Store):
         n_members: int = 10,
         settings: TrainingSettings | None = None,
         seed: int = 0,
+        unlearned: Unlearned = "keep",
     ) -> Ensemble:
         """The ensemble if it is finished, else what stands for it."""
         settings = settings or TrainingSettings()

@@ -7,6 +7,7 @@ from typing import Any
 
 from degu_tf.data.splits import Splits
 from degu_tf.distillation.distill import DistillationSettings
+from degu_tf.distillation.failures.members import Unlearned
 from degu_tf.distillation.recipes import BEST, Recipe
 from degu_tf.distillation.recipes import recipe as training_recipe
 from degu_tf.paper.networks.weights import DataWeights
@@ -46,6 +47,11 @@ class Setup:
     def teacher_settings(self, splits: Splits) -> TrainingSettings:
         """How teachers of these data are trained."""
         return self.training if self.recipe is None else self.recipe.teacher_settings(splits)
+
+    @property
+    def unlearned(self) -> Unlearned:
+        """What becomes of teachers that did not learn: they stay, but for what a recipe says."""
+        return "keep" if self.recipe is None else self.recipe.unlearned
 
     def teacher_spec(self, splits: Splits) -> ModelSpec:
         """Architecture of teachers of these data."""

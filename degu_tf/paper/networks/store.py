@@ -12,6 +12,7 @@ from degu_tf.distillation.distill import DistillationSettings, train_student
 from degu_tf.distillation.distributed.portable import train_students
 from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.distillation.ensemble_training import train_ensemble
+from degu_tf.distillation.failures.members import Unlearned
 from degu_tf.distillation.labels import student_splits
 from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.record import Ledger
@@ -69,16 +70,26 @@ class Store:
         n_members: int = 10,
         settings: TrainingSettings | None = None,
         seed: int = 0,
+        unlearned: Unlearned = "keep",
     ) -> Ensemble:
         """The ensemble these arguments describe; missing members are trained.
 
-        Ensembles of different size share their members.
+        Ensembles of different size share their members. Those that did not learn stay, as in the
+        paper, or are left out (`train_ensemble`).
         """
         settings = settings or TrainingSettings()
         folder = self.teachers_folder(splits, spec, settings, seed)
         run = Run(folder, seed, progress=self.progress)
         with self.ledger.entry(folder):
-            return train_ensemble(splits, spec, n_members, settings, run, executor=self.executor)
+            return train_ensemble(
+                splits,
+                spec,
+                n_members,
+                settings,
+                run,
+                executor=self.executor,
+                unlearned=unlearned,
+            )
 
     def model(
         self,

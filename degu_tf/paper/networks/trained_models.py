@@ -59,6 +59,7 @@ class TrainedModels:
             self._settings.n_members,
             self._setup.teacher_settings(self.splits),
             self._seed,
+            unlearned=self._setup.unlearned,
         )
 
     def students_of(self, method: str = "student") -> Iterator[ModelPredictor]:

@@ -26,6 +26,7 @@ from degu_tf.heads import HeadLayout, Prediction
 from degu_tf.metrics.profiles import ProfileScore
 from degu_tf.models.predictor import ModelPredictor, Predictor
 from degu_tf.models.tiling import Tiled
+from degu_tf.paper.data_sets import check_one_file
 from degu_tf.paper.networks.store import KEY_LENGTH
 from degu_tf.paper.networks.stored_maps import stored_maps
 from degu_tf.paper.networks.trained_models import student_seed
@@ -170,6 +171,7 @@ def compare_profiles(context: Context) -> pd.DataFrame:
 def data_of(context: Context) -> tuple[str, Splits]:
     """The user's data or simulated ones, and their name."""
     settings: Settings = context.settings
+    check_one_file(context)
     if context.data:
         splits = read_splits(context.data[0])
         if splits.train.targets.ndim != 3 or splits.heads.aleatoric != "std":

@@ -91,7 +91,12 @@ def trained(
     """Teachers and students of a recipe; students are trained when they are taken."""
     recipe = in_steps_of(RECIPES[name], settings.steps)
     teachers = store.teachers(
-        splits, settings.spec, settings.n_members, recipe.teacher_settings(splits), seed
+        splits,
+        settings.spec,
+        settings.n_members,
+        recipe.teacher_settings(splits),
+        seed,
+        unlearned=recipe.unlearned,
     )
     spec = recipe.student_spec(settings.spec)
     students = store.students(

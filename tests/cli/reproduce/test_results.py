@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import degu
 from PIL import Image
 
+from degu_tf.cli import reproduce
+from degu_tf.cli.reproduce import running
 from degu_tf.cli.reproduce.catalogue import CATALOGUE, chosen
 from degu_tf.cli.reproduce.results import publish, published
 from degu_tf.cli.reproduce.results_page import BEGIN, END, NOT_RUN, headlines, page
@@ -119,6 +122,18 @@ def test_the_readme_gets_the_headlines_and_keeps_the_rest(tmp_path, place):
     assert f"| fig2 |  |  | {NOT_RUN} |" in text
     assert "stale" not in text
     assert "s13" not in text
+
+
+def test_only_what_was_asked_for_is_published(tmp_path, place, monkeypatch):
+    """Not what lies in the folder of results from another command."""
+    finish(tmp_path / "out", "fig3")
+    finish(tmp_path / "out", "s5")
+    monkeypatch.setattr(reproduce, "_reproduce", lambda entries, request, dry: {})
+    monkeypatch.setattr(running, "is_finished", lambda entry, request: entry.name == "s5")
+    command = ("reproduce", "fig3", "s5", "--preset", "quick", "--out", tmp_path / "out")
+    done = degu(*command, "--publish", place)
+    assert (done.code, "Published 1 of 2" in done.out) == (0, True), done.err
+    assert [each.entry.name for each in published(place)] == ["s5"]
 
 
 def test_test_runs_and_unfinished_ones_are_not_published(tmp_path, place):

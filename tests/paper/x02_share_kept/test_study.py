@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numbered_scripts import load
 
 from degu_tf.metrics.activity import score
 from degu_tf.metrics.kmer_ridge import KmerRidge
@@ -22,8 +23,8 @@ def test_rows_say_what_models_and_ridge_score(teachers, student, splits, spec):
     class Trained:
         """A store that holds one ensemble and one student, and notes what it was asked for."""
 
-        def teachers(self, part, *arguments):
-            asked.append(("teachers", len(part.train), arguments[2].schedule))
+        def teachers(self, part, *arguments, unlearned):
+            asked.append(("teachers", len(part.train), arguments[2].schedule, unlearned))
             return teachers
 
         def students(self, of, part, seeds, student_spec, settings, *, distillation):
@@ -34,9 +35,9 @@ def test_rows_say_what_models_and_ridge_score(teachers, student, splits, spec):
     settings = Settings(spec, 2, 1, (100, None))
     table = shares(splits, settings, Trained(), seed=0)
     assert asked[:4] == [
-        ("teachers", 100, "plateau"),
+        ("teachers", 100, "plateau", "keep"),
         ("student", 100, "plateau", None),
-        ("teachers", 100, "cosine"),
+        ("teachers", 100, "cosine", "leave-out"),
         ("student", 100, "cosine", 5_000),
     ]
     assert table["n_train"].tolist() == [100] * 6 + [400] * 6
@@ -53,6 +54,22 @@ def test_rows_say_what_models_and_ridge_score(teachers, student, splits, spec):
     spreads = [each.predict(test).epistemic[:, 1] for each in (student, teachers)]
     assert row["spread"] == pytest.approx(spreads[0].mean() / spreads[1].mean())
     assert row["epistemic"] == pytest.approx(np.corrcoef(*spreads)[0, 1])
+
+
+@pytest.mark.parametrize(("low", "holds"), [(0.95, True), (0.85, False)])
+def test_a_share_is_told_no_better_than_the_test_sequences_allow(low, holds):
+    """Students differ little, but their gains are of the same sequences and teachers."""
+    decide = load("x02_share_kept").keeps_all
+    rows = {
+        "recipe": "best",
+        "target": "mean",
+        "share": [1.0, 1.001, 0.999],
+        "low": low,
+        "high": 1.2,
+    }
+    verdict = decide(pd.DataFrame(rows))
+    assert (verdict.verdict == "holds") == holds
+    assert (verdict.low, verdict.high) == (pytest.approx(low, abs=0.05), 1.2)
 
 
 def test_the_figure_takes_intervals_beside_the_share():
