@@ -492,8 +492,7 @@ class TestFigure2:
         """The ensemble too, or grouping by seed would lose it."""
         scored = pd.DataFrame({"method": ["single", "ensemble"], "member": [0.0, np.nan]})
         monkeypatch.setattr(study, "evaluate_ensemble", lambda *args: scored)
-        nothing = {"teachers": lambda *args, **more: None, "students": lambda *args, **more: []}
-        store = SimpleNamespace(**nothing)
+        store = SimpleNamespace(
             teachers=lambda *args, **more: None, students=lambda *args, **more: []
         )
         context = SimpleNamespace(
