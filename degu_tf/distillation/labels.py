@@ -149,7 +149,7 @@ def _mixed(
             )
     elif share:
         mean = heads.slice("mean")
-        activity = np.asarray(measured.take(split.targets, "mean"))
+        activity = measured.take(split.targets, "mean")[: len(split)]  # read, if in a file
         shares: Any = share
         if split.weights is not None:
             weights = split.weights / split.weights.mean(axis=0)

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from degu_tf.data.hdf5 import stored_rows
+from degu_tf.data.hdf5.splits_file import read_splits, write_splits
 from degu_tf.data.splits import Split, Splits
 from degu_tf.distillation.distill import DistillationSettings, distill
 from degu_tf.distillation.labels import student_splits
@@ -147,7 +149,7 @@ def test_a_width_that_is_no_number_stays():
     assert with_width(ModelSpec(_own, {"width": 5}), 1.5).options == {"width": 8}
 
 
-def test_measured_labels_are_mixed_into_the_activity_alone(teachers, splits):
+def test_measured_labels_are_mixed_into_the_activity_alone(teachers, splits, tmp_path, monkeypatch):
     pure = student_splits(teachers, splits)
     mixed = student_splits(teachers, splits, measured_share=0.3)
     expected = 0.7 * pure.train.targets[:, :2] + 0.3 * splits.train.targets[:, :2]
@@ -155,6 +157,11 @@ def test_measured_labels_are_mixed_into_the_activity_alone(teachers, splits):
     np.testing.assert_array_equal(mixed.train.targets[:, 2:], pure.train.targets[:, 2:])
     np.testing.assert_array_equal(mixed.validation.targets, pure.validation.targets)
     assert mixed.fingerprint != pure.fingerprint
+    write_splits(tmp_path / "d.h5", splits)
+    monkeypatch.setattr(stored_rows, "HELD", 1000)
+    stored = read_splits(tmp_path / "d.h5", in_memory="never")
+    found = student_splits(teachers, stored, measured_share=0.3)
+    np.testing.assert_allclose(np.asarray(found.train.targets), mixed.train.targets, atol=1e-6)
     with pytest.raises(InputError, match=r"measured_share must lie in \[0, 1\)"):
         student_splits(teachers, splits, measured_share=1.0)
 

@@ -229,6 +229,13 @@ def test_settings_that_do_not_go_together_are_refused(arguments, message):
         TrainingSettings(standardise=True, **arguments)
 
 
+def test_both_stages_have_one_loss():
+    with pytest.raises(InputError, match=r"give loss to both.*Received: loss=huber"):
+        TrainingSettings(loss="huber", finetune=TrainingSettings())
+    both = TrainingSettings(loss="huber", finetune=TrainingSettings(loss="huber"))
+    assert both.finetune.loss == "huber"
+
+
 def _ending(*layers):
     def network(input_shape, n_columns):
         first = [keras.Input(input_shape), keras.layers.Flatten()]
