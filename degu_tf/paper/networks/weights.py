@@ -42,6 +42,9 @@ _WORDS = {
 }
 """Words in paths, and what they say."""
 
+CELLS = frozenset({"k562", "hepg2", "wtc11"})
+"""Words of cell types, whose networks do not stand in for one another's."""
+
 _SCHEMES = ("dynamic_mutagenesis", "dynamic_evoaug", "dynamic_shuffle")
 
 
@@ -229,7 +232,7 @@ class ReleasedWeights:
             if isinstance(described, str):
                 continue
             heads = layout_of(each.name, described, splits)
-            if heads is None:
+            if heads is None or _of_another_cell(each.name, name):
                 continue
             named = {other: _named_after(each.name, other) for other in alike}
             if named[name] < max(named.values()):
@@ -351,8 +354,23 @@ def _alike(one: Splits, other: Splits) -> bool:
 
 def _named_after(name: str, data: str) -> int:
     """How many of the words in a data set's name are in a path."""
-    words = set(re.split(r"[^a-z0-9]+", data.lower())) - {""}
-    return len(words & set(re.split(r"[^a-z0-9]+", name.lower())))
+    return len(_parts(data) & _parts(name))
+
+
+def _of_another_cell(name: str, data: str) -> bool:
+    """Whether a path names a cell type, a data set another one.
+
+    Examples
+    --------
+    >>> [_of_another_cell(f"{cell}/*_ResidualBind", "lentiMPRA_K562") for cell in ("HepG2", "K562")]
+    [True, False]
+    """
+    theirs, ours = CELLS & _parts(name), CELLS & _parts(data)
+    return bool(theirs and ours and not theirs & ours)
+
+
+def _parts(name: str) -> set[str]:
+    return set(re.split(r"[^a-z0-9]+", name.lower())) - {""}
 
 
 def _words(method: str, share: float) -> str:

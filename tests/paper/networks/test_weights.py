@@ -102,6 +102,16 @@ def test_cells_are_told_apart_by_name_and_nothing_is_guessed(cell, tmp_path):
         ReleasedWeights([tmp_path], Needs(("single",))).of_data(data)
 
 
+def test_another_cells_networks_do_not_stand_in(cell, tmp_path):
+    heads = HeadLayout(ACTIVITY, "std")
+    write_set(tmp_path / "K562", "lentiMPRA", 2, residualbind(heads), ".weights.h5")
+    other = residualbind(heads, shift=50)
+    write_set(tmp_path / "HepG2" / "0.25", "lentiMPRA", 2, other, ".weights.h5")
+    weights = ReleasedWeights([tmp_path], Needs(("single",)))
+    assert weights.of_data({"lenti_K562": cell})["lenti_K562"].fractions == (1.0,)
+    assert weights.of_data({"mine": cell})["mine"].fractions == (0.25, 1.0)
+
+
 def test_two_sets_of_one_method_are_refused_by_name(fly, tmp_path):
     for place in ("a", "b"):
         write_set(tmp_path / place, "DeepSTARR", 2, deepstarr(TEACHERS), ".weights.h5")
