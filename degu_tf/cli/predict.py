@@ -251,11 +251,12 @@ def _predict_tracks(options: argparse.Namespace) -> None:
             f"commands of some --contigs each. Received: --bigwig {received(options)}"
         )
     given = fitting_flags(options)
-    if given or options.aggregate or options.bedgraph:
-        given += ["--aggregate"] if options.aggregate else []
-        given += ["--bedgraph"] if options.bedgraph else []
+    others = ("aggregate", "bedgraph", "gaussian", "name", "force")
+    given += [f"--{name}" for name in others if getattr(options, name)]
+    if given:
         raise InputError(
-            "tracks are predicted along whole contigs, by windows --step apart; leave out "
+            "tracks are predicted along whole contigs, by windows --step apart, without intervals, "
+            "and into a folder of their own, in which the same command resumes; leave out "
             f"{' and '.join(given)}. Received: --bigwig {' '.join(given)}"
         )
     if options.fasta is None or options.sequences is not None or options.bed is not None:

@@ -71,6 +71,8 @@ def test_from_bins_to_tracks(data):
     times = {file: file.stat().st_mtime_ns for file in tracks.iterdir()}
     done(*command)
     assert times == {file: file.stat().st_mtime_ns for file in tracks.iterdir()}
+    refused = degu(*command, "--force")
+    assert (refused.code, "leave out --force" in refused.err) == (2, True)
     refused = degu(*command, "--average-strands")
     assert refused.code == 2
     assert "with another --average-strands" in refused.err
