@@ -105,7 +105,6 @@ class FailedScriptsError(InputError):
 
 def _request(options: argparse.Namespace) -> "Request":
     """What is asked of every script; files that are not there are refused."""
-    from degu_tf.cli.reproduce.running import Request
     from degu_tf.utils import quiet
 
     for name in ("data", "weights"):
@@ -115,6 +114,8 @@ def _request(options: argparse.Namespace) -> "Request":
                     f"expected a file. Received: --{name} {file}, where there is nothing"
                 )
     quiet.tensorflow()
+    from degu_tf.cli.reproduce.running import Request
+
     data = tuple(map(Path, options.data or ()))
     return Request(
         options.preset,

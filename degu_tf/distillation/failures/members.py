@@ -265,7 +265,7 @@ def is_complete(folder: RunFolder, run: Run, n_members: int, unlearned: Unlearne
         return False
     manifest = folder.manifest()
     failed = of_manifest(manifest)
-    if manifest["n_members"] + len(failed) < n_members:
+    if manifest.get("n_members", 0) + len(failed) < n_members:
         return False
     if unlearned == "leave-out" and manifest.get("unlearned") != unlearned:
         return False  # members that did not learn were not looked for

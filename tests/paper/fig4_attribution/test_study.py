@@ -61,7 +61,7 @@ class Untrained(Store):
         super().__init__(root, progress=False)
         self.made = {}
 
-    def teachers(self, splits, spec, n_members, settings, seed):
+    def teachers(self, splits, spec, n_members, settings, seed, unlearned="keep"):
         if splits.fingerprint not in self.made:
             heads, shape = splits.heads, splits.input_shape
             self.made[splits.fingerprint] = Ensemble(

@@ -122,7 +122,7 @@ class Untrained(Store):
         super().__init__("nowhere")
         self.ensembles = {}
 
-    def teachers(self, splits, spec, n_members, settings, seed):
+    def teachers(self, splits, spec, n_members, settings, seed, unlearned="keep"):
         heads = measured_objective(settings, splits.heads, spec.head).heads
         key = (splits.fingerprint, spec.head, settings.loss, n_members, seed)
         if key not in self.ensembles:
