@@ -167,7 +167,7 @@ def test_the_best_recipe_is_the_default(work, tmp_path):
     assert made["validation"] == "ensemble"
     assert "start" not in made
     other = (
-        *("--pool", 0, "--augment", "mutagenesis", "--validate-on", "measured"),
+        *("--pool", 0, "--augment", "mutagenesis", "--append", "--validate-on", "measured"),
         *("--init", "best-teacher"),
         *("--no-positive-uncertainty", "--measured-share", 0.25, "--schedule", "constant"),
     )
