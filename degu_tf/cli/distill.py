@@ -330,21 +330,19 @@ def distillation_settings(
     """What a student learns from: the recipe's, changed by the options that were given."""
     from dataclasses import replace
 
-    settings = replace(
+    chosen = augmentation(options, base.augmentation)
+    named = {"validation": options.validate_on, "measured_share": options.measured_share}
+    if options.init is not None:
+        named["init"] = options.init if options.init in STARTS else "random"
+    return replace(
         base,
         epistemic=options.epistemic_form,
         epistemic_weight=options.epistemic_weight,
         aleatoric_weight=options.aleatoric_weight,
-        augmentation=augmentation(options, base.augmentation),
-        pool=None,
+        augmentation=chosen,
+        pool=_pool(options, base.pool, chosen),
+        **{name: value for name, value in named.items() if value is not None},
     )
-    named = {"validation": options.validate_on, "measured_share": options.measured_share}
-    if options.init is not None:
-        named["init"] = options.init if options.init in STARTS else "random"
-    settings = replace(
-        settings, **{name: value for name, value in named.items() if value is not None}
-    )
-    return replace(settings, pool=_pool(options, base.pool, settings.augmentation))
 
 
 def _pool(
