@@ -273,7 +273,7 @@ BEST = Recipe(
     teacher_steps=8_000,
     students=TrainingSettings(learning_rate=1e-2, schedule="cosine", patience=None),
     student_steps=16_000,
-    student_sequences=18_000,
+    student_sequences=12_000,
     distillation=DistillationSettings(
         augmentation=Augmentation(scheme("mosaic:0.85,mutagenesis=0.04:0.15")),
         validation="ensemble",

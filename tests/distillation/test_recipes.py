@@ -63,10 +63,10 @@ def test_a_length_in_steps_is_kept_whatever_the_data(steps, n_train, epochs, a_p
 
 @pytest.mark.parametrize(
     ("n_train", "steps", "pool"),
-    [(4_000, 16_000, 125), (18_000, 16_000, 28), (36_000, 32_000, 28), (90_000, 80_000, 12)],
+    [(4_000, 16_000, 125), (12_000, 16_000, 42), (36_000, 48_000, 28), (90_000, 120_000, 12)],
 )
 def test_students_of_large_data_learn_longer(n_train, steps, pool):
-    """From 18,000 sequences on in proportion; the pool grows to twice its size."""
+    """From 12,000 sequences on in proportion; the pool grows to twice its size."""
     train = Split(np.zeros((n_train, 4), np.uint8), np.zeros((n_train, 1), np.float32))
     splits = Splits(train, train.take(slice(2)), train.take(slice(2)), HeadLayout(("a",)))
     settings = RECIPES["best"].student_settings(splits, ModelSpec(_nested))
