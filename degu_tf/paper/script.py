@@ -312,6 +312,9 @@ class Script:
         self, options: argparse.Namespace, weights: ReleasedWeights | None
     ) -> dict[str, Any]:
         settings = dataclasses.asdict(self._settings(options))
+        for path in options.data:
+            if not Path(path).is_file():
+                raise InputError(f"expected a file. Received: --data {path}, which is none")
         hashes = {"data_hashes": [file_hash(path) for path in options.data]} if options.data else {}
         return {**self._asked(options, weights), **hashes, **settings}
 

@@ -333,6 +333,11 @@ class TestScript:
             make_script(fail).main(arguments)
         assert not script.finished(arguments)
 
+    def test_data_that_are_not_there_are_refused(self, tmp_path, capsys):
+        arguments = ["--data", str(tmp_path / "none.h5"), "--out", str(tmp_path / "out")]
+        assert make_script().main(arguments) == 2
+        assert "none.h5, which is none" in capsys.readouterr().err
+
     def test_other_data_under_the_same_name_are_other_data(self, tmp_path, capsys):
         data, out = tmp_path / "d.h5", tmp_path / "out"
         data.write_bytes(b"one")
