@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from untrained_networks import UntrainedStore
 
 from degu_tf.attribution.consistency import LARGEST, NONE, RMSE, STD
 from degu_tf.attribution.gradients import saliency
@@ -18,8 +19,6 @@ from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.simulation.grammar import find_motifs
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.distillation.distill import DistillationSettings
-from degu_tf.distillation.ensemble import Ensemble
-from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.claims import judge as decide
 from degu_tf.paper.data_sets import one_target
@@ -43,50 +42,20 @@ from degu_tf.paper.fig4_attribution.study import (
     panels,
 )
 from degu_tf.paper.networks.setups import Setup
-from degu_tf.paper.networks.store import Store
 from degu_tf.paper.script import Context
 from degu_tf.sequences.encoding import as_tokens, decode
 from degu_tf.training.model_spec import ModelSpec
-from degu_tf.training.run import member_seed
 from degu_tf.training.settings import TrainingSettings
 
 SPEC = ModelSpec("deepstarr", {"conv_filters": (6,), "conv_kernels": (5,), "dense_units": (16,)})
 N, R = 6, 4
 
 
-class Untrained(Store):
-    """A store that builds what it is asked for, trains nothing, and remembers its models."""
-
-    def __init__(self, root):
-        super().__init__(root, progress=False)
-        self.made = {}
-
-    def teachers(self, splits, spec, n_members, settings, seed, unlearned="keep"):
-        if splits.fingerprint not in self.made:
-            heads, shape = splits.heads, splits.input_shape
-            self.made[splits.fingerprint] = Ensemble(
-                [
-                    ModelPredictor(spec.build(shape, heads, member_seed(seed, index)), heads)
-                    for index in range(n_members)
-                ],
-                spec,
-            )
-        return self.made[splits.fingerprint]
-
-    def student(self, teachers, splits, settings, seed, distillation=None):
-        assert distillation in (None, DistillationSettings())
-        heads = teachers.heads.student()
-        return ModelPredictor(teachers.spec.build(splits.input_shape, heads, seed), heads)
-
-    def students(self, teachers, splits, seeds, **how):
-        return [self.student(teachers, splits, seed=seed, **how) for seed in seeds]
-
-
 @pytest.fixture(scope="module")
 def context(tmp_path_factory):
     several, one = (Setup(SPEC, TrainingSettings(epochs=1), (4, 4, 20)) for _ in range(2))
     settings = study.Settings(3, 2, N, R, several, one)
-    store = Untrained(tmp_path_factory.mktemp("maps"))
+    store = UntrainedStore(tmp_path_factory.mktemp("maps"))
     return Context(settings, "quick", (), 0, store)
 
 
@@ -128,6 +97,12 @@ def test_of_several_files_with_one_target_figure_four_shows_the_first(context, t
     assert shown == ["k562"]
     assert other == [("k562", DEEPSHAP), ("hepg2", DEEPSHAP), ("hepg2", SALIENCY)]
     assert not next(panels(context)).simulated
+
+
+def test_students_are_asked_for_with_the_papers_settings(context, table):
+    asked = context.store.asked
+    assert asked
+    assert all(each in (None, DistillationSettings()) for each in asked)
 
 
 def test_maps_are_those_of_the_sequences_with_the_largest_target(every):

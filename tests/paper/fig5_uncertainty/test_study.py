@@ -8,12 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from untrained_networks import UntrainedStore
 
 from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.splits import Split, Splits
-from degu_tf.distillation.ensemble import Ensemble
 from degu_tf.heads import MIN_STD, HeadLayout, Prediction
-from degu_tf.models.predictor import ModelPredictor
 from degu_tf.paper import data_sets
 from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.claims import judge as decide
@@ -29,10 +28,7 @@ from degu_tf.paper.fig5_uncertainty.study import (
     judge,
 )
 from degu_tf.paper.networks.setups import Setup
-from degu_tf.paper.networks.store import Store
 from degu_tf.paper.script import Context
-from degu_tf.training.objective import measured_objective
-from degu_tf.training.run import member_seed
 from degu_tf.uncertainty.mc_dropout import MCDropout
 from degu_tf.utils.errors import InputError
 
@@ -115,38 +111,11 @@ def test_calibration_and_test_sequences_in_common(known):
         judge(Knows(), leaking, ("aleatoric",))
 
 
-class Untrained(Store):
-    """A store that builds what it is asked for, trains nothing, and remembers ensembles."""
-
-    def __init__(self):
-        super().__init__("nowhere")
-        self.ensembles = {}
-
-    def teachers(self, splits, spec, n_members, settings, seed, unlearned="keep"):
-        heads = measured_objective(settings, splits.heads, spec.head).heads
-        key = (splits.fingerprint, spec.head, settings.loss, n_members, seed)
-        if key not in self.ensembles:
-            members = [
-                ModelPredictor(spec.build(splits.input_shape, heads, member_seed(seed, i)), heads)
-                for i in range(n_members)
-            ]
-            self.ensembles[key] = Ensemble(members, spec)
-        return self.ensembles[key]
-
-    def student(self, teachers, splits, settings, seed, distillation=None):
-        heads = teachers.heads.student(distillation.epistemic if distillation else "std")
-        model = replace(teachers.spec, head="linear").build(splits.input_shape, heads, seed)
-        return ModelPredictor(model, heads)
-
-    def students(self, teachers, splits, seeds, **how):
-        return [self.student(teachers, splits, seed=seed, **how) for seed in seeds]
-
-
 @pytest.fixture(scope="module")
 def context(spec, quick):
     setup = Setup(spec, quick)
     settings = study.Settings((0.5, 1.0), 2, 2, 4, setup, setup)
-    return Context(settings, "quick", (), 0, Untrained())
+    return Context(settings, "quick", (), 0, UntrainedStore())
 
 
 @pytest.fixture(scope="module")
