@@ -5,8 +5,9 @@ paper): the prediction with the alternative base minus that with the reference. 
 measured effects of standard models, students and students with dynamic augmentations; the line is
 their teachers' ensemble. b, the bases with the largest effects: measured and predicted effects,
 aleatoric and epistemic uncertainty of a student. c, students of random mutagenesis on the variants
-below percentiles of their total uncertainty. Without data, saturation mutagenesis of simulated
-elements, whose true effects are known. Trained models are shared with Figure 5.
+below percentiles of their total uncertainty, which is the epistemic one where the training data
+have no aleatoric column. Without data, saturation mutagenesis of simulated elements, whose true
+effects are known. Trained models are shared with Figure 5.
 """
 
 from degu_tf.paper.fig6_variants import claims, figure, study

@@ -1,9 +1,9 @@
 """Supplementary Figure 16: variants that models are confident of, in every element.
 
 Pearson r and Spearman rho of predicted with measured effects on the variants below the 25th, 50th
-and 75th percentile of total uncertainty and on all of them, a column an experiment: students with
-random mutagenesis, a dot a model; the line is the ensemble on all variants. Models are those of
-Figure 6.
+and 75th percentile of total uncertainty (the epistemic one where the training data have no
+aleatoric column) and on all of them, a column an experiment: students with random mutagenesis, a
+dot a model; the line is the ensemble on all variants. Models are those of Figure 6.
 """
 
 import pandas as pd

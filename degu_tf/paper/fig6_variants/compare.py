@@ -72,8 +72,9 @@ def compare(
 
         - ``"performance"``: correlations with what was `against`: ``"measured"``, or the
           ``"truth"`` of simulated effects; with `lower` and `upper`, over the variants `below` a
-          percentile of the total uncertainty (100: all of them), in all `windows` or, where some
-          were moved to stay inside an element, in the ``"centred"`` ones;
+          percentile of the total uncertainty (100: all of them; of models without an aleatoric
+          head it is the epistemic one), in all `windows` or, where some were moved to stay inside
+          an element, in the ``"centred"`` ones;
         - ``"uncertainty"``: Spearman's rho of a `component` with the absolute predicted effect or
           activity (`against`);
         - ``"texture"``: rows of `degu_tf.metrics.effects.texture`;
