@@ -3,12 +3,12 @@
 import pytest
 
 
-def every_other(cases):
-    """The same cases, every second of which is left to `pytest -m exhaustive`."""
+def one_in(n, cases):
+    """The same cases, of which every n-th is taken; `pytest -m exhaustive` takes the others."""
     return [
         pytest.param(
             *(case if isinstance(case, tuple) else (case,)),
-            marks=[pytest.mark.exhaustive] if place % 2 else [],
+            marks=[pytest.mark.exhaustive] if place % n else [],
         )
         for place, case in enumerate(cases)
     ]

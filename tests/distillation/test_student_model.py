@@ -569,6 +569,7 @@ print("agreed")
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_devices_learn_what_one_does(teachers, tmp_path):
     """In a process of its own, because devices are set before TensorFlow begins."""
     command = [sys.executable, "-c", MIRRORED, teachers.folder, tmp_path / "model.keras"]

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from cases import one_in
 from faults.commands import NETWORKS, PREPARE, TRAIN
 from faults.kills import Job
 from faults.processes import begun_under
@@ -41,7 +42,7 @@ def whole(work):
     return Job(work, RUN).whole()[0]
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=one_in(2, ENGINES))
 def job(request, work):
     if request.param == "dask":
         pytest.importorskip("distributed")

@@ -13,7 +13,7 @@ from itertools import count, product
 from random import Random
 
 import pytest
-from cases import every_other
+from cases import one_in
 from faults.commands import (
     BIGWIG,
     CALIBRATE,
@@ -62,7 +62,7 @@ SOME = 4
 """Kills of a slow test, drawn from those before and after each rename."""
 
 
-@pytest.mark.parametrize("name", every_other(COMMANDS))
+@pytest.mark.parametrize("name", one_in(2, COMMANDS))
 @pytest.mark.parametrize(
     "some", [pytest.param(SOME, id="some"), pytest.param(None, id="every", marks=EVERY)]
 )

@@ -7,7 +7,7 @@ import signal
 
 import numpy as np
 import pytest
-from cases import every_other
+from cases import one_in
 from faults.kills import Job
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def work(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", every_other(COMMANDS))
+@pytest.mark.parametrize("name", one_in(2, COMMANDS))
 def test_killed_trainings_end_as_others(name, work):
     """Signals follow one another on one folder; finished, it is compared and begun anew."""
     rng = np.random.default_rng(len(name))

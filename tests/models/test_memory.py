@@ -4,7 +4,7 @@ import random
 import re
 
 import pytest
-from cases import every_other
+from cases import one_in
 
 from degu_tf.heads import HeadLayout
 from degu_tf.models import memory, registry
@@ -15,7 +15,7 @@ HEADS = HeadLayout(("a", "b"), aleatoric="std")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", every_other([1e3, 1e6, 1e200, 1e9]))
+@pytest.mark.parametrize("width", one_in(2, [1e3, 1e6, 1e200, 1e9]))
 @pytest.mark.parametrize("name", registry.names())
 def test_absurd_widths_are_one_line(name, width):
     with pytest.raises(

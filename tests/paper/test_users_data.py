@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from cases import one_in
 from numbered_scripts import load
 from users_files import LAYOUTS, element, random_splits, write
 
@@ -140,7 +141,7 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "layout"), CASES)
+@pytest.mark.parametrize(("name", "layout"), one_in(3, CASES))
 def test_a_script_runs_on_users_data(name, layout, starrseq, lentimpra, runs, tmp_path):
     files = files_of(name, layout, tmp_path, starrseq, lentimpra)
     out = tmp_path / "out"

@@ -134,6 +134,7 @@ def killed_after(words, out):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_and_started_again_it_gives_the_same_tables(tmp_path):
     """Once inside a training of the first script, once inside the second, by SIGKILL."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"

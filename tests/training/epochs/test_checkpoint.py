@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from cases import every_other
+from cases import one_in
 from evoaug_tf.augment import RandomRC
 from faults.damage import DETECTED, HARMLESS, SILENT, Counts, damages, write
 
@@ -92,7 +92,7 @@ TEACHERS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", every_other(TEACHERS))
+@pytest.mark.parametrize("name", one_in(3, TEACHERS))
 def test_teachers_resume(name, splits, spec, tmp_path):
     settings = TEACHERS[name]
     if settings.likelihood is not None:
@@ -122,7 +122,7 @@ STUDENTS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", every_other(STUDENTS))
+@pytest.mark.parametrize("name", one_in(2, STUDENTS))
 def test_students_resume(name, teachers, splits, tmp_path):
     chosen = STUDENTS[name]
     settings = replace(COSINE, ema=0.9, standardise=name == "from the best teacher")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from cases import one_in
 
 from degu_tf.training.parallel import devices
 from degu_tf.training.run import Run
@@ -53,15 +54,27 @@ def test_batches_that_do_not_divide(monkeypatch):
         devices.check_batches(90, 9)
 
 
+SOME = (
+    "batch normalisation",
+    "a last batch of three",
+    "fine-tuning",
+    "missing values and weights",
+    "in blocks",
+    "labels on the fly",
+)
+"""Cases of the script, one of each kind; without names it runs all of them."""
+
+
 @pytest.mark.slow
-def test_two_devices_learn_what_one_does():
+@pytest.mark.parametrize(("names", "n"), one_in(2, [(SOME, len(SOME)), ((), 15)]))
+def test_two_devices_learn_what_one_does(names, n):
     """To the rounding of some twenty steps, which sum gradients in another order."""
     ran = subprocess.run(
-        [sys.executable, SCRIPTS / "devices_script.py"], capture_output=True, text=True
+        [sys.executable, SCRIPTS / "devices_script.py", *names], capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr[-4000:]
     found = dict(json.loads(line) for line in ran.stdout.splitlines())
-    assert len(found) == 15
+    assert len(found) == n
     for name, each in found.items():
         assert each["loss"] < 1e-5, name
         assert each["weights"] < 1e-5, name

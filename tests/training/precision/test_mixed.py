@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from cases import one_in
 from weight_files import MODELS
 
 from degu_tf.data.splits import Splits
@@ -198,7 +199,7 @@ def test_a_rate_that_is_far_too_high_is_an_error_as_ever(data, still, settings, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", MIXED)
+@pytest.mark.parametrize("precision", one_in(2, MIXED))
 def test_students(teachers, splits, still, quick, precision):
     """Static labels, and labels of the teachers for augmented batches, in standardised units."""
     chosen = replace(quick, precision=precision, standardise=True)
