@@ -19,6 +19,7 @@ from degu_tf.paper.claims import (
     Verdict,
     greater,
     in_every,
+    undecided,
 )
 from degu_tf.paper.data_sets import PANEL, data_sets
 from degu_tf.paper.fig2_performance import figure
@@ -147,7 +148,8 @@ def students_past_the_middle(part: pd.DataFrame) -> Verdict:
     single, ensemble = values(part, "single"), values(part, "ensemble")
     what = "r, students - middle of single models and ensemble"
     if not ensemble.mean() > single.mean():
-        return greater([], [], f"{what}: the ensemble is no better than its members")
+        because = "the ensemble is no better than its members"
+        return undecided(f"{what}: {because}", float("nan"), n=len(single))
     return greater(values(part, "student"), (single + ensemble.mean()) / 2.0, what)
 
 

@@ -19,6 +19,10 @@ FAILS = "does not hold"
 UNDECIDED = "cannot be told at this size"
 
 
+ABSENT = "no result in this run"
+"""Of a claim about what the data or weights do not have, such as replicates or known motifs."""
+
+
 NOT_JUDGED = "not judged at smoke"
 """Of a test run, whose models have learnt nothing that a claim could be about."""
 
@@ -45,7 +49,7 @@ class Verdict:
     p
         Two-sided p value; NaN where none can be given.
     n
-        Number of independent values behind it.
+        Number of independent values behind it; 0 where the run has nothing that it is about.
     threshold
         What the interval must lie above for the claim to hold; `p` is against it too.
     over
@@ -68,8 +72,10 @@ class Verdict:
     def verdict(self) -> str:
         """*Holds* or *does not hold* if the interval excludes the threshold, else undecided.
 
-        Fewer than `FEWEST` independent values decide nothing.
+        Fewer than `FEWEST` independent values decide nothing; none at all are no result.
         """
+        if self.n == 0:
+            return ABSENT
         if self.n < FEWEST:
             return UNDECIDED
         if self.low > self.threshold:
@@ -120,7 +126,7 @@ def greater(
     """
     x, y = np.asarray(larger, float), np.asarray(smaller, float)
     difference = float(x.mean() - y.mean()) if len(x) and len(y) else float("nan")
-    n = min((len(group) for group in (x, y) if len(group) > 1), default=1)
+    n = min((len(group) for group in (x, y) if len(group) != 1), default=1)
     raised = y + threshold
     if paired:
         test = stats.ttest_rel(x, raised) if len(x) > 1 else None
@@ -133,7 +139,7 @@ def greater(
     else:
         test = None
     if test is None or not np.isfinite(test.pvalue):
-        return _unknown(what, difference, n, threshold)
+        return undecided(what, difference, n, threshold)
     interval = test.confidence_interval(1.0 - SIGNIFICANCE)
     return Verdict(
         what,
@@ -157,7 +163,7 @@ def above(values: ArrayLike, threshold: float, what: str) -> Verdict:
     x = np.asarray(values, float)
     n, mean = len(x), float(x.mean()) if len(x) else float("nan")
     if n < 2:
-        return _unknown(what, mean, n, threshold)
+        return undecided(what, mean, n, threshold)
     test = stats.ttest_1samp(x, threshold)
     interval = test.confidence_interval(1.0 - SIGNIFICANCE)
     return Verdict(
@@ -176,7 +182,7 @@ def in_every(
     Parameters
     ----------
     table
-        The result; a table without rows leaves the claim undecided.
+        The result; of a table without rows there is no verdict but `ABSENT`.
     by
         Columns whose values make the parts, such as ``["dataset", "target"]``.
     decide
@@ -196,8 +202,8 @@ def in_every(
         place = ", ".join(str(word) for word in key)
         verdicts.append((place, decide(part)))
     if not verdicts:
-        return _unknown("no such result in this run", float("nan"), 0)
-    order = (FAILS, UNDECIDED, HOLDS)
+        return undecided("no such result in this run", float("nan"), 0)
+    order = (FAILS, ABSENT, UNDECIDED, HOLDS)
     place, least = min(
         verdicts,
         key=lambda each: (
@@ -244,7 +250,14 @@ def _common_name(statistics: Sequence[str]) -> str:
     return " ".join(each[0] if len(set(each)) == 1 else "…" for each in zip(*words, strict=True))
 
 
-def _unknown(what: str, value: float, n: int, threshold: float = 0.0) -> Verdict:
+def undecided(what: str, value: float, n: int, threshold: float = 0.0) -> Verdict:
+    """A verdict without an interval, of so many independent values.
+
+    Examples
+    --------
+    >>> undecided("r, students - ensemble", 0.01, n=1).verdict
+    'cannot be told at this size'
+    """
     nan = float("nan")
     return Verdict(what, value, nan, nan, nan, n, threshold)
 

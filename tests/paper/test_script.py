@@ -22,6 +22,7 @@ from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.heads import HeadLayout
 from degu_tf.paper import data_sets
 from degu_tf.paper.claims import (
+    ABSENT,
     FAILS,
     HOLDS,
     UNDECIDED,
@@ -122,7 +123,7 @@ class TestGreater:
 
     @pytest.mark.parametrize(
         ("larger", "smaller"),
-        [([0.7], [0.6]), ([], [0.6]), ([], []), ([0.7, math.nan, 0.7], [0.5, 0.5, 0.6])],
+        [([0.7], [0.6]), ([0.7, math.nan, 0.7], [0.5, 0.5, 0.6])],
     )
     def test_too_little_or_nan_is_undecided(self, larger, smaller):
         verdict = greater(larger, smaller, "x")
@@ -130,6 +131,15 @@ class TestGreater:
         assert math.isnan(verdict.p)
         assert math.isnan(verdict.low)
         assert math.isnan(verdict.high)
+
+    @pytest.mark.parametrize(
+        ("larger", "smaller"), [([], [0.6]), (A, []), ([0.7], []), ([], []), ([], B)]
+    )
+    @pytest.mark.parametrize("paired", [False, True])
+    def test_a_group_without_values_is_no_result(self, larger, smaller, paired):
+        verdict = greater(larger, smaller, "x", paired=paired and len(larger) == len(smaller))
+        assert (verdict.verdict, verdict.n) == (ABSENT, 0)
+        assert math.isnan(verdict.value)
 
     def test_two_values_never_decide(self):
         assert greater([0.9, 0.901], [0.1, 0.101], "x").verdict == UNDECIDED
@@ -144,7 +154,7 @@ def test_above_is_the_one_sample_t_test():
     assert above(A, 0.5, "a").verdict == HOLDS
     assert above(A, 0.7, "a").verdict == FAILS
     assert above([0.9], 0.5, "a").verdict == UNDECIDED
-    assert above([], 0.5, "a").verdict == UNDECIDED
+    assert above([], 0.5, "a").verdict == ABSENT
     assert above([0.9, math.nan, 0.9], 0.5, "a").verdict == UNDECIDED
 
 
@@ -199,9 +209,25 @@ class TestInEvery:
         assert result.average.low < independent.low
         assert result.average.high > independent.high
 
-    def test_no_part_is_undecided(self):
+    def test_no_part_is_no_result(self):
         table = pd.DataFrame({"target": [], "value": []})
-        assert in_every(table, ["target"], lambda part: 1 / 0).verdict == UNDECIDED
+        assert in_every(table, ["target"], lambda part: 1 / 0).verdict == ABSENT
+
+    @pytest.mark.parametrize(
+        ("parts", "expected"),
+        [
+            ({"a": GOOD, "b": []}, ABSENT),
+            ({"a": UNCLEAR, "b": []}, ABSENT),
+            ({"a": [-value for value in GOOD], "b": []}, FAILS),
+        ],
+    )
+    def test_a_part_without_values_is_not_passed_over(self, parts, expected):
+        table = pd.DataFrame({"target": list(parts)})
+        result = in_every(
+            table, ["target"], lambda rows: above(parts[rows["target"].iloc[0]], 0.0, "mean")
+        )
+        assert result.verdict == expected
+        assert result.average.verdict == ABSENT
 
 
 def test_students_seeds_are_no_teachers():
@@ -487,11 +513,11 @@ class TestFigure2:
         judged = judge(fig2.CLAIMS, fig2_table(0.04, -0.01, 0.04))
         assert judged["verdict"].iloc[2] == UNDECIDED
 
-    def test_what_a_run_lacks_is_undecided(self, fig2):
+    def test_what_a_run_lacks_is_no_result(self, fig2):
         table = fig2_table(0.12, 0.125, 0.10)
         small = table[(table["dataset"] == "STARR") & (table["fraction"] == 1.0)]
         verdicts = judge(fig2.CLAIMS, small)["verdict"].tolist()
-        assert verdicts == [UNDECIDED, HOLDS, HOLDS, *[UNDECIDED] * 4]
+        assert verdicts == [ABSENT, HOLDS, HOLDS, *[ABSENT] * 4]
 
     def test_every_row_has_a_seed(self, fig2, monkeypatch, splits):
         """The ensemble too, or grouping by seed would lose it."""
@@ -563,7 +589,7 @@ class TestDreamRnn:
 
     def test_one_share_says_nothing_of_growth(self, s02):
         verdicts = judge(s02.CLAIMS, s02_table({1.0: 0.02}, 0.05, 0.052))["verdict"]
-        assert verdicts.tolist() == [HOLDS, HOLDS, HOLDS, UNDECIDED]
+        assert verdicts.tolist() == [HOLDS, HOLDS, HOLDS, ABSENT]
 
     def test_variants_have_panels_of_their_own(self, s02):
         figure = s02.draw(s02_table({0.25: 0.005, 1.0: 0.02}, 0.05, 0.052))
@@ -602,7 +628,7 @@ class TestEnsembleSize:
     def test_no_larger_size_than_the_plateau_decides_nothing(self, s04):
         table = s04_table({2: 0.60, 5: 0.63, 10: 0.65}, {2: 0.6, 5: 0.62})
         verdicts = judge(s04.CLAIMS, table[table["n_members"] <= 10])["verdict"]
-        assert verdicts.iloc[1] == UNDECIDED
+        assert verdicts.iloc[1] == ABSENT
 
     def test_groups_of_members_are_disjoint(self, s04, make_splits):
         splits = make_splits(sizes=(4, 4, 40))

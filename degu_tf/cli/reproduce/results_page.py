@@ -6,7 +6,7 @@ from typing import Any
 
 from degu_tf.cli.reproduce.catalogue import CATALOGUE, Entry
 from degu_tf.cli.reproduce.results import FIGURE, Published, short_names
-from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
+from degu_tf.paper.claims import ABSENT, FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.results.verdicts import claims_table, escaped, table_row, verdict_words
 
 NOT_RUN = "*not run yet*"
@@ -17,19 +17,20 @@ HEADLINES = {"quickstart": 0, "fig2": 0, "fig3": 1, "fig4": 0, "fig5": 0, "fig6"
 BEGIN = "<!-- headlines: written by `degu reproduce --publish` -->"
 END = "<!-- end of headlines -->"
 
-_VERDICTS = (HOLDS, FAILS, UNDECIDED)
+_VERDICTS = (HOLDS, FAILS, UNDECIDED, ABSENT)
 _HEAD = """\
 # Results
 
 Written by `degu reproduce all --preset quick --publish experiments`, never by hand. Each claim of
 the paper, in our words, was decided by the test that the script names: a claim *holds* or *does not
 hold* where the 95 % interval of its statistic excludes the threshold (0 unless another is named),
-and *cannot be told at this size* otherwise, or with fewer than three independent values. *n* is the
-number of independent values, mostly models from seeds of their own. A claim made of several panels
-(data sets, targets, shifts) has two verdicts: on the *mean* over them, and in *each* of them, where
-the panel that supports it least decides; both count. *Simulated* data have known
-truth and are small: a verdict on them says whether this implementation shows the effect there, not
-whether the paper is right.
+and *cannot be told at this size* otherwise, or with fewer than three independent values. A claim
+about something that the data do not have, such as replicates or known motifs, has *no result in
+this run*. *n* is the number of independent values, mostly models from seeds of their own. A claim
+made of several panels (data sets, targets, shifts) has two verdicts: on the *mean* over them, and
+in *each* of them, where the panel that supports it least decides; both count. *Simulated* data have
+known truth and are small: a verdict on them says whether this implementation shows the effect
+there, not whether the paper is right.
 """
 
 

@@ -15,9 +15,9 @@ from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.heads import HeadLayout
 from degu_tf.metrics.correlation import correlation
 from degu_tf.paper.claims import (
+    ABSENT,
     FAILS,
     HOLDS,
-    UNDECIDED,
     judge,
 )
 from degu_tf.paper.fig3_covariate_shift import study as covariate_shift
@@ -297,14 +297,14 @@ class TestFigure3:
         table["value"] *= np.exp(table["seed"] / 3.0)
         assert judge(fig3.CLAIMS, table)["verdict"].iloc[5] == HOLDS
 
-    def test_what_a_run_lacks_is_undecided(self, fig3):
+    def test_what_a_run_lacks_is_no_result(self, fig3):
         table = fig3_table(PAPER)
         rows = table[(table["dataset"] == "STARR") & (table["shift"] == "none")]
         assert judge(fig3.CLAIMS, rows)["verdict"].tolist() == [
-            UNDECIDED, HOLDS, UNDECIDED, UNDECIDED, UNDECIDED, UNDECIDED,
+            ABSENT, HOLDS, ABSENT, ABSENT, ABSENT, ABSENT,
         ]  # fmt: skip
         alone = table[table["method"].eq("dynamic_shuffle") | table["shift"].eq("intermediate")]
-        assert judge(fig3.CLAIMS, alone)["verdict"].iloc[4] == UNDECIDED
+        assert judge(fig3.CLAIMS, alone)["verdict"].iloc[4] == ABSENT
 
     def test_the_figure_has_the_toy_and_a_panel_for_each_target(self, fig3, monkeypatch):
         monkeypatch.setattr(toy, "fit", lambda *args: np.sin)

@@ -19,7 +19,7 @@ from degu_tf.data.hdf5.splits_file import write_splits
 from degu_tf.data.simulation.grammar import find_motifs
 from degu_tf.data.simulation.mpra import simulate
 from degu_tf.distillation.distill import DistillationSettings
-from degu_tf.paper.claims import FAILS, HOLDS, UNDECIDED
+from degu_tf.paper.claims import ABSENT, FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.claims import judge as decide
 from degu_tf.paper.data_sets import one_target
 from degu_tf.paper.fig4_attribution import figure as attribution_figures
@@ -294,7 +294,7 @@ def test_data_whose_motifs_are_not_known_decide_nothing_about_motifs():
     table = made_up()
     table = table[table["metric"] != AUROC]
     verdicts = decide(CLAIMS, table)["verdict"].tolist()
-    assert verdicts == [HOLDS, HOLDS, HOLDS, UNDECIDED, UNDECIDED, HOLDS, HOLDS]
+    assert verdicts == [HOLDS, HOLDS, HOLDS, ABSENT, ABSENT, HOLDS, HOLDS]
 
 
 def texts(figure):

@@ -14,9 +14,9 @@ from degu_tf.metrics.profiles import (
     ProfileScore,
 )
 from degu_tf.paper.claims import (
+    ABSENT,
     FAILS,
     HOLDS,
-    UNDECIDED,
     judge,
 )
 from degu_tf.paper.s01_profiles.claims import CLAIMS, conclude
@@ -81,7 +81,7 @@ def test_claims_are_decided_as_the_table_says(changed, failing):
 def test_a_table_without_results_decides_nothing():
     table = made()
     verdicts = judge(CLAIMS, table[table["metric"] == TRACK])["verdict"]
-    assert set(verdicts) == {UNDECIDED}
+    assert set(verdicts) == {ABSENT}
 
 
 def test_the_conclusion_has_every_method():
