@@ -100,6 +100,10 @@ def add(verbs: argparse._SubParsersAction) -> argparse.ArgumentParser:
     what += "paper's list), or a mixture such as mutagenesis=0.05:0.3,translocation=20:0.3; none "
     kind = augmentations(TEACHERS_AUGMENTATIONS, "none")
     option(augmentation, "--augment", "SCHEME", f"{what}(default: the recipe's)", kind)
+    strands = "both: half of each minibatch as reverse complements, whose labels stay unchanged; "
+    strands += "one: as given, for activity that depends on the orientation, such as that of "
+    strands += "promoters or transcripts (default: the recipe's)"
+    augmentation.add_argument("--strands", choices=("both", "one"), help=strands)
     finetuning_options(augmentation)
     recipe_option(train)
     training = settings_options(train)
@@ -148,6 +152,11 @@ def run(options: argparse.Namespace) -> None:
         spec, settings = with_noise_model(options.uncertainty, spec, settings)
     say(describe(splits))
     say(f"Recipe: {chosen.name}")
+    if settings.reverse_complement and splits.train.targets.ndim == 2 and options.strands is None:
+        say(
+            "Trained on both strands: half of each minibatch are reverse complements. If activity "
+            "depends on the orientation: --strands one"
+        )
     ensemble = _trained(options, splits, spec, settings, run_of(options, subset, chosen), chosen)
     if ensemble is None:
         say(f"Member {options.member} in {options.out}; others are not finished yet")
@@ -201,6 +210,8 @@ def _settings(
     from degu_tf.training.augmentation.names import scheme
 
     base = default_settings(config, chosen, splits)
+    if options.strands is not None:
+        base = replace(base, reverse_complement=options.strands == "both")
     settings = training_settings(options, base, len(splits.train))
     if options.augment == "none":
         settings = replace(settings, augment=None)

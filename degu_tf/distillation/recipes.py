@@ -269,6 +269,7 @@ BEST = Recipe(
         schedule="cosine",
         patience=None,
         augment=scheme("evoaug_one"),
+        reverse_complement=True,
     ),
     teacher_steps=8_000,
     students=TrainingSettings(learning_rate=1e-2, schedule="cosine", patience=None),

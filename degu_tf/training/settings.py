@@ -66,7 +66,8 @@ class TrainingSettings:
         Of profiles: bases of each sequence that the model sees, in training at a random place for
         each batch, in validation and test the middle ones (paper: 2048 of 3072); None for all.
     reverse_complement
-        Turn half of each training batch to the reverse complement, profiles with their sequences.
+        Turn half of each training batch to the reverse complement, profiles with their sequences;
+        activity is then taken to be that of both strands, as that of most enhancers is.
     augment
         How each training minibatch is augmented, such as
         ``degu_tf.training.augmentation.names.scheme("evoaug_one")``, as the paper's EvoAug

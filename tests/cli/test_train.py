@@ -87,6 +87,28 @@ def test_a_run_names_its_recipe(work, tmp_path):
     assert "head" not in settings(tmp_path / "z")["model"]
 
 
+@pytest.mark.usefixtures("untrained")
+def test_strands_are_the_recipes_unless_they_are_given(work, tmp_path):
+    def trained(name, *options):
+        out = ("--model", "tiny", "--members", 2, *options, "--out", tmp_path / name)
+        said = done("train", work.data, *out).out
+        return said, settings(tmp_path / name)
+
+    said, made = trained("best")
+    assert "Trained on both strands" in said
+    assert "--strands one" in said
+    assert made["training"]["reverse_complement"]
+    one = trained("one", "--strands", "one"), trained("paper", "--recipe", "paper")
+    for said, made in one:
+        assert "both strands" not in said
+        assert "reverse_complement" not in made["training"]
+    asked = ("--recipe", "paper", "--strands", "both", "--finetune-epochs", 1)
+    said, made = trained("asked", *asked)
+    assert "Trained on both strands" not in said
+    assert made["training"]["reverse_complement"]
+    assert made["finetune"]["reverse_complement"]
+
+
 def test_teachers_are_not_trained_on_others_labels(work, tmp_path):
     settings = TrainingSettings(augment=scheme("mutagenesis:0.5,recombine:0.5"))
     with pytest.raises(InputError, match="not the activity of a recombined one"):

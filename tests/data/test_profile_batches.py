@@ -52,6 +52,23 @@ def test_sequence_and_profile_are_shifted_and_turned_together(split, turn):
     assert {back for _, back in seen} == ({False, True} if turn else {False})
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_activity_stays_with_its_turned_sequence(split, weighted):
+    """Targets `(N, C)` say which row they are of, and have no direction."""
+    rows = np.arange(N, dtype=float)[:, None]
+    activity = Split(split.sequences, rows, weights=rows + 1.0 if weighted else None)
+    turned = []
+    for x, y, *weights in played(activity, 8, reverse_complement=True):
+        forward = one_hot(split.sequences[y[:, 0].astype(int)])
+        backward = one_hot(reverse_complement(split.sequences[y[:, 0].astype(int)]))
+        same = [(x == each).all(axis=(1, 2)) for each in (forward, backward)]
+        assert (same[0] ^ same[1]).all()
+        assert same[1].sum() in {len(y) // 2, (len(y) + 1) // 2}
+        assert [each.shape for each in weights] == ([y.shape] if weighted else [])
+        turned.append(same[1].mean())
+    assert 0.4 < np.mean(turned) < 0.6
+
+
 def test_half_of_each_batch_is_turned(split):
     share = []
     for _, y in played(split, 20, reverse_complement=True):
