@@ -70,7 +70,7 @@ class Settings:
     bin_length
         Bases in a bin of the simulated genome.
     contigs
-        Lengths of its contigs.
+        Lengths of its contigs; None for none, where data are needed.
     """
 
     n_members: int
@@ -82,7 +82,7 @@ class Settings:
     n_loci: int = 3
     explainer: str = "saliency"
     bin_length: int = 3072
-    contigs: Mapping[str, int] = field(default_factory=lambda: dict(CONTIGS))
+    contigs: Mapping[str, int] | None = field(default_factory=lambda: dict(CONTIGS))
 
 
 _SMALL = {
@@ -126,13 +126,13 @@ PRESETS: Mapping[str, Settings] = {
         _ATAC.spec,
         _ATAC.settings,
         n_explained=1000,
-        contigs={"chr1": 6_000_000, "chr2": 6_000_000, "chr8": 2_000_000, "chr9": 1_000_000},
+        contigs=None,
     ),
 }
 
 DATA_HELP = (
     "HDF5 file of `degu prepare atac` with three or more replicates (ENCSR032RGS in the paper). A "
-    "simulated genome without it"
+    "simulated genome without it, but at paper"
 )
 
 
@@ -181,21 +181,28 @@ def data_of(context: Context) -> tuple[str, Splits]:
                 f"{splits.train.targets.shape}, columns {splits.heads.columns}"
             )
         return context.data[0].stem, splits
-    made = {"contigs": dict(settings.contigs), "length": settings.bin_length, "seed": context.seed}
+    contigs, length = settings.contigs, settings.bin_length
+    if contigs is None:
+        raise InputError(
+            "the paper preset needs the data: --data with a file of `degu prepare atac`. "
+            "Received: no --data"
+        )
+    made = {"contigs": dict(contigs), "length": length, "seed": context.seed}
     folder = context.store.root / f"simulated-profiles-{content_hash(made)[:KEY_LENGTH]}"
-    return "Simulated genome", read_splits(simulated_bins(folder, settings, context.seed))
+    file = simulated_bins(folder, contigs, length, context.seed)
+    return "Simulated genome", read_splits(file)
 
 
-def simulated_bins(folder: Path, settings: Settings, seed: int) -> Path:
+def simulated_bins(folder: Path, contigs: Mapping[str, int], length: int, seed: int) -> Path:
     """Simulate, write genome and tracks, and cut them into bins, if that was not done before."""
     path = folder / "profiles.h5"
     if not path.is_file():
-        genome, tracks = simulate_profiles(settings.contigs, seed).write(folder)
+        genome, tracks = simulate_profiles(contigs, seed).write(folder)
         write_profiles(
             path,
             genome,
             replicate_columns({"ATAC": tracks}),
-            length=settings.bin_length,
+            length=length,
             progress=False,
         )
     return path

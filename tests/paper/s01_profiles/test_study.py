@@ -1,5 +1,7 @@
 """Claims and figures of Supplementary Figure 1 on tables whose answer is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,11 +22,17 @@ from degu_tf.paper.claims import (
     judge,
 )
 from degu_tf.paper.s01_profiles.claims import CLAIMS, conclude
-from degu_tf.paper.s01_profiles.study import TRACK, largest, score_methods
+from degu_tf.paper.s01_profiles.study import PRESETS, TRACK, data_of, largest, score_methods
 from degu_tf.plots import tracks
 from degu_tf.utils.errors import InputError
 
 HEADS = HeadLayout(("ATAC",), aleatoric="std")
+
+
+def test_the_paper_preset_needs_data():
+    context = SimpleNamespace(settings=PRESETS["paper"], data=(), seed=0)
+    with pytest.raises(InputError, match=r"the paper preset needs the data.*no --data"):
+        data_of(context)
 
 
 def made(student=0.8, single=0.8, ensemble=0.82, aleatoric=0.4, epistemic=0.5, spread=0.5):
