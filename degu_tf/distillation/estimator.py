@@ -41,7 +41,8 @@ class DEGU:
     n_members
         Models of the ensemble (paper: 10).
     recipe
-        How teachers and student are trained: a name, such as ``"paper"``, or a recipe; by default
+        How teachers and student are trained: a name, such as ``"paper"``, or a recipe, such as
+        ``degu.recipe("best").of_one_strand()`` for promoters; by default
         ``"best"``, for profiles ``"paper"``.
     epochs
         Passes over the data for each model, in place of the recipe's length.

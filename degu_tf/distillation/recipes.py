@@ -87,6 +87,16 @@ class Recipe:
         """
         return in_steps(self.teachers, self.teacher_steps, len(splits.train))
 
+    def of_one_strand(self) -> "Recipe":
+        """The recipe for activity that depends on the orientation: teachers see no other strand.
+
+        Examples
+        --------
+        >>> recipe("best").of_one_strand().teachers.reverse_complement
+        False
+        """
+        return replace(self, teachers=replace(self.teachers, reverse_complement=False))
+
     def student_settings(self, splits: Splits, spec: Architecture) -> TrainingSettings:
         """How a student of these data and of this architecture is trained.
 
