@@ -35,9 +35,10 @@ class Recipe:
         How each is trained. Where a number of steps is given, it takes the place of the epochs.
     teacher_steps, student_steps
         Optimiser steps, so that small and large data sets both converge; None for the epochs.
-    student_sequences
-        Training sequences up to which `student_steps` suffice: of more, a student takes more steps
-        in proportion, and up to twice the label pool. None for as many steps of any data.
+    sequences
+        Training sequences up to which these steps suffice: of more, teachers and students take more
+        steps in proportion, and students up to twice the label pool. None for as many steps of any
+        data.
     distillation
         What students learn from, but for the size of the label pool.
     pool_size
@@ -67,7 +68,7 @@ class Recipe:
     pool_size: int | None = None
     teacher_steps: int | None = None
     student_steps: int | None = None
-    student_sequences: int | None = None
+    sequences: int | None = None
     student_rate_unnormalised: float | None = None
     student_width: float = 1.0
     student_dropout: float | None = None
@@ -85,7 +86,8 @@ class Recipe:
         >>> settings.epochs * settings.steps_per_epoch == RECIPES["best"].teacher_steps
         True
         """
-        return in_steps(self.teachers, self.teacher_steps, len(splits.train))
+        n = len(splits.train)
+        return in_steps(self.teachers, self._steps(self.teacher_steps, n), n)
 
     def of_one_strand(self) -> "Recipe":
         """The recipe for activity that depends on the orientation: teachers see no other strand.
@@ -150,12 +152,15 @@ class Recipe:
 
     def _student_settings(self, n_train: int) -> TrainingSettings:
         """How a student is trained that has batch normalisation."""
-        steps = self.student_steps and round(self.student_steps * self._more(n_train))
-        return in_steps(self.students, steps, n_train)
+        return in_steps(self.students, self._steps(self.student_steps, n_train), n_train)
+
+    def _steps(self, steps: int | None, n_train: int) -> int | None:
+        """Steps of small data as steps of these."""
+        return steps and round(steps * self._more(n_train))
 
     def _more(self, n_train: int) -> float:
         """How many times the steps of small data these data take."""
-        return 1.0 if self.student_sequences is None else max(1.0, n_train / self.student_sequences)
+        return 1.0 if self.sequences is None else max(1.0, n_train / self.sequences)
 
     def teacher_spec(self, spec: Architecture, heads: HeadLayout) -> ModelSpec:
         """The architecture of teachers that predict columns of this layout.
@@ -284,7 +289,7 @@ BEST = Recipe(
     teacher_steps=8_000,
     students=TrainingSettings(learning_rate=1e-2, schedule="cosine", patience=None),
     student_steps=16_000,
-    student_sequences=12_000,
+    sequences=12_000,
     distillation=DistillationSettings(
         augmentation=Augmentation(scheme("mosaic:0.85,mutagenesis=0.04:0.15")),
         validation="ensemble",
