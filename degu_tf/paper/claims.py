@@ -251,7 +251,7 @@ def _common_name(statistics: Sequence[str]) -> str:
 
 
 def undecided(what: str, value: float, n: int, threshold: float = 0.0) -> Verdict:
-    """A verdict without an interval, of so many independent values.
+    """A verdict without an interval, of so many independent values; of none it is `ABSENT`.
 
     Examples
     --------

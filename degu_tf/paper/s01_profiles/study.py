@@ -131,8 +131,8 @@ PRESETS: Mapping[str, Settings] = {
 }
 
 DATA_HELP = (
-    "HDF5 file of `degu prepare atac` with three or more replicates (ENCSR032RGS in the paper). A "
-    "simulated genome without it, but at paper"
+    "HDF5 file of `degu prepare atac` with three or more replicates (ENCSR032RGS in the paper). "
+    "Without it smoke and quick simulate a genome"
 )
 
 
