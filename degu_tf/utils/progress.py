@@ -47,8 +47,13 @@ def in_lines(progress: bool | None) -> bool:
 
 
 def line(text: str) -> None:
-    """Write a line on standard error at once."""
-    print(text, file=sys.stderr, flush=True)
+    """Write a line on standard error at once.
+
+    Text and line end go in one piece: `print` writes them one after the other, and lines of
+    processes that share the stream would run into each other.
+    """
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def told(

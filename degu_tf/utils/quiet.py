@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 from degu_tf.utils import keras_settings
+from degu_tf.utils.progress import line
 
 
 def tensorflow() -> None:
@@ -57,10 +58,10 @@ def one_line_warnings(program: str) -> None:
         nonlocal repeated
         kind = re.sub(r"\d+ of \d+", "", str(message))
         if kind not in seen:
-            print(f"{program}: warning: {message}", file=sys.stderr, flush=True)
+            line(f"{program}: warning: {message}")
         elif not repeated:
             repeated = True
-            print(f"{program}: warning: such warnings are shown once", file=sys.stderr, flush=True)
+            line(f"{program}: warning: such warnings are shown once")
         seen.add(kind)
 
     warnings.showwarning = show

@@ -220,7 +220,8 @@ def test_heads_of_a_student(context, tmp_path, x01):
     assert pairs["value"].abs().max() < 1.0
     assert isinstance(x01.draw(table), Figure)
     assert "ETS" in uncertainty_heads.conclude(table)
-    assert set(decide(uncertainty_heads.CLAIMS, table)["verdict"]) == {UNDECIDED}
+    # The oligos with the largest target hold no site of Trl: the first claim has nothing to judge.
+    assert decide(uncertainty_heads.CLAIMS, table)["verdict"].tolist() == [ABSENT, UNDECIDED]
 
 
 def test_true_effects_of_sites():
