@@ -171,6 +171,24 @@ def above(values: ArrayLike, threshold: float, what: str) -> Verdict:
     )
 
 
+def seed_means(rows: pd.DataFrame, over: Sequence[str]) -> np.ndarray:
+    """One value a seed: the mean of its rows over the parts that these columns tell apart.
+
+    A seed that lacks one of the parts is left out, for its mean would be one of other parts; the
+    verdict's `n` counts those that are left.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"seed": [0, 0, 1], "cell": ["a", "b", "a"], "value": [1.0, 3.0, 9.0]})
+    >>> seed_means(rows, ["cell"])
+    array([2.])
+    """
+    if rows.empty:
+        return np.array([])
+    wide = rows.pivot_table(index="seed", columns=list(over), values="value")
+    return wide.dropna().mean(axis=1).to_numpy()
+
+
 def in_every(
     table: pd.DataFrame, by: Sequence[str], decide: Callable[[pd.DataFrame], Verdict]
 ) -> Verdict:

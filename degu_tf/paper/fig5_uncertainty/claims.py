@@ -5,6 +5,7 @@ Margins and thresholds were fixed before any run.
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from degu_tf.paper.claims import (
@@ -13,6 +14,7 @@ from degu_tf.paper.claims import (
     above,
     greater,
     in_every,
+    seed_means,
 )
 from degu_tf.paper.fig5_uncertainty.study import AFTER, BEFORE, LEVEL
 
@@ -52,12 +54,12 @@ def judged(table: pd.DataFrame, metric: str, conformal: str | None = None) -> pd
     return rows[rows["conformal"].isna() if conformal is None else rows["conformal"] == conformal]
 
 
-def of(rows: pd.DataFrame, *groups: tuple[str, str]) -> pd.Series:
+def of(rows: pd.DataFrame, *groups: tuple[str, str]) -> np.ndarray:
     """Values by seed, a mean over groups of method and component; none where a group is missing."""
     pairs = pd.MultiIndex.from_frame(rows[["method", "component"]])
     if not set(groups) <= set(pairs):
-        return rows["value"].iloc[:0]
-    return rows[pairs.isin(groups)].groupby("seed")["value"].mean()
+        return np.array([])
+    return seed_means(rows[pairs.isin(groups)], ["method", "component"])
 
 
 def off(rows: pd.DataFrame) -> pd.DataFrame:

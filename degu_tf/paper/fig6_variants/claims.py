@@ -19,6 +19,7 @@ from degu_tf.paper.claims import (
     above,
     greater,
     in_every,
+    seed_means,
 )
 from degu_tf.paper.fig6_variants.compare import (
     ALL_WINDOWS,
@@ -57,8 +58,7 @@ def by_seed(rows: pd.DataFrame, *methods: str) -> np.ndarray:
     """
     if not set(methods) <= set(rows["method"]):
         return np.array([])
-    rows = rows[rows["method"].isin(methods)]
-    return rows.groupby("seed")["value"].mean().to_numpy()
+    return seed_means(rows[rows["method"].isin(methods)], [*PANEL, "method"])
 
 
 def better(larger: tuple[str, ...], smaller: tuple[str, ...], what: str) -> Callable:
@@ -108,7 +108,8 @@ def _components(table: pd.DataFrame, what: str, metric: str) -> pd.DataFrame:
         & (table["method"] == REPRESENTATIVE)
         & table["component"].isin(["aleatoric", "epistemic"])
     ]
-    wide = rows.pivot_table(index="seed", columns="component", values="value")
+    parts = rows.pivot_table(index="seed", columns=["component", *PANEL], values="value").dropna()
+    wide = parts.T.groupby(level="component").mean().T
     return wide if {"aleatoric", "epistemic"} <= {*wide} else wide.iloc[:0]
 
 
@@ -130,7 +131,7 @@ def goes_with(component: str, size: str, sign: int) -> Callable:
     def decide(table: pd.DataFrame) -> Verdict:
         rows = table[(table["what"] == UNCERTAIN) & (table["method"] == REPRESENTATIVE)]
         rows = rows[(rows["component"] == component) & (rows["against"] == size)]
-        values = sign * rows.groupby("seed")["value"].mean().to_numpy()
+        values = sign * seed_means(rows, PANEL)
         word = "" if sign > 0 else "-"
         return above(values, 0.0, f"{word}rho of {component} uncertainty with |{size}|")
 

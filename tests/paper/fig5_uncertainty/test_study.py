@@ -17,7 +17,7 @@ from degu_tf.paper import data_sets
 from degu_tf.paper.claims import ABSENT, FAILS, HOLDS, UNDECIDED
 from degu_tf.paper.claims import judge as decide
 from degu_tf.paper.fig5_uncertainty import figure, study
-from degu_tf.paper.fig5_uncertainty.claims import CONFORMAL, FIGURE_FIVE, conclude
+from degu_tf.paper.fig5_uncertainty.claims import CONFORMAL, FIGURE_FIVE, conclude, of
 from degu_tf.paper.fig5_uncertainty.study import (
     AFTER,
     BEFORE,
@@ -260,6 +260,14 @@ def test_one_model_a_method_decides_nothing():
     verdicts = decide(FIGURE_FIVE, table[table["seed"] == 0])["verdict"].tolist()
     assert set(verdicts) == {UNDECIDED, ABSENT}
     assert verdicts.count(ABSENT) == 1  # of methods with several models
+
+
+def test_a_seed_without_one_of_the_methods_counts_in_no_mean_over_them():
+    rows = pd.DataFrame(
+        {"method": [*"aaabb"], "component": "total", "seed": [0, 1, 2, 0, 1], "value": [*range(5)]}
+    )
+    np.testing.assert_array_equal(of(rows, ("a", "total"), ("b", "total")), [1.5, 2.5])
+    assert len(of(rows, ("a", "total"), ("c", "total"))) == 0
 
 
 def test_an_ensemble_alone_does_not_keep_the_conformal_claim_undecided():

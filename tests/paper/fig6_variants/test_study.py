@@ -404,6 +404,19 @@ def test_few_models_decide_nothing():
     assert verdicts(made_up(seeds=1)) == [UNDECIDED] * len(CLAIMS)
 
 
+def test_a_model_without_one_of_the_experiments_counts_in_no_mean_over_them():
+    """Students of the first seed, far better at 24 hours, were not used on the other experiment."""
+    table = made_up(seeds=4)
+    lucky = (table["seed"] == 0) & (table["method"] != "ensemble")
+    there = table["experiment"] == "PKLR-24h"
+    table.loc[lucky & there, "value"] += 0.3
+    complete = table[(table["seed"] > 0) | (table["method"] == "ensemble")]
+    for claim in (*FIGURE_SIX, *UNCERTAINTY_CLAIMS):
+        decided, expected = (claim.decide(rows) for rows in (table[~lucky | there], complete))
+        assert decided.n == expected.n == 3, claim.text
+        assert (decided.value, decided.low) == (expected.value, expected.low), claim.text
+
+
 def test_one_locus_that_differs_decides_the_claim_of_every_locus():
     table = made_up()
     row = (table["experiment"] == "PKLR-24h") & (table["below"] == PERCENTILES[0])
