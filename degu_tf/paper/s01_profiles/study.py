@@ -87,6 +87,7 @@ class Settings:
 
 _SMALL = {
     "width": 0.25,
+    "bottleneck": 32,  # the paper's 8 channels a base, whatever the width
     "profile_filters": 96,
     "dense_dropout": 0.1,
     "last_conv_dropout": 0.1,
