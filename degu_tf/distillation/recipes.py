@@ -35,10 +35,9 @@ class Recipe:
         How each is trained. Where a number of steps is given, it takes the place of the epochs.
     teacher_steps, student_steps
         Optimiser steps, so that small and large data sets both converge; None for the epochs.
-    sequences
-        Training sequences up to which these steps suffice: of more, teachers and students take more
-        steps in proportion, and students up to twice the label pool. None for as many steps of any
-        data.
+    teacher_sequences, student_sequences
+        Training sequences up to which these steps suffice: of more, each takes more steps in
+        proportion, and students up to twice the label pool. None for as many steps of any data.
     distillation
         What students learn from, but for the size of the label pool.
     pool_size
@@ -68,7 +67,8 @@ class Recipe:
     pool_size: int | None = None
     teacher_steps: int | None = None
     student_steps: int | None = None
-    sequences: int | None = None
+    teacher_sequences: int | None = None
+    student_sequences: int | None = None
     student_rate_unnormalised: float | None = None
     student_width: float = 1.0
     student_dropout: float | None = None
@@ -87,7 +87,8 @@ class Recipe:
         True
         """
         n = len(splits.train)
-        return in_steps(self.teachers, self._steps(self.teacher_steps, n), n)
+        steps = self.teacher_steps and round(self.teacher_steps * _more(n, self.teacher_sequences))
+        return in_steps(self.teachers, steps, n)
 
     def of_one_strand(self) -> "Recipe":
         """The recipe for activity that depends on the orientation: teachers see no other strand.
@@ -147,20 +148,14 @@ class Recipe:
         settings = settings or self._student_settings(n)
         steps = settings.steps_per_epoch or steps_per_epoch(splits.train, settings.batch_size)
         seen = settings.epochs * steps * settings.batch_size
-        size = self.pool_size * min(2.0, self._more(n))
+        size = self.pool_size * min(2.0, _more(n, self.student_sequences))
         return replace(self.distillation, pool=math.ceil(min(size, seen) / (n + n_extra)))
 
     def _student_settings(self, n_train: int) -> TrainingSettings:
         """How a student is trained that has batch normalisation."""
-        return in_steps(self.students, self._steps(self.student_steps, n_train), n_train)
-
-    def _steps(self, steps: int | None, n_train: int) -> int | None:
-        """Steps of small data as steps of these."""
-        return steps and round(steps * self._more(n_train))
-
-    def _more(self, n_train: int) -> float:
-        """How many times the steps of small data these data take."""
-        return 1.0 if self.sequences is None else max(1.0, n_train / self.sequences)
+        more = _more(n_train, self.student_sequences)
+        steps = self.student_steps and round(self.student_steps * more)
+        return in_steps(self.students, steps, n_train)
 
     def teacher_spec(self, spec: Architecture, heads: HeadLayout) -> ModelSpec:
         """The architecture of teachers that predict columns of this layout.
@@ -202,6 +197,11 @@ class PaperRecipe(Recipe):
     def student_settings(self, splits: Splits, spec: Architecture) -> TrainingSettings:
         """Those of the teachers, whatever the architecture."""
         return settings_for(splits.train.targets)
+
+
+def _more(n_train: int, enough_for: int | None) -> float:
+    """How many times the steps that are enough for so many sequences these data take."""
+    return 1.0 if enough_for is None else max(1.0, n_train / enough_for)
 
 
 def in_steps(settings: TrainingSettings, steps: int | None, n_train: int) -> TrainingSettings:
@@ -286,10 +286,11 @@ BEST = Recipe(
         augment=scheme("evoaug_one"),
         reverse_complement=True,
     ),
-    teacher_steps=8_000,
+    teacher_steps=16_000,
+    teacher_sequences=24_000,
     students=TrainingSettings(learning_rate=1e-2, schedule="cosine", patience=None),
     student_steps=16_000,
-    sequences=12_000,
+    student_sequences=12_000,
     distillation=DistillationSettings(
         augmentation=Augmentation(scheme("mosaic:0.85,mutagenesis=0.04:0.15")),
         validation="ensemble",

@@ -62,17 +62,22 @@ def test_a_length_in_steps_is_kept_whatever_the_data(steps, n_train, epochs, a_p
 
 
 @pytest.mark.parametrize(
-    ("n_train", "steps", "pool"),
-    [(4_000, 16_000, 125), (12_000, 16_000, 42), (36_000, 48_000, 28), (90_000, 120_000, 12)],
+    ("n_train", "teacher_steps", "steps", "pool"),
+    [
+        (4_000, 16_000, 16_000, 125),
+        (12_000, 16_000, 16_000, 42),
+        (36_000, 24_000, 48_000, 28),
+        (90_000, 60_000, 120_000, 12),
+    ],
 )
-def test_models_of_large_data_learn_longer(n_train, steps, pool):
-    """From 12,000 sequences on in proportion; the pool grows to twice its size."""
+def test_models_of_large_data_learn_longer(n_train, teacher_steps, steps, pool):
+    """In proportion, students from 12,000 sequences on, teachers from 24,000, the pool to twice."""
     train = Split(np.zeros((n_train, 4), np.uint8), np.zeros((n_train, 1), np.float32))
     splits = Splits(train, train.take(slice(2)), train.take(slice(2)), HeadLayout(("a",)))
     settings = RECIPES["best"].student_settings(splits, ModelSpec(_nested))
     assert settings.epochs * settings.steps_per_epoch == pytest.approx(steps, rel=0.02)
     teachers = RECIPES["best"].teacher_settings(splits)
-    assert teachers.epochs * teachers.steps_per_epoch == pytest.approx(steps / 2, rel=0.02)
+    assert teachers.epochs * teachers.steps_per_epoch == pytest.approx(teacher_steps, rel=0.02)
     assert RECIPES["best"].student_labels(splits).pool == pool
     with_extra = RECIPES["best"].student_labels(splits, n_extra=3 * n_train).pool
     assert with_extra == pytest.approx(pool / 4, abs=1)
