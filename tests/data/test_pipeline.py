@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from degu_tf.data.pipeline import (
     epoch_order,
@@ -12,6 +13,8 @@ from degu_tf.data.pipeline import (
 )
 from degu_tf.data.splits import Split
 from degu_tf.sequences.encoding import one_hot
+from degu_tf.training.augmentation.names import scheme
+from degu_tf.training.augmentation.schemes import augmented
 from degu_tf.utils.errors import InputError
 
 N, LENGTH, BATCH = 23, 6, 5
@@ -41,6 +44,19 @@ def test_every_epoch_visits_each_row_once_with_its_own_sequence(split):
             rows = targets[:, 0].astype(int)
             assert sequences.dtype == np.float32
             assert np.array_equal(sequences, one_hot(split.sequences[rows]))
+
+
+def test_no_pipeline_has_the_thread_that_tunes_it(split):
+    """The end of a training would wait for that thread, up to a minute."""
+    training = training_batches(split, BATCH, seed=3)
+    for batches in (
+        training,
+        evaluation_batches(split, BATCH),
+        augmented(training, scheme("mutagenesis"), 0, 5),
+        augmented(tf.data.Dataset.from_tensors(tf.zeros((2, 40, 4))), scheme("mutagenesis"), 0, 5),
+    ):
+        assert batches.options().autotune.enabled is False
+    assert training.options().experimental_distribute.auto_shard_policy.name == "DATA"
 
 
 def test_orders_differ_by_epoch_and_seed_and_repeat_by_seed(split):

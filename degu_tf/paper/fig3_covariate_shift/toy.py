@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from degu_tf.data.pipeline import without_tuning
 from degu_tf.training.run import member_seed
 from degu_tf.utils.errors import InputError
 
@@ -165,7 +166,7 @@ def fit(
     )
     points = _column(x), _column(y)
     model.fit(
-        tf.data.Dataset.from_tensors(points).repeat(),
+        without_tuning(tf.data.Dataset.from_tensors(points).repeat()),
         steps_per_epoch=steps,
         shuffle=False,
         verbose=0,
