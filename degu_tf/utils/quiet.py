@@ -9,7 +9,6 @@ import warnings
 from typing import Any
 
 from degu_tf.utils import keras_settings
-from degu_tf.utils.progress import line
 
 
 def tensorflow() -> None:
@@ -55,6 +54,8 @@ def one_line_warnings(program: str) -> None:
     repeated = False
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        from degu_tf.utils.progress import line  # not loaded for help
+
         nonlocal repeated
         kind = re.sub(r"\d+ of \d+", "", str(message))
         if kind not in seen:
