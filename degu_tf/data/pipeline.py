@@ -19,6 +19,9 @@ from degu_tf.utils.random_keys import draw_key
 
 _Reader = Callable[[tf.Tensor], list[tf.Tensor]]
 
+PREFETCHED = 2
+"""Batches made ahead. TensorFlow's own number grows with bursts of steps, whatever their size."""
+
 COPIED = 2**28
 """Bytes up to which an array is copied into TensorFlow; of larger ones each batch is read."""
 
@@ -140,7 +143,7 @@ def training_batches(
     return without_tuning(
         epochs.flat_map(rows_of_epoch)
         .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(PREFETCHED)
         .with_options(_divided_by_rows())
     )
 
@@ -160,7 +163,7 @@ def evaluation_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     return without_tuning(
         tf.data.Dataset.range(0, len(split), batch_size)
         .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(PREFETCHED)
         .with_options(_divided_by_rows())
     )
 

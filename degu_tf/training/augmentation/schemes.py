@@ -17,7 +17,7 @@ import tensorflow as tf
 from evoaug_tf import augment as evoaug
 from evoaug_tf.augment import AugmentBase
 
-from degu_tf.data.pipeline import without_tuning
+from degu_tf.data.pipeline import PREFETCHED, without_tuning
 from degu_tf.training.augmentation import operations
 from degu_tf.training.augmentation.mixtures import Mixture, RandomMosaic, RandomRecombination
 from degu_tf.training.augmentation.operations import Keyed
@@ -259,7 +259,7 @@ def augmented(
     return without_tuning(
         batches.enumerate(start=first_epoch * steps_per_epoch)
         .map(augment_batch, **parallel)
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(PREFETCHED)
     )
 
 
