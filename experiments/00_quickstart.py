@@ -45,7 +45,7 @@ PRESETS = {
         n_students=3,
         # chosen on teachers alone: after 1,000 steps on these data three are level with the 5-mer
         # ridge (r 0.80 and 0.85), after 2,000 five of their six r are above it, and so is their
-        # ensemble (0.81 and 0.86); 1,500 keep the whole within minutes
+        # ensemble (0.81 and 0.86); with 1,500 the whole takes four minutes
         setup=best_setup("deepstarr", {"width": 0.25}, 1500, (4000, 500, 1000)),
         length=120,
     ),

@@ -85,10 +85,10 @@ class Settings:
     contigs: Mapping[str, int] | None = field(default_factory=lambda: dict(CONTIGS))
 
 
-# At this width the profile unfolds to two channels a base. Where a student learns high coverage as
-# both of them off, its profile is flat there (as in the published figure). With the paper's eight
-# ("bottleneck": 32) its mean is not, but teachers, which settle settings here, are worse: r .80
-# against .82 in the mean of three.
+# At this width the profile unfolds to two channels a base, and a student's can be flat at high
+# coverage, as in the published figure; probably both channels are off there. With the paper's eight
+# ("bottleneck": 32) a student's mean was not flat, but three teachers, which settle settings here,
+# had a mean r of .80 against .82.
 _SMALL = {
     "width": 0.25,
     "profile_filters": 96,
